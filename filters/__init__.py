@@ -1,0 +1,1 @@
+"""Rules for web text: pure functions from a document to a number, and what each number may be."""
