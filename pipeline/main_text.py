@@ -1,0 +1,109 @@
+"""A function from a page's HTML to its main text, for each engine a run may name.
+
+`trafilatura` is FineWeb's extractor, `resiliparse` is DCLM's, `union` keeps what either finds.
+Every function here is pure: the same page gives the same text whatever came before it, which
+trafilatura alone does not promise (its `deduplicate=True` remembers paragraphs of earlier pages).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+import trafilatura
+import trafilatura.deduplication as trafilatura_memory
+from resiliparse.extract.html2text import extract_plain_text
+
+Extractor = Callable[[str], str | None]
+
+# A discarded page is a counted drop of ours, not a line on stderr for each of a billion pages.
+logging.getLogger("trafilatura").addHandler(logging.NullHandler())
+
+# The reference pipeline's call, to the argument.
+FINEWEB_ARGUMENTS = {"favor_precision": True, "include_comments": False, "deduplicate": True}
+
+RESILIPARSE_OPTIONS: dict[str, Any] = {
+    "preserve_formatting": True,
+    "main_content": True,
+    "list_bullets": True,
+    "alt_texts": False,
+    "links": False,
+    "form_fields": False,
+    "noscript": False,
+    "comments": False,
+}
+
+
+def trafilatura_text(html: str) -> str | None:
+    """The text of `trafilatura.extract` as FineWeb calls it, blind to earlier pages; None if none.
+
+    What the library raises (rare: broken trees) is the caller's to count.
+    """
+    shared = trafilatura_memory.LRU_TEST
+    trafilatura_memory.LRU_TEST = trafilatura_memory.LRUCache(maxsize=shared.maxsize)
+    try:
+        return trafilatura.extract(html, **FINEWEB_ARGUMENTS) or None
+    finally:
+        trafilatura_memory.LRU_TEST = shared
+
+
+def resiliparse_text(html: str, options: Mapping[str, Any]) -> str | None:
+    """The text that resiliparse finds, None where it finds none."""
+    return extract_plain_text(html, **options).strip() or None
+
+
+def union_text(html: str, options: Mapping[str, Any]) -> str | None:
+    """The lines that either engine finds, each once, in page order; None where neither finds any."""
+    return "\n".join(line for line, _ in union_lines(html, options)) or None
+
+
+def union_lines(html: str, options: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """(line, engines) of the union: engines is "both", "trafilatura" or "resiliparse"."""
+    ours = _distinct_lines(trafilatura_text(html))
+    theirs = _distinct_lines(resiliparse_text(html, options))
+    merged: list[tuple[str, str]] = []
+    waiting = iter(ours.items())
+    for key, line in theirs.items():
+        if key not in ours:
+            merged.append((line, "resiliparse"))
+            continue
+        for other_key, other_line in waiting:
+            merged.append((other_line, "both" if other_key in theirs else "trafilatura"))
+            if other_key == key:
+                break
+    merged.extend((line, "both" if key in theirs else "trafilatura") for key, line in waiting)
+    return merged
+
+
+def _distinct_lines(text: str | None) -> dict[str, str]:
+    """The lines of a text by their letters and digits, first occurrence only, blank ones left out."""
+    lines: dict[str, str] = {}
+    for line in (text or "").splitlines():
+        key = "".join(filter(str.isalnum, line.casefold()))
+        if key:
+            lines.setdefault(key, line.strip())
+    return lines
+
+
+def extractor(name: str, options: Mapping[str, Any] | None = None) -> Extractor:
+    """The function for an engine's name; ValueError names the choices for an unknown name or key.
+
+    `options` are resiliparse's own keyword arguments over our defaults, for the two engines that
+    use it. trafilatura takes none: its output is FineWeb's, to the character.
+    """
+    given = dict(options or {})
+    allowed = set() if name == "trafilatura" else set(RESILIPARSE_OPTIONS) | {"skip_elements"}
+    unknown = sorted(set(given) - allowed)
+    if unknown:
+        choices = ", ".join(sorted(allowed)) or "none"
+        raise ValueError(f"extractor {name}: unknown option {unknown[0]!r}; valid: {choices}")
+    resiliparse_options = {**RESILIPARSE_OPTIONS, **given}
+    if name == "trafilatura":
+        return trafilatura_text
+    if name == "resiliparse":
+        return partial(resiliparse_text, options=resiliparse_options)
+    if name == "union":
+        return partial(union_text, options=resiliparse_options)
+    raise ValueError(f"unknown extractor {name!r}; valid: trafilatura, resiliparse, union")
