@@ -1,0 +1,1 @@
+"""How records move: extract, filter, deduplicate, shard."""

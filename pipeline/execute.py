@@ -1,0 +1,274 @@
+"""The engine: maps a pure step over tasks, in this process or on Ray, and resumes what was cut off.
+
+This is the only pipeline file that knows Ray. A task returns counts, never data; what it makes goes
+through its Store and is committed by a manifest. Infrastructure errors are retried with back-off;
+any other exception would fail again the same way, so it ends the step with the task named.
+"""
+
+import contextlib
+import errno
+import os
+import random
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pipeline import manifest
+from pipeline.config import RunConfig
+from pipeline.events import Progress
+from pipeline.manifest import Manifest
+from pipeline.storage import Store
+
+MAX_ATTEMPTS = 4
+BACKOFF_S = 1.0  # doubled per attempt, with jitter
+OBJECT_STORE_BYTES = 128 << 20  # tasks return counts: Ray's default of 30 % of memory is not needed
+
+# Ray workers inherit these: one core per task, whatever library it calls.
+WORKER_ENVIRONMENT = {
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "NUMBA_NUM_THREADS": "1",
+    "TOKENIZERS_PARALLELISM": "false",
+}
+
+
+class StepError(Exception):
+    """A step could not be finished; the message names the task and the cause."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """One unit of work: `args` and `inputs` are small, JSON-able, and enter the resume digest."""
+
+    key: str
+    args: dict[str, Any] = field(default_factory=dict)
+    inputs: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a step's function sees in a worker."""
+
+    store: Store
+    config: RunConfig
+    task: Task
+
+
+Step = Callable[[Job], dict[str, Any]]
+
+
+class Engine:
+    """Runs steps. `workers=0` stays in this process; `ray_address` joins a running cluster."""
+
+    def __init__(
+        self,
+        store: Store,
+        config: RunConfig,
+        workers: int | None = 0,
+        ray_address: str | None = None,
+        progress: Progress | None = None,
+    ):
+        self.store = store
+        self.config = config
+        self.workers = os.cpu_count() or 1 if workers is None else workers
+        self.ray_address = ray_address
+        self.progress = progress or Progress(store, live=False)
+        self._ray: Any = None
+        self._config_ref: Any = None
+
+    def map(
+        self, step: str, function: Step, tasks: Sequence[Task], digest: str, version: int = 1
+    ) -> dict[str, dict]:
+        """The counts of every task by key; tasks with a matching manifest are not run again.
+
+        `step` names the manifests ("deduplicate/pairs"); `digest` covers the configuration keys
+        that the step reads, `version` its code. Raises StepError when a task cannot be done.
+        """
+        asked = {
+            task.key: manifest.asked_digest(digest, version, task.args, task.inputs)
+            for task in tasks
+        }
+        if len(asked) != len(tasks):
+            raise ValueError(f"{step}: task keys must be unique")
+        done = self._already_done(step, asked)
+        todo = [task for task in tasks if task.key not in done]
+        self.progress.start(step, total=len(tasks), done=len(done))
+        merged = 0
+        fresh: list[Manifest] = []
+        for finished in self._run(step, function, todo, asked):
+            done[finished.key] = finished
+            fresh.append(finished)
+            self.progress.advance(step, finished.key, finished.counts)
+            if len(fresh) >= manifest.MERGE_EVERY:
+                manifest.merge(self.store, step, fresh, merged)
+                merged, fresh = merged + 1, []
+        manifest.finish(self.store, step, done.values())
+        self.progress.finish(step)
+        return {task.key: done[task.key].counts for task in tasks}
+
+    def outputs(self, step: str) -> dict[str, Manifest]:
+        """The manifests of a finished step by task key, for the steps that read its files."""
+        return manifest.read(self.store, step)
+
+    def close(self) -> None:
+        """Shut down the local Ray that this engine started (never a cluster it joined)."""
+        if self._ray is not None:
+            self._ray.shutdown()
+            self._ray = None
+
+    def __enter__(self) -> "Engine":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _already_done(self, step: str, asked: dict[str, str]) -> dict[str, Manifest]:
+        found = manifest.read(self.store, step)
+        matching = {
+            key: one for key, one in found.items() if key in asked and one.asked == asked[key]
+        }
+        gone = manifest.missing_outputs(self.store, matching.values()) if matching else set()
+        return {key: one for key, one in matching.items() if key not in gone}
+
+    def _run(
+        self, step: str, function: Step, tasks: Sequence[Task], asked: dict[str, str]
+    ) -> Iterator[Manifest]:
+        if not tasks:
+            return
+        if self.workers == 0 and self.ray_address is None:
+            for task in tasks:
+                yield self._run_here(step, function, task, asked[task.key])
+            return
+        yield from self._run_on_ray(step, function, tasks, asked)
+
+    def _run_here(self, step: str, function: Step, task: Task, asked: str) -> Manifest:
+        for attempt in range(1, MAX_ATTEMPTS + 1):
+            try:
+                return execute(step, function, self.store.url, self.config, task, asked)
+            except Exception as error:
+                self._retry_or_raise(step, task, error, attempt)
+        raise AssertionError("unreachable")
+
+    def _run_on_ray(
+        self, step: str, function: Step, tasks: Sequence[Task], asked: dict[str, str]
+    ) -> Iterator[Manifest]:
+        """Finished manifests in the order they arrive, with a bounded number of tasks in flight."""
+        ray = self._start_ray()
+        remote = ray.remote(num_cpus=1, max_retries=0)(execute)
+        queue = list(reversed(tasks))
+        attempts = dict.fromkeys(asked, 0)
+        flying: dict[Any, Task] = {}
+        # Twice the workers: a worker never waits for the driver to notice that it is free.
+        bound = 2 * max(1, int(ray.cluster_resources().get("CPU", 1)))
+        while queue or flying:
+            while queue and len(flying) < bound:
+                task = queue.pop()
+                attempts[task.key] += 1
+                reference = remote.remote(
+                    step, function, self.store.url, self._config_ref, task, asked[task.key]
+                )
+                flying[reference] = task
+            ready, _ = ray.wait(list(flying), num_returns=1, timeout=1.0)
+            self.progress.tick()
+            for reference in ready:
+                task = flying.pop(reference)
+                try:
+                    yield ray.get(reference)
+                except Exception as error:
+                    self._retry_or_raise(step, task, _cause(error), attempts[task.key])
+                    queue.append(task)
+
+    def _retry_or_raise(self, step: str, task: Task, error: Exception, attempt: int) -> None:
+        if not is_transient(error) or attempt >= MAX_ATTEMPTS:
+            text = f"{type(error).__name__}: {error}".splitlines()[0]
+            raise StepError(f"{step}, task {task.key}: {text}") from error
+        wait_s = BACKOFF_S * 2 ** (attempt - 1) * (1 + random.random())
+        self.progress.event("retry", step=step, task=task.key, attempt=attempt, error=str(error))
+        time.sleep(wait_s)
+
+    def _start_ray(self) -> Any:
+        if self._ray is None:
+            self._ray = connect_ray(self.workers, self.ray_address)
+            self._config_ref = self._ray.put(self.config)
+        return self._ray
+
+
+def execute(
+    step: str, function: Step, url: str, config: RunConfig, task: Task, asked: str
+) -> Manifest:
+    """Run one task where it stands and commit its manifest after its data."""
+    store = Store(url)
+    counts = function(Job(store, config, task))
+    outputs = tuple(sorted(store.written, key=lambda written: written.path))
+    done = Manifest(task.key, asked, counts, outputs)
+    manifest.write(store, step, done)
+    return done
+
+
+def connect_ray(workers: int, address: str | None) -> Any:
+    """Ray's module, connected: to the cluster at `address`, else to a local Ray of `workers` cores.
+
+    A local start fails about once in a dozen times on a busy machine (its own time-outs), so it is
+    tried twice.
+    """
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    import ray
+
+    options: dict[str, Any] = {
+        "logging_level": "ERROR",
+        "log_to_driver": False,
+        "ignore_reinit_error": True,
+        "runtime_env": {"env_vars": WORKER_ENVIRONMENT},
+    }
+    if address:
+        ray.init(address=address if "://" in address else f"{address}", **options)
+        return ray
+    options |= {
+        "num_cpus": max(1, workers),
+        "include_dashboard": False,
+        "object_store_memory": OBJECT_STORE_BYTES,
+    }
+    try:
+        ray.init(**options)
+    except Exception:
+        with contextlib.suppress(Exception):
+            ray.shutdown()
+        ray.init(**options)
+    return ray
+
+
+def is_transient(error: BaseException) -> bool:
+    """Whether trying again elsewhere or later may help: networks, dead workers and nodes."""
+    name = type(error).__name__
+    if name in {
+        "WorkerCrashedError",
+        "NodeDiedError",
+        "OutOfMemoryError",
+        "RaySystemError",
+        "ObjectLostError",
+        "OwnerDiedError",
+        "LocalRayletDiedError",
+        "RayletDiedError",
+        "ClientError",
+        "ServerDisconnectedError",
+        "FSTimeoutError",
+        "EndpointConnectionError",
+    }:
+        return True
+    if isinstance(error, ConnectionError | TimeoutError):
+        return True
+    return isinstance(error, OSError) and error.errno in {
+        errno.EIO,
+        errno.ESTALE,
+        errno.EAGAIN,
+        errno.ENETUNREACH,
+        errno.EHOSTUNREACH,
+    }
+
+
+def _cause(error: Exception) -> Exception:
+    """The exception that the task raised, out of Ray's wrapping of it."""
+    inner = getattr(error, "cause", None)
+    return inner if isinstance(inner, Exception) else error

@@ -1,0 +1,107 @@
+"""The currency between stages: one named Arrow schema per table of a run directory.
+
+Every table is sorted by its row key, (file, offset): the number of the input file in
+`inputs.parquet` and the byte offset of the record in it, CommonCrawl's own address. Measured
+values are float64 throughout: at the bound, float32 flips verdicts.
+"""
+
+from collections.abc import Sequence
+
+import pyarrow as pa
+
+KEY = (pa.field("file", pa.int32(), nullable=False), pa.field("offset", pa.int64(), nullable=False))
+
+# Text columns are large_string: a partition of a dump can pass 2 GiB of text, where the 32-bit
+# offsets of `string` end. Parquet stores both the same.
+TEXT = pa.large_string()
+
+EXTRACTED = pa.schema(
+    [
+        *KEY,
+        ("id", pa.string()),
+        ("url", pa.string()),
+        ("date", pa.string()),
+        ("file_path", pa.string()),
+        ("dump", pa.string()),
+        ("language", pa.string()),
+        ("language_score", pa.float64()),
+        ("payload_digest", pa.binary(16)),  # xxh3_128 of the decoded payload
+        ("text", TEXT),
+    ]
+)
+
+DROPPED = pa.schema(
+    [
+        ("id", pa.string()),
+        ("url", pa.string()),
+        *KEY,
+        ("stage", pa.string()),
+        ("rule", pa.string()),
+        ("value", pa.float64()),  # null where the rule has no number
+        ("bound", pa.float64()),
+        ("detail", pa.string()),  # the matched word, the language, the error
+    ]
+)
+
+FILTERED = pa.schema([*KEY, ("text", TEXT)])  # text: null where no edit changed it
+
+SIGNATURE_PERMUTATIONS = 112  # FineWeb: 14 bands x 8 rows
+
+
+def signatures_schema(permutations: int = SIGNATURE_PERMUTATIONS) -> pa.Schema:
+    """The schema of `2-filtered/signatures`, for a signature of this many permutations."""
+    return pa.schema(
+        [
+            *KEY,
+            ("kept", pa.bool_()),
+            ("signature", pa.list_(pa.uint64(), permutations)),  # null: under one shingle of words
+            ("shingles", pa.int32()),
+            ("text_hash", pa.binary(16)),  # xxh3_128 of the UTF-8 text after edits
+            ("chars", pa.int64()),
+        ]
+    )
+
+
+SIGNATURES = signatures_schema()
+
+DUPLICATES = pa.schema(
+    [
+        *DROPPED,
+        ("duplicate_of", pa.string()),
+        ("jaccard", pa.float64()),
+        ("cluster_size", pa.int64()),
+    ]
+)
+
+CLUSTERS = pa.schema([*KEY, ("cluster_size", pa.int64())])
+
+# The columns of the FineWeb release, plus the size of the duplicate cluster as FineWeb2 gives it.
+PUBLISHED = pa.schema(
+    [
+        ("text", TEXT),
+        ("id", pa.string()),
+        ("dump", pa.string()),
+        ("url", pa.string()),
+        ("date", pa.string()),
+        ("file_path", pa.string()),
+        ("language", pa.string()),
+        ("language_score", pa.float64()),
+        ("token_count", pa.int64()),
+        ("minhash_cluster_size", pa.int64()),
+    ]
+)
+
+
+def with_measures(schema: pa.Schema, rule_names: Sequence[str]) -> pa.Schema:
+    """`schema` followed by one float64 column per rule and the list of rules that failed."""
+    fields = [pa.field(name, pa.float64()) for name in rule_names]
+    return pa.schema([*schema, *fields, pa.field("failed_rules", pa.list_(pa.string()))])
+
+
+def partition_name(number: int) -> str:
+    """The number of a partition as every stage's files carry it.
+
+    >>> partition_name(123)
+    '00123'
+    """
+    return f"{number:05d}"

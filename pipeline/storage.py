@@ -1,0 +1,277 @@
+"""A run directory on any file system: atomic files, deterministic parquet.
+
+A file appears under its name only when it is complete: locally it is written under a temporary
+name that carries its writer's identity and then renamed; remotely it is one PUT. Writing the same
+content twice is harmless, so a late task of a dead driver cannot do damage.
+"""
+
+import contextlib
+import os
+import shutil
+import socket
+import tempfile
+import uuid
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import BinaryIO
+
+import fsspec
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import xxhash
+from fsspec.core import url_to_fs
+
+# Row groups by bytes, not by rows: pages differ by a factor of 10,000 in size.
+ROW_GROUP_BYTES = 32 << 20
+ROW_GROUP_ROWS = 50_000
+
+
+class StorageError(Exception):
+    """A run directory cannot be read or written; the message says which file and why."""
+
+
+@dataclass(frozen=True)
+class Written:
+    """One file that a task put under its name: what a manifest remembers of it."""
+
+    path: str
+    bytes: int
+    checksum: str  # xxh3_128, hex
+
+
+class Store:
+    """A run directory at `url` (a local path or any fsspec URL); paths are relative to it.
+
+    `written` lists the files put here through this object, for the manifest of a task.
+    """
+
+    def __init__(self, url: str):
+        self.url = url.rstrip("/") or url
+        self.written: list[Written] = []
+        self._fs, self._root = url_to_fs(self.url)
+        self.is_local = isinstance(self._fs, fsspec.get_filesystem_class("file"))
+
+    def __reduce__(self):
+        return (Store, (self.url,))
+
+    def path(self, relative: str) -> str:
+        """The file system's own name of a file in the run; refuses to leave the run directory."""
+        if relative.startswith("/") or ".." in relative.split("/"):
+            raise StorageError(f"{relative!r} would lie outside the run directory {self.url}")
+        return f"{self._root}/{relative}" if relative else self._root
+
+    def exists(self, relative: str) -> bool:
+        return self._fs.exists(self.path(relative))
+
+    def size(self, relative: str) -> int:
+        return int(self._fs.size(self.path(relative)) or 0)
+
+    def list(self, prefix: str) -> list[str]:
+        """All files below `prefix`, relative to the run, sorted; hidden and temporary ones left out."""
+        self._fs.invalidate_cache()
+        found = self._fs.find(self.path(prefix))
+        start = len(self._root) + 1
+        names = (name[start:] for name in found)
+        return sorted(name for name in names if not _is_temporary(name))
+
+    def sizes(self, prefix: str) -> dict[str, int]:
+        """Bytes of every file below `prefix`, by relative path, from one listing."""
+        self._fs.invalidate_cache()
+        found = self._fs.find(self.path(prefix), detail=True)
+        start = len(self._root) + 1
+        return {name[start:]: int(info["size"]) for name, info in found.items()}
+
+    def open(self, relative: str) -> BinaryIO:
+        return self._fs.open(self.path(relative), "rb")  # type: ignore[return-value]
+
+    def read_bytes(self, relative: str) -> bytes:
+        return self._fs.cat_file(self.path(relative))
+
+    def write_bytes(self, relative: str, data: bytes) -> None:
+        """Put `data` under its name at once: readers see the old file or the new one, whole."""
+        if not self.is_local:
+            self._fs.pipe_file(self.path(relative), data)
+            self.written.append(Written(relative, len(data), xxhash.xxh3_128_hexdigest(data)))
+            return
+        with self.local_draft(relative) as draft, open(draft, "wb") as handle:
+            handle.write(data)
+
+    def remove(self, relative: str) -> None:
+        """Delete a file or a directory; one that is not there is no error."""
+        with contextlib.suppress(FileNotFoundError):
+            self._fs.rm(self.path(relative), recursive=True)
+
+    @contextlib.contextmanager
+    def local_draft(self, relative: str) -> Iterator[str]:
+        """A local path to write to, which becomes `relative` on clean exit and vanishes otherwise."""
+        target = self.path(relative)
+        mark = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+        if self.is_local:
+            os.makedirs(os.path.dirname(target), exist_ok=True)
+            draft = os.path.join(os.path.dirname(target), f".{os.path.basename(target)}.{mark}.tmp")
+        else:
+            draft = os.path.join(tempfile.gettempdir(), f"decant-{mark}.tmp")
+        try:
+            yield draft
+            self.written.append(Written(relative, os.path.getsize(draft), file_checksum(draft)))
+            if self.is_local:
+                os.replace(draft, target)
+            else:
+                self._fs.put_file(draft, target)
+        finally:
+            with contextlib.suppress(FileNotFoundError):
+                os.remove(draft)
+
+    @contextlib.contextmanager
+    def table_writer(
+        self, relative: str, schema: pa.Schema, row_group_rows: int = ROW_GROUP_ROWS
+    ) -> "Iterator[TableWriter]":
+        """A writer of one parquet file; the file appears on clean exit only."""
+        with self.local_draft(relative) as draft:
+            writer = TableWriter(draft, schema, row_group_rows)
+            try:
+                yield writer
+            except BaseException:
+                writer.abandon()
+                raise
+            writer.close()
+
+    def parquet(self, relative: str) -> pq.ParquetFile:
+        """The opened parquet file; a missing or damaged one is named in a StorageError."""
+        try:
+            if self.is_local:
+                return pq.ParquetFile(self.path(relative), page_checksum_verification=True)
+            return pq.ParquetFile(self.open(relative), page_checksum_verification=True)
+        except FileNotFoundError as error:
+            raise StorageError(f"{self.url}/{relative} is missing; run its stage again") from error
+        except (pa.ArrowInvalid, OSError) as error:
+            raise StorageError(f"{self.url}/{relative} cannot be read: {error}") from error
+
+    def read_table(self, relative: str, columns: Sequence[str] | None = None) -> pa.Table:
+        with self.parquet(relative) as file:
+            return _large(file.read(columns=list(columns) if columns is not None else None))
+
+    def iter_batches(
+        self, relative: str, columns: Sequence[str] | None = None, batch_rows: int = 2_000
+    ) -> Iterator[pa.RecordBatch]:
+        """The rows of a parquet file in order, `batch_rows` at a time, in bounded memory."""
+        with self.parquet(relative) as file:
+            wanted = list(columns) if columns is not None else None
+            yield from file.iter_batches(batch_size=batch_rows, columns=wanted)
+
+    def free_bytes(self) -> int | None:
+        """Bytes left on the disk of a local run; None where nobody can say."""
+        if not self.is_local:
+            return None
+        existing = self._root
+        while existing and not os.path.exists(existing):
+            existing = os.path.dirname(existing)
+        return shutil.disk_usage(existing or "/").free
+
+
+class TableWriter:
+    """Collects batches into row groups of bounded bytes and writes one parquet file.
+
+    Row-group bounds depend on the rows alone (their order and sizes), never on how they were
+    batched on the way in, so the bytes are the same for any producer.
+    """
+
+    def __init__(self, path: str, schema: pa.Schema, row_group_rows: int = ROW_GROUP_ROWS):
+        self.schema = schema
+        self.rows = 0
+        self._limit_rows = row_group_rows
+        self._pending: list[pa.RecordBatch] = []
+        self._pending_rows = 0
+        self._pending_bytes = 0
+        self._writer = pq.ParquetWriter(path, schema, **PARQUET_OPTIONS)
+
+    def write(self, rows: pa.RecordBatch | pa.Table) -> None:
+        """Append rows; their columns must be those of the schema, in any order."""
+        table = pa.Table.from_batches([rows]) if isinstance(rows, pa.RecordBatch) else rows
+        table = table.select(self.schema.names).cast(self.schema)
+        self.rows += table.num_rows
+        for batch in table.to_batches():
+            self._append(batch)
+
+    def write_rows(self, rows: Sequence[dict]) -> None:
+        """Append rows given as dictionaries with the schema's column names."""
+        if rows:
+            self._append_counted(pa.RecordBatch.from_pylist(list(rows), schema=self.schema))
+
+    def close(self) -> None:
+        self._flush()
+        self._writer.close()
+
+    def abandon(self) -> None:
+        self._pending.clear()
+        with contextlib.suppress(Exception):
+            self._writer.close()
+
+    def _append_counted(self, batch: pa.RecordBatch) -> None:
+        self.rows += batch.num_rows
+        self._append(batch)
+
+    def _append(self, batch: pa.RecordBatch) -> None:
+        widths = _row_bytes(batch)
+        start = 0
+        for row, width in enumerate(widths):
+            self._pending_rows += 1
+            self._pending_bytes += width
+            if self._pending_rows >= self._limit_rows or self._pending_bytes >= ROW_GROUP_BYTES:
+                self._pending.append(batch.slice(start, row + 1 - start))
+                self._flush()
+                start = row + 1
+        if start < batch.num_rows:
+            self._pending.append(batch.slice(start))
+
+    def _flush(self) -> None:
+        if self._pending:
+            table = pa.Table.from_batches(self._pending, schema=self.schema).combine_chunks()
+            self._writer.write_table(table, row_group_size=max(table.num_rows, 1))
+        self._pending, self._pending_rows, self._pending_bytes = [], 0, 0
+
+
+# Content-defined chunking keeps unchanged rows in unchanged bytes between releases of a dataset,
+# so that content-addressed stores (the hub's) move only what changed; pyarrow 21 and later.
+PARQUET_OPTIONS: dict = {
+    "compression": "zstd",
+    "compression_level": 3,
+    "write_page_index": True,
+    "write_page_checksum": True,  # damage on disk is noticed by whoever reads it next
+    "use_dictionary": ["dump", "file_path", "language", "stage", "rule"],
+    "use_content_defined_chunking": True,
+}
+
+
+def file_checksum(path: str) -> str:
+    """xxh3_128 (hex) of a local file."""
+    digest = xxhash.xxh3_128()
+    with open(path, "rb") as handle:
+        while block := handle.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _row_bytes(batch: pa.RecordBatch) -> list[int]:
+    """Bytes of every row's variable-width values plus a flat 64 for the rest."""
+    total = pa.array([64] * batch.num_rows, pa.int64())
+    for column in batch.columns:
+        if pa.types.is_large_string(column.type) or pa.types.is_string(column.type):
+            total = pc.add(total, pc.fill_null(pc.binary_length(column).cast(pa.int64()), 0))
+        elif pa.types.is_fixed_size_list(column.type):
+            total = pc.add(total, pa.scalar(8 * column.type.list_size, pa.int64()))
+    return total.to_pylist()
+
+
+def _large(table: pa.Table) -> pa.Table:
+    """The table with its text column as large_string, so that no take or concat overflows 2 GiB."""
+    if "text" not in table.schema.names:
+        return table
+    index = table.schema.get_field_index("text")
+    return table.set_column(index, "text", table.column(index).cast(pa.large_string()))
+
+
+def _is_temporary(name: str) -> bool:
+    base = name.rsplit("/", 1)[-1]
+    return base.startswith(".") and base.endswith(".tmp")
