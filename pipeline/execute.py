@@ -74,6 +74,7 @@ class Engine:
         self.workers = os.cpu_count() or 1 if workers is None else workers
         self.ray_address = ray_address
         self.progress = progress or Progress(store, live=False)
+        self.upstream = ""  # digest of what the stages before left; enters every task's question
         self._ray: Any = None
         self._config_ref: Any = None
 
@@ -86,7 +87,9 @@ class Engine:
         that the step reads, `version` its code. Raises StepError when a task cannot be done.
         """
         asked = {
-            task.key: manifest.asked_digest(digest, version, task.args, task.inputs)
+            task.key: manifest.asked_digest(
+                digest, version, task.args, {**task.inputs, "upstream": self.upstream}
+            )
             for task in tasks
         }
         if len(asked) != len(tasks):

@@ -51,7 +51,7 @@ def read(store: Store, step: str) -> dict[str, Manifest]:
     if store.exists(f"manifests/{step}.json"):
         names.insert(0, f"manifests/{step}.json")
     for name in names:
-        found.update({manifest.key: manifest for manifest in _decode(store.read_bytes(name))})
+        found.update({manifest.key: manifest for manifest in decode(store.read_bytes(name))})
     return found
 
 
@@ -86,7 +86,8 @@ def _encode(manifests: list[Manifest]) -> bytes:
     return ("\n".join(lines) + "\n").encode()
 
 
-def _decode(data: bytes) -> list[Manifest]:
+def decode(data: bytes) -> list[Manifest]:
+    """The manifests in a file's bytes; lines torn by a crash are left out."""
     manifests = []
     for line in data.decode("utf-8", "replace").splitlines():
         try:

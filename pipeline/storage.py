@@ -102,6 +102,13 @@ class Store:
         with contextlib.suppress(FileNotFoundError):
             self._fs.rm(self.path(relative), recursive=True)
 
+    def remove_drafts(self, prefix: str) -> None:
+        """Delete what writers that died left half-written below `prefix`."""
+        for name in self._fs.find(self.path(prefix)):
+            if _is_temporary(name):
+                with contextlib.suppress(FileNotFoundError):
+                    self._fs.rm(name)
+
     @contextlib.contextmanager
     def local_draft(self, relative: str) -> Iterator[str]:
         """A local path to write to, which becomes `relative` on clean exit and vanishes otherwise."""
@@ -158,7 +165,9 @@ class Store:
         """The rows of a parquet file in order, `batch_rows` at a time, in bounded memory."""
         with self.parquet(relative) as file:
             wanted = list(columns) if columns is not None else None
-            yield from file.iter_batches(batch_size=batch_rows, columns=wanted)
+            # One row group at a time: a batch that spans several would hold them all.
+            for group in range(file.num_row_groups):
+                yield from file.iter_batches(batch_rows, row_groups=[group], columns=wanted)
 
     def free_bytes(self) -> int | None:
         """Bytes left on the disk of a local run; None where nobody can say."""
@@ -168,6 +177,12 @@ class Store:
         while existing and not os.path.exists(existing):
             existing = os.path.dirname(existing)
         return shutil.disk_usage(existing or "/").free
+
+
+def partition_numbers(store: Store) -> list[int]:
+    """The partitions of a run, ascending, as its frozen input list gives them."""
+    column = store.read_table("inputs.parquet", ["partition"]).column("partition")
+    return sorted(set(column.to_pylist()))
 
 
 class TableWriter:

@@ -1,0 +1,104 @@
+"""The survivors of a partition as whole documents: extracted rows + edited texts - duplicates.
+
+Text is stored once per edit: `1-extracted` holds it, `2-filtered/kept` holds it again only where an
+edit changed it, `3-deduplicated` holds decisions. All three are sorted by row key, and a partition
+lies in one file, so the join is one pass in bounded memory.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline.records import partition_name
+from pipeline.storage import Store
+
+JOIN_ROWS = 1_000
+
+
+class JoinError(Exception):
+    """Two stages of a run do not belong together; the message names the partition."""
+
+
+def kept_documents(store: Store, number: int) -> Iterator[pa.Table]:
+    """The documents that the filters kept, with the text as the rules left it."""
+    name = partition_name(number)
+    extracted = f"1-extracted/{name}.parquet"
+    kept = f"2-filtered/kept/{name}.parquet"
+    offsets = store.read_table(kept, ["offset"]).column("offset").to_numpy()
+    edits = RowReader(store, kept, ["offset", "text"])
+    matched = 0
+    for batch in store.iter_batches(extracted, batch_rows=JOIN_ROWS):
+        wanted = np.isin(batch.column("offset").to_numpy(), offsets, assume_unique=True)
+        count = int(wanted.sum())
+        if not count:
+            continue
+        table = pa.Table.from_batches([batch]).filter(pa.array(wanted))
+        edited = edits.take(count)
+        if not edited.column("offset").equals(table.column("offset").combine_chunks()):
+            table_offsets = table.column("offset").to_numpy()
+            if not np.array_equal(edited.column("offset").to_numpy(), table_offsets):
+                raise JoinError(f"partition {name}: {kept} and {extracted} are in another order")
+        matched += count
+        yield _with_text(table, edited.column("text"))
+    if matched != len(offsets):
+        raise JoinError(f"partition {name}: {len(offsets) - matched} rows of {kept} have no text")
+
+
+def surviving_documents(store: Store, number: int) -> Iterator[pa.Table]:
+    """The kept documents that are no duplicates, each with the size of its duplicate cluster."""
+    name = partition_name(number)
+    dropped = _offsets(store, f"3-deduplicated/dropped/{name}.parquet")
+    clusters = f"3-deduplicated/clusters/{name}.parquet"
+    sizes: dict[int, int] = {}
+    if store.exists(clusters):
+        table = store.read_table(clusters, ["offset", "cluster_size"])
+        pairs = zip(*(table.column(column).to_pylist() for column in table.column_names), strict=True)
+        sizes = dict(pairs)
+    for table in kept_documents(store, number):
+        offsets = table.column("offset").to_numpy()
+        if len(dropped):
+            survives = ~np.isin(offsets, dropped, assume_unique=True)
+            table, offsets = table.filter(pa.array(survives)), offsets[survives]
+        if table.num_rows:
+            cluster_sizes = [sizes.get(offset, 1) for offset in offsets.tolist()]
+            column = pa.array(cluster_sizes, pa.int64())
+            yield table.append_column("minhash_cluster_size", column)
+
+
+class RowReader:
+    """Reads the next n rows of a parquet file on request, holding one batch at a time."""
+
+    def __init__(self, store: Store, path: str, columns: list[str]):
+        self._batches = store.iter_batches(path, columns, JOIN_ROWS)
+        self._held: pa.Table | None = None
+
+    def take(self, count: int) -> pa.Table:
+        parts: list[pa.Table] = []
+        while count > 0:
+            if self._held is None or self._held.num_rows == 0:
+                batch = next(self._batches, None)
+                if batch is None:
+                    break
+                self._held = pa.Table.from_batches([batch])
+            part = self._held.slice(0, count)
+            self._held = self._held.slice(part.num_rows)
+            count -= part.num_rows
+            parts.append(part)
+        if not parts:
+            raise JoinError("a table ended before its partner")
+        return pa.concat_tables(parts)
+
+
+def _offsets(store: Store, path: str) -> np.ndarray:
+    if not store.exists(path):
+        return np.empty(0, np.int64)
+    return store.read_table(path, ["offset"]).column("offset").to_numpy()
+
+
+def _with_text(table: pa.Table, edited: pa.ChunkedArray) -> pa.Table:
+    """The table with the edited text where there is one, its own elsewhere."""
+    own = table.column("text").cast(pa.large_string())
+    text = pc.coalesce(edited.cast(pa.large_string()), own)  # type: ignore[attr-defined]
+    return table.set_column(table.schema.get_field_index("text"), "text", text)

@@ -1,0 +1,105 @@
+"""One owner per run directory: a lock that is taken over only once its holder is dead.
+
+On the same host a holder is dead when its process is gone (its start time guards against a reused
+process id); on another host, or where nobody can say, when its lease has expired. The holder
+renews its lease from a thread.
+"""
+
+import contextlib
+import json
+import os
+import socket
+import threading
+import time
+import uuid
+
+from pipeline.storage import Store
+
+LEASE_S = 60.0
+RENEW_S = 15.0
+LOCK = "owner.lock"
+
+
+class LockError(Exception):
+    """Another live process owns the run directory."""
+
+
+class Lock:
+    """Holds `RUN/owner.lock` from enter to exit."""
+
+    def __init__(self, store: Store):
+        self._store = store
+        self._identity = {
+            "owner": uuid.uuid4().hex,
+            "host": socket.gethostname(),
+            "pid": os.getpid(),
+            "process_started": process_started(os.getpid()),
+        }
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def __enter__(self) -> "Lock":
+        holder = self._read()
+        if holder is not None and is_alive(holder):
+            raise LockError(
+                f"{self._store.url} is in use by process {holder.get('pid')} on "
+                f"{holder.get('host')}; wait for it, or choose another --output"
+            )
+        self._renew()
+        # Two that found the lock free at once: the later writer wins, the earlier one sees it here.
+        if (self._read() or {}).get("owner") != self._identity["owner"]:
+            raise LockError(f"{self._store.url} was taken by another process just now")
+        self._thread = threading.Thread(target=self._keep, daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join(timeout=5)
+        if (self._read() or {}).get("owner") == self._identity["owner"]:
+            self._store.remove(LOCK)
+
+    def _keep(self) -> None:
+        while not self._stop.wait(RENEW_S):
+            with contextlib.suppress(OSError):
+                self._renew()
+
+    def _renew(self) -> None:
+        record = self._identity | {"lease_until": time.time() + LEASE_S}
+        self._store.write_bytes(LOCK, json.dumps(record).encode())
+
+    def _read(self) -> dict | None:
+        try:
+            return json.loads(self._store.read_bytes(LOCK))
+        except (FileNotFoundError, ValueError):
+            return None
+
+
+def is_alive(holder: dict) -> bool:
+    """Whether the holder of a lock record still runs, as far as can be known from here."""
+    if holder.get("host") == socket.gethostname() and isinstance(holder.get("pid"), int):
+        started = process_started(holder["pid"])
+        return started is not None and started == holder.get("process_started")
+    return float(holder.get("lease_until", 0)) > time.time()
+
+
+def process_started(pid: int) -> str | None:
+    """An opaque mark of when a process started; None when there is no such process."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as stat:
+            # Field 22, counted after the command's closing parenthesis, is the start in ticks.
+            fields = stat.read().rpartition(b")")[2].split()
+            return None if fields[0] == b"Z" else fields[19].decode()
+    except FileNotFoundError:
+        if os.path.isdir("/proc/self"):
+            return None
+    except (OSError, IndexError):
+        return None
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return None
+    except PermissionError:
+        return "running"
+    return "running"

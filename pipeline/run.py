@@ -1,0 +1,181 @@
+"""One run: the stages in order, each finished once, the ledger balanced between them.
+
+A finished stage leaves `manifests/<stage>.done.json`: the digest of the configuration keys it
+read, the digest of what came before it, its ledger entry and the digest of what it left. A stage
+whose marker matches is not run again; one whose marker belongs to another configuration is
+refused, so that no command overwrites finished work.
+"""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import yaml
+
+from pipeline import deduplicate, extract, filter as filtering, ledger, manifest, shard
+from pipeline.config import RunConfig, stage_digest, stage_keys
+from pipeline.execute import Engine
+from pipeline.storage import Store
+from pipeline.versions import versions
+
+StageFunction = Callable[[Engine, Store, RunConfig], dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A verb of the pipeline: its function, the folder it fills, what it may leave behind it."""
+
+    name: str
+    function: StageFunction
+    folder: str
+    scratch: tuple[str, ...] = ()  # needed only until the stage is done
+
+
+STAGES = (
+    Stage("extract", extract.run, "1-extracted"),
+    Stage("filter", filtering.run, "2-filtered"),
+    Stage("deduplicate", deduplicate.run, "3-deduplicated"),
+    Stage("shard", shard.run, "4-shards", ("4-shards/_pieces", "4-shards/_groups")),
+)
+
+
+class RunError(Exception):
+    """The run directory and the configuration do not go together; says what to do."""
+
+
+@dataclass
+class Outcome:
+    """What a run came to: the ledger entries by stage, and the inputs that were quarantined."""
+
+    stages: dict[str, dict[str, Any]] = field(default_factory=dict)
+    quarantined: list[str] = field(default_factory=list)
+
+
+def run_stages(
+    engine: Engine, store: Store, config: RunConfig, names: Sequence[str] | None = None
+) -> Outcome:
+    """Run the named stages (all by default) in order and write the ledger after each."""
+    wanted = set(names or (stage.name for stage in STAGES))
+    _refuse_other_configuration(store, config)
+    write_run_files(store, config)
+    outcome = Outcome()
+    upstream = ""
+    for stage in STAGES:
+        marker = _marker(store, stage)
+        if not _is_done(store, stage, marker, config, upstream):
+            if stage.name not in wanted:
+                if wanted & {later.name for later in STAGES[STAGES.index(stage) :]}:
+                    raise RunError(f"{store.url}: stage {stage.name} has not run yet; run it first")
+                break
+            engine.upstream = upstream
+            marker = _run_stage(engine, store, config, stage, upstream)
+        assert marker is not None
+        upstream = marker["output"]
+        outcome.stages[stage.name] = marker["ledger"]
+        outcome.quarantined = marker["quarantined"] or outcome.quarantined
+        ledger.check_chain(outcome.stages)
+        write_ledger(store, outcome.stages, marker)
+        if wanted <= set(outcome.stages):
+            break
+    return outcome
+
+
+def _run_stage(
+    engine: Engine, store: Store, config: RunConfig, stage: Stage, upstream: str
+) -> dict[str, Any]:
+    """The marker of a stage that has just finished and whose rows add up."""
+    entry = dict(stage.function(engine, store, config))
+    quarantined = list(entry.pop("quarantined", []))
+    ledger.check(stage.name, entry)
+    marker = {
+        "stage": stage.name,
+        "digest": stage_digest(config, stage.name),
+        "keys": stage_keys(config, stage.name),
+        "upstream": upstream,
+        "output": output_digest(store, stage),
+        "ledger": entry,
+        "quarantined": quarantined,
+    }
+    data = json.dumps(marker, indent=1, sort_keys=True, ensure_ascii=False).encode()
+    store.write_bytes(_marker_path(stage), data)
+    for folder in stage.scratch:
+        store.remove(folder)
+    store.remove_drafts(stage.folder)
+    return marker
+
+
+def output_digest(store: Store, stage: Stage) -> str:
+    """sha256 (hex) over the name and checksum of every lasting file the stage left."""
+    lines = []
+    for name in store.list(f"manifests/{stage.name}"):
+        for one in manifest.decode(store.read_bytes(name)):
+            lines += [
+                f"{output.path} {output.checksum}"
+                for output in one.outputs
+                if not output.path.startswith(stage.scratch or ("\0",))
+            ]
+    return ledger.digest_of(sorted(set(lines)))
+
+
+def write_ledger(store: Store, stages: dict[str, dict[str, Any]], marker: dict[str, Any]) -> None:
+    """`ledger.json`, with the digests once the last stage is done."""
+    digests = {}
+    if marker["stage"] == "shard":
+        digests = {"documents": marker["ledger"]["documents"], "shards": marker["output"]}
+    data = ledger.encode(stages, digests)
+    if not (store.exists("ledger.json") and store.read_bytes("ledger.json") == data):
+        store.write_bytes("ledger.json", data)
+
+
+def write_run_files(store: Store, config: RunConfig) -> None:
+    """`config.yaml` (resolved) and `versions.json`, for whoever finds the run later."""
+    resolved = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+    store.write_bytes("config.yaml", resolved.encode())
+    store.write_bytes("versions.json", (json.dumps(versions(), indent=2) + "\n").encode())
+
+
+def _refuse_other_configuration(store: Store, config: RunConfig) -> None:
+    for stage in STAGES:
+        marker = _marker(store, stage)
+        if marker is None or marker["digest"] == stage_digest(config, stage.name):
+            continue
+        now, then = stage_keys(config, stage.name), marker["keys"]
+        changed = [key for key in sorted(now | then) if now.get(key) != then.get(key)]
+        key = changed[0] if changed else "?"
+        raise RunError(
+            f"{store.url}: stage {stage.name} is finished with {key} = {then.get(key)!r}, the "
+            f"configuration now says {now.get(key)!r}; use another --output, or delete "
+            f"{stage.folder}/ and what follows it, with their manifests, to redo it"
+        )
+
+
+def _is_done(
+    store: Store, stage: Stage, marker: dict | None, config: RunConfig, upstream: str
+) -> bool:
+    if marker is None or marker["upstream"] != upstream:
+        return False
+    if marker["digest"] != stage_digest(config, stage.name):
+        return False
+    sizes = store.sizes(stage.folder)
+    for name in store.list(f"manifests/{stage.name}"):
+        for one in manifest.decode(store.read_bytes(name)):
+            for output in one.outputs:
+                if output.path.startswith(stage.scratch or ("\0",)):
+                    continue
+                if sizes.get(output.path) != output.bytes:
+                    return False
+    return True
+
+
+def _marker_path(stage: Stage) -> str:
+    return f"manifests/{stage.name}.done.json"
+
+
+def _marker(store: Store, stage: Stage) -> dict[str, Any] | None:
+    try:
+        return json.loads(store.read_bytes(_marker_path(stage)))
+    except FileNotFoundError:
+        return None
+    except ValueError:
+        return None  # torn by a crash: the stage is checked task by task
