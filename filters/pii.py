@@ -49,16 +49,6 @@ _IP_HINT = re.compile(r"\.[0-9]{1,3}\.[0-9]")
 _OCTET_DIGITS = 3
 
 
-@dataclass(frozen=True)
-class PiiOptions:
-    """What to replace. `strict_ip` spares parts of longer numbers: the reference makes
-    `1.2.3.256` into `22.214.171.1246`, because its expression has no boundaries."""
-
-    emails: bool = True
-    ips: bool = True
-    strict_ip: bool = False
-
-
 class Anonymized(NamedTuple):
     """The text after replacement, and how many addresses of each kind were replaced."""
 
@@ -67,19 +57,32 @@ class Anonymized(NamedTuple):
     ips: int
 
 
-def anonymize(text: str, options: PiiOptions | None = None) -> Anonymized:
-    """`text` with e-mail addresses replaced first, then public IP addresses.
+@dataclass(frozen=True)
+class PiiFormatter:
+    """A function of a text: e-mail addresses replaced first, then public IP addresses.
 
-    >>> anonymize("Write to ann@shop.com or bob@shop.com").text
+    `strict_ip` spares parts of longer numbers. The reference's expression has no boundaries and
+    makes `1.2.3.256` into `22.214.171.1246`.
+
+    >>> PiiFormatter()("Write to ann@shop.com or bob@shop.com")
     'Write to email@example.com or firstname.lastname@example.org'
     """
-    options = options or PiiOptions()
-    emails = ips = 0
-    if options.emails:
-        text, emails = _replace(text, _emails(text), EMAIL_REPLACEMENTS)
-    if options.ips:
-        text, ips = _replace(text, _public_ips(text, options.strict_ip), IP_REPLACEMENTS)
-    return Anonymized(text, emails, ips)
+
+    emails: bool = True
+    ips: bool = True
+    strict_ip: bool = False
+
+    def __call__(self, text: str) -> str:
+        return self.anonymize(text).text
+
+    def anonymize(self, text: str) -> Anonymized:
+        """The formatted text with the number of replacements."""
+        emails = ips = 0
+        if self.emails:
+            text, emails = _replace(text, _emails(text), EMAIL_REPLACEMENTS)
+        if self.ips:
+            text, ips = _replace(text, _public_ips(text, self.strict_ip), IP_REPLACEMENTS)
+        return Anonymized(text, emails, ips)
 
 
 def _replace(
