@@ -229,7 +229,7 @@ def apply_override(data: dict, lines: Lines, override: str) -> None:
     key, separator, text = override.partition("=")
     path = tuple(key.strip().split("."))
     if not separator or not all(path):
-        raise ConfigError(f"--set {override!r}: write key.sub=value, such as language.threshold=0.5")
+        raise ConfigError(f"--set {override!r}: write key.sub=value, as in seed=2")
     try:
         value = yaml.safe_load(text)
     except yaml.YAMLError:

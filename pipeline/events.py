@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress as Bar, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as Bar
 
 from pipeline.storage import Store
 
@@ -123,7 +124,7 @@ class Progress:
             self._bar.update(state.bar, completed=state.done, note=note)
             return
         now = time.monotonic()
-        if last and state.done > state.resumed or now - state.last_line > PLAIN_EVERY_S:
+        if (last and state.done > state.resumed) or now - state.last_line > PLAIN_EVERY_S:
             state.last_line = now
             print(f"{step}: {state.done}/{state.total} {note}", file=sys.stderr, flush=True)
 

@@ -36,10 +36,10 @@ def kept_documents(store: Store, number: int) -> Iterator[pa.Table]:
             continue
         table = pa.Table.from_batches([batch]).filter(pa.array(wanted))
         edited = edits.take(count)
-        if not edited.column("offset").equals(table.column("offset").combine_chunks()):
-            table_offsets = table.column("offset").to_numpy()
-            if not np.array_equal(edited.column("offset").to_numpy(), table_offsets):
-                raise JoinError(f"partition {name}: {kept} and {extracted} are in another order")
+        if not np.array_equal(
+            edited.column("offset").to_numpy(), table.column("offset").to_numpy()
+        ):
+            raise JoinError(f"partition {name}: {kept} and {extracted} are in another order")
         matched += count
         yield _with_text(table, edited.column("text"))
     if matched != len(offsets):
@@ -54,8 +54,8 @@ def surviving_documents(store: Store, number: int) -> Iterator[pa.Table]:
     sizes: dict[int, int] = {}
     if store.exists(clusters):
         table = store.read_table(clusters, ["offset", "cluster_size"])
-        pairs = zip(*(table.column(column).to_pylist() for column in table.column_names), strict=True)
-        sizes = dict(pairs)
+        keys, values = (table.column(name).to_pylist() for name in ("offset", "cluster_size"))
+        sizes = dict(zip(keys, values, strict=True))
     for table in kept_documents(store, number):
         offsets = table.column("offset").to_numpy()
         if len(dropped):
@@ -75,15 +75,17 @@ class RowReader:
         self._held: pa.Table | None = None
 
     def take(self, count: int) -> pa.Table:
+        """The next `count` rows; fewer at the end of the file."""
         parts: list[pa.Table] = []
         while count > 0:
-            if self._held is None or self._held.num_rows == 0:
+            held = self._held
+            if held is None or held.num_rows == 0:
                 batch = next(self._batches, None)
                 if batch is None:
                     break
-                self._held = pa.Table.from_batches([batch])
-            part = self._held.slice(0, count)
-            self._held = self._held.slice(part.num_rows)
+                held = pa.Table.from_batches([batch])
+            part = held.slice(0, count)
+            self._held = held.slice(part.num_rows)
             count -= part.num_rows
             parts.append(part)
         if not parts:
@@ -100,5 +102,5 @@ def _offsets(store: Store, path: str) -> np.ndarray:
 def _with_text(table: pa.Table, edited: pa.ChunkedArray) -> pa.Table:
     """The table with the edited text where there is one, its own elsewhere."""
     own = table.column("text").cast(pa.large_string())
-    text = pc.coalesce(edited.cast(pa.large_string()), own)  # type: ignore[attr-defined]
+    text = pc.coalesce(edited.cast(pa.large_string()), own)
     return table.set_column(table.schema.get_field_index("text"), "text", text)

@@ -1,6 +1,7 @@
 """The conservation ledger: rows in = kept + dropped + errors, at each stage, or the run fails."""
 
 import hashlib
+import itertools
 import json
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -42,7 +43,7 @@ def check(stage: str, entry: Mapping[str, Any]) -> None:
 def check_chain(stages: Mapping[str, Mapping[str, Any]]) -> None:
     """Raise LedgerError unless every stage took in exactly what the one before it kept."""
     present = [stage for stage in STAGES if stage in stages]
-    for before, after in zip(present, present[1:], strict=False):
+    for before, after in itertools.pairwise(present):
         kept, taken = stages[before]["kept"], stages[after]["in"]
         if kept != taken:
             raise LedgerError(f"{before} kept {kept} rows, but {after} took in {taken}")

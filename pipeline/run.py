@@ -13,7 +13,8 @@ from typing import Any
 
 import yaml
 
-from pipeline import deduplicate, extract, filter as filtering, ledger, manifest, shard
+from pipeline import deduplicate, extract, ledger, manifest, shard
+from pipeline import filter as filtering
 from pipeline.config import RunConfig, stage_digest, stage_keys
 from pipeline.execute import Engine
 from pipeline.storage import Store

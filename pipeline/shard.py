@@ -7,6 +7,7 @@ stand by that key, so no result depends on how the input was split.
 """
 
 import hashlib
+import itertools
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -44,6 +45,9 @@ INPUT_BLOCK_BITS = 26
 FILE_BITS = 24  # order key of `input` order: file number, then 40 bits of offset
 
 
+SUMMED = ("tokens", "text_bytes", "emails_replaced", "ips_replaced")
+
+
 @dataclass(frozen=True)
 class ShardPlan:
     """One published file: which range of which dump's rows it holds."""
@@ -79,17 +83,18 @@ def make_pieces(job: Job) -> dict[str, Any]:
     """Join, count and format one partition's survivors; leave sorted pieces per dump."""
     number = job.task.args["partition"]
     config = job.config
-    counter = token_counter(
-        config.tokens.tokenizer, config.tokens.path, config.tokens.when_missing
-    )
-    formatter = PiiFormatter(config.pii.emails, config.pii.ips, config.pii.strict_ip)
+    counter = token_counter(config.tokens.tokenizer, config.tokens.path, config.tokens.when_missing)
+    formatter = PiiFormatter(**config.pii.model_dump())
     collector = _PieceCollector(job.store, number, config)
     for table in surviving_documents(job.store, number):
         texts = table.column("text").to_pylist()
         tokens = pa.array(counter.count(texts), pa.int64())
-        cleaned = pa.array([formatter(text) for text in texts], pa.large_string())
-        table = table.set_column(table.schema.get_field_index("text"), "text", cleaned)
+        # Tokens are counted before addresses are replaced, as in the reference.
+        cleaned = [formatter.anonymize(text) for text in texts]
+        column = pa.array([one.text for one in cleaned], pa.large_string())
+        table = table.set_column(table.schema.get_field_index("text"), "text", column)
         collector.add(table.append_column("token_count", tokens))
+        collector.replaced(sum(one.emails for one in cleaned), sum(one.ips for one in cleaned))
     return collector.finish()
 
 
@@ -103,7 +108,9 @@ class _PieceCollector:
         self._held: list[pa.Table] = []
         self._held_bytes = 0
         self._digest = 0
-        self._counts: dict[str, Any] = {"in": 0, "tokens": 0, "text_bytes": 0, "ids_repeated": 0}
+        self._counts: dict[str, Any] = {
+            "in": 0, "tokens": 0, "text_bytes": 0, "emails_replaced": 0, "ips_replaced": 0
+        }  # fmt: skip
         self._dumps: dict[str, dict[str, Any]] = {}
 
     def add(self, table: pa.Table) -> None:
@@ -119,6 +126,10 @@ class _PieceCollector:
         self._held_bytes += table.nbytes
         if self._held_bytes >= SORT_BYTES:
             self._flush()
+
+    def replaced(self, emails: int, ips: int) -> None:
+        self._counts["emails_replaced"] += emails
+        self._counts["ips_replaced"] += ips
 
     def finish(self) -> dict[str, Any]:
         self._flush()
@@ -141,14 +152,15 @@ class _PieceCollector:
             return
         table = pa.concat_tables(self._held).cast(PIECE)
         self._held, self._held_bytes = [], 0
-        for dump in sorted(pc.unique(table.column("dump")).to_pylist()):  # type: ignore[attr-defined]
-            rows = sort_rows(table.filter(pc.equal(table.column("dump"), dump)))  # type: ignore[attr-defined]
+        for dump in sorted(pc.unique(table.column("dump")).to_pylist()):
+            rows = sort_rows(table.filter(pc.equal(table.column("dump"), dump)))
             entry = self._dumps.setdefault(
                 dump_folder(dump), {"pieces": [], "rows": 0, "text_bytes": 0, "blocks": {}}
             )
-            path = f"4-shards/_pieces/{dump_folder(dump)}/{self._number:05d}-{len(entry['pieces']):03d}.parquet"
+            piece = f"{partition_name(self._number)}-{len(entry['pieces']):03d}.parquet"
+            path = f"4-shards/_pieces/{dump_folder(dump)}/{piece}"
             write_piece(self._store, path, rows)
-            sizes = pc.binary_length(rows.column("text")).to_numpy()  # type: ignore[attr-defined]
+            sizes = pc.binary_length(rows.column("text")).to_numpy()
             entry["pieces"].append(path)
             entry["rows"] += rows.num_rows
             entry["text_bytes"] += int(sizes.sum())
@@ -162,7 +174,7 @@ class _PieceCollector:
 
 
 def plan_shards(joined: Any, config: RunConfig) -> list[ShardPlan]:
-    """The published files of every dump: even ranges of the shuffle key, or runs of input blocks."""
+    """The published files of every dump: even ranges of the shuffle key, or input blocks."""
     totals: dict[str, int] = {}
     blocks: dict[str, dict[int, int]] = {}
     for counts in joined:
@@ -194,7 +206,7 @@ def _block_ranges(blocks: dict[int, int], target: int) -> list[Range]:
             size = 0
         size += blocks[block]
     bounds.append(ORDER_SPAN)
-    return [Range(low, high) for low, high in zip(bounds, bounds[1:], strict=False)]
+    return [Range(low, high) for low, high in itertools.pairwise(bounds)]
 
 
 def _grouped(engine: Engine, joined: dict[str, dict], digest: str) -> dict[str, list[str]]:
@@ -274,8 +286,7 @@ def _entry(joined: dict[str, dict], written: dict[str, dict]) -> dict[str, Any]:
         "kept": kept,
         "errors": 0,
         "dropped": {},
-        "tokens": sum(counts["tokens"] for counts in joined.values()),
-        "text_bytes": sum(counts["text_bytes"] for counts in joined.values()),
+        **{name: sum(counts[name] for counts in joined.values()) for name in SUMMED},
         "shards": len(written),
         "documents": f"{total:064x}",
     }
@@ -284,4 +295,3 @@ def _entry(joined: dict[str, dict], written: dict[str, dict]) -> dict[str, Any]:
 def published_files(store: Store) -> Iterator[str]:
     """The published parquet files of a run, in order."""
     return (path for path in store.list("4-shards/data") if path.endswith(".parquet"))
-

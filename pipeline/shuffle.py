@@ -6,6 +6,7 @@ row's place depends on its key alone, so the result is the same for any number o
 the input was split and whoever did the work.
 """
 
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -57,27 +58,29 @@ def even_ranges(count: int) -> list[Range]:
     True
     """
     bounds = [ORDER_SPAN * number // count for number in range(count + 1)]
-    return [Range(low, high) for low, high in zip(bounds, bounds[1:], strict=False)]
+    return [Range(low, high) for low, high in itertools.pairwise(bounds)]
 
 
 def sort_rows(table: pa.Table) -> pa.Table:
     """The rows by order key, ties by row key."""
-    return table.take(pc.sort_indices(table, sort_keys=SORT_KEYS))  # type: ignore[attr-defined]
+    return table.take(pc.sort_indices(table, sort_keys=SORT_KEYS))
 
 
 def write_piece(store: Store, path: str, table: pa.Table) -> None:
     """Write rows, already sorted, in row groups small enough to merge hundreds of pieces."""
-    with store.local_draft(path) as draft:
-        with pq.ParquetWriter(
+    with (
+        store.local_draft(path) as draft,
+        pq.ParquetWriter(
             draft,
             PIECE,
             compression="zstd",
             compression_level=1,
-            use_dictionary=["dump", "file_path", "language"],
+            use_dictionary=["dump", "file_path", "language"],  # pyright: ignore[reportArgumentType]
             write_page_checksum=True,
-        ) as writer:
-            for start, stop in _cuts(table):
-                writer.write_table(table.slice(start, stop - start), row_group_size=stop - start)
+        ) as writer,
+    ):
+        for start, stop in _cuts(table):
+            writer.write_table(table.slice(start, stop - start), row_group_size=stop - start)
 
 
 def merged(store: Store, pieces: Sequence[str], span: Range, span_bytes: int) -> Iterator[pa.Table]:
@@ -109,17 +112,17 @@ class PieceReader:
     def take_below(self, bound: int) -> Iterator[pa.Table]:
         """All rows not yet taken whose order key is below `bound`."""
         while True:
-            if self._held is None or self._held.num_rows == 0:
+            held = self._held
+            if held is None or held.num_rows == 0:
                 if not self._groups:
                     return
-                self._held = self._load(self._groups.pop(0))
-            keys = self._held.column("order").to_numpy()
+                held = self._load(self._groups.pop(0))
+            keys = held.column("order").to_numpy()
             cut = len(keys) if bound >= ORDER_SPAN else int(np.searchsorted(keys, np.uint64(bound)))
             if cut:
-                # A copy: a slice would keep the whole row group alive until the sort is done.
-                yield self._held.slice(0, cut)
-            self._held = self._held.slice(cut)
-            if self._held.num_rows:
+                yield held.slice(0, cut)
+            self._held = held.slice(cut)
+            if cut < len(keys):
                 return
 
     def close(self) -> None:
@@ -144,7 +147,7 @@ def _groups_within(metadata: pq.FileMetaData, span: Range) -> list[int]:
 
 def _cuts(table: pa.Table) -> Iterator[tuple[int, int]]:
     """Row ranges of about PIECE_ROW_GROUP_BYTES of text each."""
-    sizes = pc.fill_null(pc.binary_length(table.column("text")), 0).to_numpy()  # type: ignore[attr-defined]
+    sizes = pc.fill_null(pc.binary_length(table.column("text")), 0).to_numpy()
     ends = np.cumsum(sizes + 256)
     start = 0
     while start < table.num_rows:

@@ -68,7 +68,7 @@ class Store:
         return int(self._fs.size(self.path(relative)) or 0)
 
     def list(self, prefix: str) -> list[str]:
-        """All files below `prefix`, relative to the run, sorted; hidden and temporary ones left out."""
+        """All files below `prefix`, relative to the run, sorted; temporary ones left out."""
         self._fs.invalidate_cache()
         found = self._fs.find(self.path(prefix))
         start = len(self._root) + 1
@@ -111,7 +111,7 @@ class Store:
 
     @contextlib.contextmanager
     def local_draft(self, relative: str) -> Iterator[str]:
-        """A local path to write to, which becomes `relative` on clean exit and vanishes otherwise."""
+        """A local path to write to, which becomes `relative` on clean exit, else vanishes."""
         target = self.path(relative)
         mark = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
         if self.is_local:

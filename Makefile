@@ -1,0 +1,41 @@
+# Two commands do all set-up on a fresh machine with Python 3.11 and pip:
+#   make quickstart    generates a small crawl and runs the whole pipeline on it
+#   make test          runs the test suite
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+.PHONY: setup setup-dev quickstart test bench lint clean
+
+setup: $(VENV)/.installed
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(PIP) --constraint constraints.txt --editable .
+	touch $@
+
+setup-dev: $(VENV)/.installed-dev
+
+$(VENV)/.installed-dev: $(VENV)/.installed
+	$(PIP) --constraint constraints.txt --editable '.[dev,ablations]'
+	touch $@
+
+QUICKSTART := quickstart
+
+quickstart: setup
+	rm -rf $(QUICKSTART)
+	$(BIN)/decant sample-crawl --pages 2000 --seed 1 $(QUICKSTART)/crawl
+	$(BIN)/decant run configs/quickstart.yaml --input $(QUICKSTART)/crawl --output $(QUICKSTART)/run --workers 2
+	@echo "corpus: $(QUICKSTART)/run/4-shards/data   report: $(QUICKSTART)/run/report.html"
+
+test: setup-dev
+	$(BIN)/python -m pytest
+
+lint: setup-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+
+clean:
+	rm -rf $(VENV) $(QUICKSTART) build *.egg-info

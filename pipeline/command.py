@@ -1,0 +1,122 @@
+"""What a stage command does: configuration, lock, engine, stages, funnel, exit code."""
+
+import os
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pipeline import config as configuration
+from pipeline import report
+from pipeline.config import ConfigError, RunConfig
+from pipeline.events import Progress
+from pipeline.execute import Engine, StepError
+from pipeline.inputs import InputError, freeze
+from pipeline.ledger import LedgerError
+from pipeline.lock import Lock, LockError
+from pipeline.run import Outcome, RunError, run_stages
+from pipeline.storage import StorageError, Store
+
+OK, FAILED, USAGE, QUARANTINED = 0, 1, 2, 3
+
+USAGE_ERRORS = (ConfigError, InputError, RunError, LockError)
+EXPECTED = (*USAGE_ERRORS, StepError, StorageError, LedgerError, OSError)
+
+
+class Abort(Exception):
+    """Ends the command with a code and one line."""
+
+    def __init__(self, message: str, code: int):
+        super().__init__(message)
+        self.code = code
+
+
+@dataclass(frozen=True)
+class RunRequest:
+    """One stage command as typed."""
+
+    config: str
+    output: str
+    inputs: tuple[str, ...] = ()
+    dump: str | None = None
+    workers: int | None = None
+    ray: str | None = None
+    limit: int | None = None
+    limit_records: int | None = None
+    settings: tuple[str, ...] = ()
+    stages: tuple[str, ...] | None = None
+    source: str | None = None  # re-decide from this run's measures
+
+
+def execute_run(request: RunRequest) -> int:
+    """The exit code of a stage command; expected failures print one line to stderr."""
+    try:
+        return _execute(request)
+    except KeyboardInterrupt:
+        print("decant: interrupted; the same command continues from here", file=sys.stderr)
+        return FAILED
+    except EXPECTED as error:
+        print(f"decant: {error}", file=sys.stderr)
+        return exit_code(error)
+
+
+def exit_code(error: Exception) -> int:
+    return USAGE if isinstance(error, USAGE_ERRORS) else FAILED
+
+
+def resolve(request: RunRequest) -> RunConfig:
+    """The configuration with the command line's flags laid over it."""
+    flags = {
+        "input.dump": request.dump,
+        "input.limit": request.limit,
+        "input.limit_records": request.limit_records,
+        "workers": request.workers,
+    }
+    overrides = [f"{key}={value}" for key, value in flags.items() if value is not None]
+    settings: Sequence[str] = (*request.settings, *overrides)
+    config = configuration.load(request.config, settings)
+    if request.inputs:
+        chosen = config.input.model_copy(update={"paths": request.inputs})
+        config = config.model_copy(update={"input": chosen})
+    return config
+
+
+def _execute(request: RunRequest) -> int:
+    config = resolve(request)
+    store = Store(request.output)
+    _create(store)
+    with Lock(store):
+        progress = Progress(store)
+        try:
+            if request.source is None:
+                freeze(store, config)
+                outcome = _run(store, config, request, progress)
+            else:
+                from pipeline.redecide import redecide
+
+                outcome = redecide(Store(request.source), store, config, progress)
+        finally:
+            progress.close()
+        report.write(store, config, outcome)
+    print(report.funnel_text(outcome.stages))
+    for name in outcome.quarantined:
+        print(f"decant: quarantined: {name}", file=sys.stderr)
+    return QUARANTINED if outcome.quarantined else OK
+
+
+def _run(store: Store, config: RunConfig, request: RunRequest, progress: Progress) -> Outcome:
+    progress.event("begin", stages=request.stages, pid=os.getpid())
+    began = time.monotonic()
+    with Engine(store, config, config.workers, request.ray, progress) as engine:
+        outcome = run_stages(engine, store, config, request.stages)
+    progress.event("end", seconds=round(time.monotonic() - began, 3))
+    return outcome
+
+
+def _create(store: Store) -> None:
+    if not store.is_local:
+        return
+    try:
+        os.makedirs(store.path(""), exist_ok=True)
+    except OSError as error:
+        raise RunError(f"--output {store.url}: {error.strerror or error}") from error

@@ -1,0 +1,118 @@
+"""What a run came to, for people: the funnel as text, the rule table, `report.html`.
+
+Everything here is computed from the run's own files (`ledger.json`, the stages' reports), so a
+report can be rebuilt at any time.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.table import Table
+
+from filters import recipe
+from filters.language import LANGUAGE_RULES
+from filters.url import URL_RULES
+from pipeline.config import RunConfig, parse_yaml
+from pipeline.ledger import STAGES
+from pipeline.report_page import page
+from pipeline.run import Outcome
+from pipeline.storage import StorageError, Store
+
+BAR_CHARS = 30
+
+
+def write(store: Store, config: RunConfig, outcome: Outcome) -> None:
+    """Write `report.html` of a run."""
+    store.write_bytes("report.html", build_page(store, config.model_dump(mode="json")).encode())
+
+
+def rebuild(url: str) -> str:
+    """Write `report.html` of an existing run anew; the funnel as text."""
+    store = Store(url)
+    stages = read_ledger(store)["stages"]
+    config, _ = parse_yaml(store.read_bytes("config.yaml").decode(), f"{url}/config.yaml")
+    store.write_bytes("report.html", build_page(store, config).encode())
+    return funnel_text(stages)
+
+
+def read_ledger(store: Store) -> dict[str, Any]:
+    """The run's ledger; a StorageError where there is none yet."""
+    try:
+        return json.loads(store.read_bytes("ledger.json"))
+    except FileNotFoundError:
+        raise StorageError(f"{store.url} holds no ledger.json; is it a run directory?") from None
+
+
+def build_page(store: Store, config: Mapping[str, Any]) -> str:
+    """The self-contained report of a run as HTML."""
+    stages = read_ledger(store)
+    extras = {
+        name: json.loads(store.read_bytes(path))
+        for name, path in (
+            ("overlap", "2-filtered/overlap.json"),
+            ("dedup", "3-deduplicated/report.json"),
+        )
+        if store.exists(path)
+    }
+    return page(stages, rule_rows(), config, extras)
+
+
+def funnel_text(stages: Mapping[str, Mapping[str, Any]]) -> str:
+    """The funnel as plain text: rows in, kept and dropped per stage, and what each rule took.
+
+    >>> print(funnel_text({"extract": {"in": 4, "kept": 3, "errors": 0,
+    ...                                "dropped": {"language": 1}}}))
+    stage               in      kept   dropped  errors   kept of all
+    extract              4         3         1       0  75.0% ######################
+      language                               1
+    """
+    lines = [f"{'stage':<12}{'in':>10}{'kept':>10}{'dropped':>10}{'errors':>8}{'kept of all':>14}"]
+    first = max(1, next((stages[name]["in"] for name in STAGES if name in stages), 0))
+    for name in STAGES:
+        if name not in stages:
+            continue
+        entry = stages[name]
+        dropped = sum(entry["dropped"].values())
+        share = entry["kept"] / first
+        lines.append(
+            f"{name:<12}{entry['in']:>10,}{entry['kept']:>10,}{dropped:>10,}{entry['errors']:>8,}"
+            f"{share:>7.1%} {'#' * int(share * BAR_CHARS)}"
+        )
+        for rule, count in sorted(entry["dropped"].items(), key=lambda item: (-item[1], item[0])):
+            if count:
+                lines.append(f"  {rule:<30}{count:>10,}")
+    if "shard" in stages:
+        lines.append(_corpus_line(stages["shard"]))
+    return "\n".join(lines)
+
+
+def _corpus_line(entry: Mapping[str, Any]) -> str:
+    tokens = f"{entry['tokens']:,} tokens" if entry["tokens"] else "tokens not counted"
+    megabytes = entry["text_bytes"] / 1e6
+    return f"corpus: {entry['kept']:,} documents, {megabytes:,.1f} MB of text, {tokens}"
+
+
+def rule_rows() -> list[dict[str, Any]]:
+    """Every rule with its name, unit, what it keeps, its source and the reference's own reason."""
+    record_rules = [
+        {
+            "name": rule.name,
+            "unit": rule.unit,
+            "keep": rule.keep,
+            "source": rule.source,
+            "reference": rule.reference,
+        }
+        for rule in (*URL_RULES, *LANGUAGE_RULES)
+    ]
+    return [*record_rules, *recipe.catalogue()]
+
+
+def rule_table(rows: Sequence[Mapping[str, Any]]) -> Table:
+    """The rules as a table for the terminal."""
+    table = Table(box=None, pad_edge=False)
+    for column in ("rule", "keeps", "unit", "source"):
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(row["name"], str(row["keep"]), row["unit"], row["source"])
+    return table

@@ -1,0 +1,204 @@
+"""The report as one self-contained HTML page: no script, no font, no image from elsewhere."""
+
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import Any
+
+from pipeline.ledger import STAGES
+
+STYLE = """
+:root { --ink: #1d2329; --soft: #5b6570; --line: #dfe3e8; --kept: #2f6f9f; --lost: #d9a441;
+        --error: #b3403a; --ground: #ffffff; --panel: #f6f8fa; }
+@media (prefers-color-scheme: dark) {
+  :root { --ink: #e6e9ec; --soft: #9aa5b1; --line: #333b44; --kept: #5b9fd0; --lost: #d9a441;
+          --error: #e0736c; --ground: #14181c; --panel: #1c2228; } }
+body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--ground);
+       max-width: 68rem; margin: 2rem auto; padding: 0 1.25rem; }
+h1 { font-size: 1.5rem; margin: 0 0 .25rem; } h2 { font-size: 1.1rem; margin: 2.25rem 0 .75rem; }
+p.note, caption { color: var(--soft); } caption { text-align: left; padding-bottom: .5rem; }
+table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
+th, td { text-align: left; padding: .3rem .6rem; border-bottom: 1px solid var(--line);
+         vertical-align: top; }
+th { color: var(--soft); font-weight: 600; } td.n, th.n { text-align: right; white-space: nowrap; }
+.scroll { overflow-x: auto; }
+.figures { display: flex; flex-wrap: wrap; gap: .75rem; margin: 1rem 0; }
+.figure { background: var(--panel); border-radius: .5rem; padding: .6rem 1rem; }
+.figure b { display: block; font-size: 1.35rem; font-variant-numeric: tabular-nums; }
+.figure span { color: var(--soft); }
+.bar { display: flex; height: .8rem; background: var(--panel); border-radius: 2px;
+       min-width: 8rem; }
+.bar i { display: block; height: 100%; } .kept { background: var(--kept); }
+.lost { background: var(--lost); } .error { background: var(--error); }
+.warning { border-left: 3px solid var(--lost); padding-left: .75rem; }
+svg text { fill: var(--ink); font: 12px system-ui, sans-serif; }
+code { font: 13px/1.4 ui-monospace, monospace; }
+"""
+
+
+def page(
+    document: Mapping[str, Any],
+    rules: Sequence[Mapping[str, Any]],
+    config: Mapping[str, Any],
+    extras: Mapping[str, Any],
+) -> str:
+    """The whole page from a ledger, the rule catalogue, the configuration and stage reports."""
+    stages = document["stages"]
+    sections = [
+        _heading(stages, document.get("digest", {}), config),
+        _funnel(stages),
+        _rules(stages, rules),
+        _overlap(extras.get("overlap")),
+        _dedup(extras.get("dedup")),
+        _skipped(stages.get("extract", {})),
+    ]
+    body = "\n".join(section for section in sections if section)
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>decant run report</title><style>{STYLE}</style></head>\n"
+        f"<body>{body}</body></html>\n"
+    )
+
+
+def _heading(stages: Mapping[str, Any], digest: Mapping[str, str], config: Mapping) -> str:
+    first = next((stages[name] for name in STAGES if name in stages), {"in": 0})
+    figures = [("records in", f"{first['in']:,}")]
+    if "shard" in stages:
+        shard = stages["shard"]
+        tokens = shard.get("tokens") or 0
+        figures += [
+            ("documents published", f"{shard['kept']:,}"),
+            ("kept of records", _percent(shard["kept"], first["in"])),
+            ("text", f"{shard['text_bytes'] / 1e6:,.1f} MB"),
+            ("tokens", f"{tokens:,}" if tokens else "not counted"),
+            ("shards", f"{shard['shards']:,}"),
+        ]
+    boxes = "".join(
+        f'<div class="figure"><b>{escape(value)}</b><span>{escape(name)}</span></div>'
+        for name, value in figures
+    )
+    dump = (config.get("input") or {}).get("dump") or "dump named by the files"
+    note = f"{escape(str(dump))} · extractor {escape(str(config.get('extractor', '')))}"
+    if digest:
+        note += f" · documents <code>{escape(digest['documents'][:16])}</code>"
+    return f'<h1>decant run report</h1><p class="note">{note}</p><div class="figures">{boxes}</div>'
+
+
+def _funnel(stages: Mapping[str, Any]) -> str:
+    rows = []
+    first = max(1, next((stages[name]["in"] for name in STAGES if name in stages), 1))
+    for name in STAGES:
+        if name not in stages:
+            continue
+        entry = stages[name]
+        dropped = sum(entry["dropped"].values())
+        bar = _bar(
+            (entry["kept"] / first, "kept"),
+            (dropped / first, "lost"),
+            (entry["errors"] / first, "error"),
+        )
+        cells = (entry["in"], entry["kept"], dropped, entry["errors"])
+        numbers = "".join(f'<td class="n">{value:,}</td>' for value in cells)
+        share = _percent(entry["kept"], first)
+        rows.append(f'<tr><td>{name}</td>{numbers}<td class="n">{share}</td><td>{bar}</td></tr>')
+    head = _head("stage", "in#", "kept#", "dropped#", "errors#", "kept of all#", "")
+    caption = (
+        "Rows in = kept + dropped + errors at every stage, and each stage takes in what the "
+        "one before it kept; a run that does not balance fails. Blue kept, amber dropped, red "
+        "errors, all as shares of the records read."
+    )
+    return _table("Funnel", caption, head, rows)
+
+
+def _rules(stages: Mapping[str, Any], rules: Sequence[Mapping[str, Any]]) -> str:
+    known = {rule["name"]: rule for rule in rules}
+    rows = []
+    for stage in STAGES:
+        entry = stages.get(stage, {"in": 0, "dropped": {}})
+        most = max([1, *entry["dropped"].values()])
+        for name, count in entry["dropped"].items():
+            rule = known.get(name, {})
+            rows.append(
+                f"<tr><td>{stage}</td><td><code>{escape(name)}</code></td>"
+                f'<td class="n">{count:,}</td><td class="n">{_percent(count, entry["in"])}</td>'
+                f"<td>{_bar((count / most, 'lost'))}</td>"
+                f"<td>{escape(str(rule.get('source', '')))}</td></tr>"
+            )
+    head = _head("stage", "rule", "dropped#", "of stage input#", "", "source")
+    caption = "Each dropped document is counted once, under the first rule it fails."
+    return _table("Rules", caption, head, rows)
+
+
+def _overlap(overlap: Mapping[str, Any] | None) -> str:
+    if not overlap:
+        return ""
+    rows = [
+        f"<tr><td><code>{escape(name)}</code></td>"
+        f'<td class="n">{entry.get("failed", 0):,}</td>'
+        f'<td class="n">{entry.get("solo", 0):,}</td></tr>'
+        for name, entry in overlap.get("rules", {}).items()
+    ]
+    warnings = "".join(
+        f'<p class="warning">{escape(str(warning))}</p>' for warning in overlap.get("warnings", [])
+    )
+    head = _head("rule", "fails it#", "fails it alone#")
+    caption = "Over all documents that reached the rules, whatever else they failed."
+    title = "What each rule removes, and what it alone removes"
+    return _table(title, caption, head, rows) + warnings
+
+
+def _dedup(dedup: Mapping[str, Any] | None) -> str:
+    if not dedup:
+        return ""
+    rows = [
+        f"<tr><td>{escape(str(name)).replace('_', ' ')}</td>"
+        f'<td class="n">{_number(value)}</td></tr>'
+        for name, value in dedup.items()
+        if isinstance(value, int | float | str)
+    ]
+    head = _head("figure", "value#")
+    return _table("Duplicates", "Measured on this run's own candidate pairs.", head, rows)
+
+
+def _skipped(extract: Mapping[str, Any]) -> str:
+    rows = [
+        f'<tr><td>{escape(str(kind))}</td><td class="n">{count:,}</td></tr>'
+        for kind, count in (extract.get("skipped") or {}).items()
+    ]
+    if not rows:
+        return ""
+    caption = "WARC records of other types; they carry no page and stand outside the equation."
+    return _table("Skipped records", caption, _head("type", "records#"), rows)
+
+
+def _table(title: str, caption: str, head: str, rows: Sequence[str]) -> str:
+    return (
+        f'<h2>{title}</h2><div class="scroll"><table><caption>{caption}</caption>'
+        f"<thead>{head}</thead><tbody>{''.join(rows)}</tbody></table></div>"
+    )
+
+
+def _head(*names: str) -> str:
+    """A header row; a name that ends in # heads a column of numbers."""
+    cells = (
+        f'<th class="n">{name[:-1]}</th>' if name.endswith("#") else f"<th>{name}</th>"
+        for name in names
+    )
+    return f"<tr>{''.join(cells)}</tr>"
+
+
+def _bar(*parts: tuple[float, str]) -> str:
+    pieces = "".join(
+        f'<i class="{kind}" style="width:{share:.2%}"></i>' for share, kind in parts if share > 0
+    )
+    return f'<div class="bar">{pieces}</div>'
+
+
+def _percent(part: float, whole: float) -> str:
+    return f"{part / whole:.1%}" if whole else "–"
+
+
+def _number(value: Any) -> str:
+    if isinstance(value, (bool, str)):
+        return escape(str(value))
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.4g}"
