@@ -1,0 +1,269 @@
+"""A rung trained on an arm's documents: one loop for a CPU core, a GPU, or several of them.
+
+Reads top to bottom: `train` sets up, `_loop` runs the updates, `_finish` averages the last
+snapshots. A directory holds one run:
+
+    state.safetensors            what a killed run goes on from
+    snapshots/0000950.safetensors   weights along the way, in transformers' names
+    model.safetensors config.json   the finished model, loadable by transformers
+    log.jsonl                    step, loss, learning rate, tokens/s, MFU
+    run.json                     what was trained, written last: its presence says finished
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+import xxhash
+from torch import Tensor
+
+from ablations import export
+from ablations.checkpoint import (
+    CheckpointError,
+    average,
+    load_state,
+    save_state,
+    write_atomically,
+    write_tensors,
+)
+from ablations.devices import Device, pick_device
+from ablations.model import Llama
+from ablations.neural import NeuralModel
+from ablations.rungs import Rung
+from ablations.schedule import Schedule, schedule
+from ablations.stream import Sequences
+
+CLIP = 1.0  # of the gradient's norm; with betas, epsilon and weight decay as FineWeb's launcher
+BETAS = (0.9, 0.95)
+EPSILON = 1e-8
+
+
+class TrainingDiverged(RuntimeError):
+    """The loss is no longer a number; nothing of the broken state was saved."""
+
+
+class BudgetTooSmall(ValueError):
+    """The budget pays for less than one update."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What one run does, all of it; `identity` names it."""
+
+    rung: Rung
+    seed: int
+    learning_rate: float
+    steps: int
+    eos: int | None
+    data: str  # digest of what is read
+    continued_from: str  # digest of the weights it starts from; "" for a fresh start
+
+    @property
+    def schedule(self) -> Schedule:
+        return schedule(self.rung.schedule, self.steps, self.rung.warmup_steps)
+
+    @property
+    def identity(self) -> str:
+        return xxhash.xxh3_128(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
+
+    @property
+    def snapshots(self) -> list[int]:
+        """Steps after which weights are kept: every tenth of the run, and the last few.
+
+        The last are 2 % of the run apart, deep in the decay, since an average over a still large
+        learning rate would undo the annealing.
+        """
+        gap = max(1, round(0.02 * self.steps))
+        last = [self.steps - i * gap for i in range(self.rung.average_last)]
+        tenths = [round(self.steps * i / 10) for i in range(1, 10)]
+        return sorted({step for step in tenths + last if step > 0})
+
+
+def train(
+    rung: Rung,
+    data: Sequences,
+    *,
+    seed: int,
+    out_dir: Path,
+    learning_rate: float | None = None,
+    tokens: float | None = None,
+    eos: int | None = None,
+    continue_from: Path | None = None,
+    device: str | None = None,
+    checkpoint_steps: int | None = None,
+) -> NeuralModel:
+    """The trained model; a finished run is read back, a killed one goes on where it stopped.
+
+    `tokens` is the budget (else the rung's own), `continue_from` a finished run whose weights are
+    the start: the rate is then warmed up anew and decayed again, over this run's budget.
+    """
+    steps = rung.steps(tokens)
+    if steps < 1:
+        raise BudgetTooSmall(
+            f"{tokens or rung.tokens:,.0f} tokens pay for no update of rung {rung.name}, "
+            f"which takes {rung.batch_tokens:,} tokens each"
+        )
+    start = "" if continue_from is None else _file_digest(continue_from / "model.safetensors")
+    rate = rung.learning_rate if learning_rate is None else learning_rate
+    plan = Plan(rung, seed, rate, steps, eos, data.digest(), start)
+    where = pick_device(device)
+    if not _is_finished(out_dir, plan):
+        with where.prepared():
+            model = Llama(rung.shape, seed)
+            if continue_from is not None:
+                export.from_transformers(model, export.load_weights(continue_from))
+            _loop(plan, model.to(where.place), data, out_dir, where, checkpoint_steps)
+            if where.is_first:
+                _finish(plan, out_dir)
+            where.wait_for_all()
+    return NeuralModel(export.load(out_dir).to(where.place), eos=eos, device=where)
+
+
+def _loop(
+    plan: Plan,
+    model: Llama,
+    data: Sequences,
+    out_dir: Path,
+    device: Device,
+    checkpoint_steps: int | None,
+) -> None:
+    """Runs the updates that are not done yet, and leaves a snapshot wherever the plan asks."""
+    (out_dir / "snapshots").mkdir(parents=True, exist_ok=True)
+    optimizer = torch.optim.AdamW(
+        model.parameters(), lr=plan.learning_rate, betas=BETAS, eps=EPSILON,
+        weight_decay=plan.rung.weight_decay, fused=True,
+    )  # fmt: skip
+    state = out_dir / "state.safetensors"
+    done = load_state(state, model, optimizer, plan.identity)
+    every = checkpoint_steps or max(1, plan.steps // 20)
+    faces = device.wrapped(model)
+    meter = Meter(plan, device, out_dir / "log.jsonl", done)
+    rates, snapshots = plan.schedule, set(plan.snapshots)
+    for step in range(done, plan.steps):
+        rate = plan.learning_rate * rates.fraction(step)
+        loss = _update(faces, optimizer, data, plan.rung, step, rate, device)
+        after = step + 1
+        keep, check = after in snapshots, after % every == 0 or after == plan.steps
+        meter.after(after, loss, rate, certain=keep or check)
+        if device.is_first and keep:
+            write_tensors(_snapshot(out_dir, after), export.to_transformers(model))
+        if device.is_first and check:
+            save_state(state, model, optimizer, after, plan.identity)
+
+
+def _update(
+    model: torch.nn.Module,
+    optimizer: torch.optim.Optimizer,
+    data: Sequences,
+    rung: Rung,
+    step: int,
+    rate: float,
+    device: Device,
+) -> Tensor:
+    """One optimiser step over one batch, a micro-batch at a time; its mean loss, on the device."""
+    first, count = device.share(step * rung.batch_sequences, rung.batch_sequences)
+    micro = min(rung.micro_sequences or count, count)
+    loss = torch.zeros((), device=device.place)
+    for start in range(0, count, micro):
+        size = min(micro, count - start)
+        rows = _batch(data, first + start, size, rung).to(device.place, non_blocking=True)
+        with device.accumulating(model, last=start + size == count), device.precision():
+            part = model(rows[:, :-1], rows[:, 1:]) * (size / count)
+            part.backward()
+        loss += part.detach()
+    torch.nn.utils.clip_grad_norm_(model.parameters(), CLIP)
+    for group in optimizer.param_groups:
+        group["lr"] = rate
+    optimizer.step()
+    optimizer.zero_grad(set_to_none=True)
+    return device.mean(loss)
+
+
+def _batch(data: Sequences, first: int, count: int, rung: Rung) -> Tensor:
+    """Inputs and targets as one array, int64 [count, T + 1]."""
+    rows = data.rows(first, count, rung.shape.context)
+    if int(rows.max()) >= rung.shape.vocab:
+        raise ValueError(
+            f"token id {int(rows.max())} does not exist in rung {rung.name}'s vocabulary of "
+            f"{rung.shape.vocab}: use the tokenizer it is meant for, or rung.with_vocab(size)"
+        )
+    return torch.from_numpy(rows)
+
+
+class Meter:
+    """Writes a line of progress now and then, and stops a run whose loss is not a number."""
+
+    def __init__(self, plan: Plan, device: Device, path: Path, done: int) -> None:
+        self._plan, self._device, self._path = plan, device, path
+        self._every = max(1, plan.steps // 100)
+        self._done, self._since = done, time.perf_counter()
+        if device.is_first and path.exists():  # lines of updates that are about to be redone
+            kept = [s for s in path.read_text().splitlines() if json.loads(s)["step"] <= done]
+            write_atomically(path, "".join(f"{line}\n" for line in kept).encode())
+
+    def after(self, step: int, loss: Tensor, rate: float, certain: bool) -> None:
+        """Looks at the loss every hundredth of the run, and always where `certain`.
+
+        A weight that is NaN stays NaN, so looking now and then misses nothing, and looking
+        before anything is written keeps broken weights off the disk.
+        """
+        if not certain and step % self._every and step != self._plan.steps:
+            return
+        value = float(loss)
+        if not math.isfinite(value):
+            raise TrainingDiverged(
+                f"loss is {value} by step {step} of {self._plan.steps} at learning rate {rate:.2g} "
+                f"(rung {self._plan.rung.name}, seed {self._plan.seed}): lower the learning rate. "
+                "The last good state is kept."
+            )
+        now = time.perf_counter()
+        shape = self._plan.rung.shape
+        speed = (step - self._done) * self._plan.rung.batch_tokens / max(now - self._since, 1e-9)
+        line = {
+            "step": step,
+            "tokens": step * self._plan.rung.batch_tokens,
+            "loss": value,
+            "learning_rate": rate,
+            "tokens_per_s": round(speed, 1),
+            "mfu": round(speed * shape.flops_per_token / self._device.peak_flops, 4),
+        }
+        self._done, self._since = step, now
+        if self._device.is_first:
+            with open(self._path, "a") as file:
+                file.write(json.dumps(line) + "\n")
+
+
+def _finish(plan: Plan, out_dir: Path) -> None:
+    """Averages the last snapshots into the final model, then says that the run is finished."""
+    last = plan.snapshots[-plan.rung.average_last :]
+    weights = average([_snapshot(out_dir, step) for step in last])
+    export.export(weights, plan.rung.shape, out_dir, plan.eos)
+    record = {"identity": plan.identity, "averaged_steps": last, **asdict(plan)}
+    text = json.dumps(record, indent=2, sort_keys=True) + "\n"
+    write_atomically(out_dir / "run.json", text.encode())
+    (out_dir / "state.safetensors").unlink(missing_ok=True)
+
+
+def _is_finished(out_dir: Path, plan: Plan) -> bool:
+    """Whether this very run lies there finished; another one in its place is an error."""
+    path = out_dir / "run.json"
+    if not path.exists():
+        return False
+    if json.loads(path.read_text())["identity"] != plan.identity:
+        raise CheckpointError(
+            f"{out_dir} holds another finished run. Give this one a directory of its own."
+        )
+    return True
+
+
+def _snapshot(out_dir: Path, step: int) -> Path:
+    return out_dir / "snapshots" / f"{step:07d}.safetensors"
+
+
+def _file_digest(path: Path) -> str:
+    return xxhash.xxh3_128(path.read_bytes()).hexdigest()
