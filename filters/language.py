@@ -22,7 +22,7 @@ LANGUAGE_RULES = (
         name="language_score",
         keep="> threshold (FineWeb: 0.65)",
         unit="probability of the best wanted language",
-        source="FineWeb, Penedo et al. 2024, §3.3: 'English text with a score ≥ 0.65'; the code's >",
+        source="FineWeb, Penedo et al. 2024, §3.3: 'score ≥ 0.65'; the code has >",
         reference=None,
     ),
 )
@@ -52,9 +52,7 @@ class LanguageRule:
 class LanguageId:
     """A loaded lid.176 model."""
 
-    def __init__(
-        self, model_path: str, newline: Literal["space", "deleted"] = "space"
-    ) -> None:
+    def __init__(self, model_path: str, newline: Literal["space", "deleted"] = "space") -> None:
         # fastText's own loader prints a warning to stderr; the class behind it does not.
         self._model = fasttext.FastText._FastText(model_path)
         self._newline = " " if newline == "space" else ""

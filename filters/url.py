@@ -6,8 +6,8 @@ both stay by default, because FineWeb was made with them, and both can be mended
 - `url_listed` compares the whole URL, scheme included, with entries that have no scheme. It can
   only hit an address without a scheme: 0 of 39,174 listed URLs with one. `match_listed_urls: true`
   compares without scheme, `www.` and the slash at the end.
-- `url_banned_word` and `url_soft_banned_words` see the URL as written: `/porn` drops a page, `/Porn`
-  does not. `case_sensitive_words: false` compares lower-case words.
+- `url_banned_word` and `url_soft_banned_words` see the URL as written: `/porn` drops a page and
+  `/Porn` does not. `case_sensitive_words: false` compares lower-case words.
 """
 
 import re
@@ -72,9 +72,7 @@ class UrlHit(NamedTuple):
 class UrlRules:
     """Judges addresses; holds the opened lists and the public suffixes of tldextract's wheel."""
 
-    def __init__(
-        self, table: UrlTable, words: UrlWords, options: UrlOptions | None = None
-    ) -> None:
+    def __init__(self, table: UrlTable, words: UrlWords, options: UrlOptions | None = None) -> None:
         self._table = table
         self._words = words
         self._options = options or UrlOptions()

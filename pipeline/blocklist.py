@@ -9,6 +9,7 @@ maps that file in milliseconds and shares its pages with the others.
 import fcntl
 import importlib.util
 import io
+import mmap
 import os
 import tarfile
 from collections.abc import Iterable, Iterator
@@ -78,15 +79,17 @@ def datatrove_assets() -> Path:
 def open_table(path: Path) -> Blocklist | None:
     """The mapped table, or None where `path` is missing, cut short or of another format."""
     try:
-        words = np.memmap(path, dtype="<u8", mode="r")
-    except (FileNotFoundError, ValueError):  # ValueError: empty, or not whole words
+        with path.open("rb") as file:
+            mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    except (FileNotFoundError, ValueError):  # ValueError: empty
         return None
-    if len(words) < HEADER_WORDS or int(words[0]) != MAGIC:
+    words = memoryview(mapped)[: len(mapped) // 8 * 8].cast("Q")
+    if len(words) < HEADER_WORDS or words[0] != MAGIC:
         return None
-    domains, urls = int(words[1]), int(words[2])
-    if len(words) != HEADER_WORDS + 2 * domains + 2 * urls:
+    domains, urls = words[1], words[2]
+    if len(mapped) != 8 * (HEADER_WORDS + 2 * domains + 2 * urls):
         return None
-    body = memoryview(words)[HEADER_WORDS:]
+    body = words[HEADER_WORDS:]
     return Blocklist(
         domains=HashedSet(body[:domains], body[domains : 2 * domains]),
         urls=HashedSet(body[2 * domains : 2 * domains + urls], body[2 * domains + urls :]),
@@ -102,7 +105,7 @@ def build_table(archive: Path, path: Path) -> None:
             if member is None:
                 raise ValueError(f"{archive}: {name} is not a file")
             lists[name] = _hashed(io.TextIOWrapper(member, encoding="utf-8"))
-    header = np.array([MAGIC, len(lists["domains"]), len(lists["urls"]), 0], dtype="<u8")
+    header = np.array([MAGIC, len(lists["domains"]), len(lists["urls"]), 0], dtype=np.uint64)
     partial = path.with_suffix(f".{os.getpid()}.partial")
     with partial.open("wb") as out:
         out.write(header.tobytes())
@@ -128,7 +131,7 @@ def _hashed(lines: Iterable[str]) -> np.ndarray:
     for line in _entries(lines):
         joined += key_bytes(line.strip())
     keys = np.frombuffer(joined, dtype=">u8").reshape(-1, 2)
-    return keys[np.argsort(keys[:, 0], kind="stable")].astype("<u8")
+    return keys[np.argsort(keys[:, 0], kind="stable")].astype(np.uint64)
 
 
 @contextmanager
