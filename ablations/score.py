@@ -62,7 +62,7 @@ class Tokenizer(Protocol):
     def encode_batch(self, texts: Sequence[str]) -> list[list[int]]: ...
 
 
-def bits_per_byte(nats: float | np.ndarray, size_bytes: float | np.ndarray) -> float | np.ndarray:
+def bits_per_byte(nats: float | np.ndarray, size_bytes: float | np.ndarray) -> np.ndarray:
     """Negative log-likelihood in bits over UTF-8 bytes; `nats` is Σ ln p, hence negative.
 
     >>> round(float(bits_per_byte(-8 * LN2, 4)), 3)

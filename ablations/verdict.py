@@ -1,0 +1,237 @@
+"""HELPS, HURTS, NEUTRAL or INCONCLUSIVE: from measured effects to words, and how sure they are.
+
+A signal is a held-out reference set or a benchmark task; its effect is in bits per byte, positive
+where the rule helps. Three sources of doubt are kept apart:
+
+- sampling: the spread of token placebos (the same number of tokens dropped at random);
+- taste: the widest spread among all kinds of placebos, since whole domains or an arbitrary topic
+  can be dropped without any quality in it;
+- genre: the spread of the effect over signals. A rule that removes junk helps them all alike,
+  one that only prefers a genre helps some and hurts others.
+
+The overall effect is the mean over signals. HELPS needs all three: an adjusted p-value under alpha
+against taste and genre together, an effect of at least the margin, and no signal that it hurts.
+HURTS is the mirror image. NEUTRAL needs the sampling interval inside the margin. All else is
+INCONCLUSIVE, and so is every verdict whose budget is over half the pool.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ablations import statistics
+from ablations.effects import MANY_EPOCHS, Effect
+from ablations.statistics import Spread
+
+HELPS, HURTS, NEUTRAL, INCONCLUSIVE = "HELPS", "HURTS", "NEUTRAL", "INCONCLUSIVE"
+
+# Over half the pool two runs share most documents, and the placebos understate the noise.
+LARGEST_POOL_SHARE = 0.5
+
+
+@dataclass(frozen=True)
+class Settings:
+    """When a verdict is given; `margin_bpb` is the smallest effect anyone would act on."""
+
+    alpha: float = 0.05
+    margin_bpb: float = 0.002
+    correction: str = "holm"  # holm | bh
+    power: float = 0.8
+
+
+@dataclass(frozen=True)
+class Judged:
+    """One effect with its interval and verdict: overall, or on one signal."""
+
+    effect: float
+    low: float
+    high: float
+    p: float
+    q: float  # adjusted over rules (overall) or over signals (one signal)
+    margin: float
+    detectable: float
+    verdict: str
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What is said of one contrast."""
+
+    effect: Effect
+    overall: Judged | None
+    signals: dict[str, Judged] = field(default_factory=dict)
+    caveats: tuple[str, ...] = ()
+    rank_p: float = 1.0
+
+    @property
+    def label(self) -> str:
+        """The overall verdict, INCONCLUSIVE where nothing could be measured, "" for a diagnostic."""
+        if not self.effect.judged:
+            return ""
+        return self.overall.verdict if self.overall else INCONCLUSIVE
+
+
+def judge(effects: list[Effect], signals: list[str], settings: Settings) -> list[Verdict]:
+    """The verdict of each contrast, in the order given; p-values are adjusted over all of them."""
+    measured = [e for e in effects if e.judged and not e.problem]
+    errors = [_overall_error(e) for e in measured]
+    p = np.array([
+        statistics.two_sided_p(_ratio(e.values.mean(), error), error.df)
+        for e, error in zip(measured, errors, strict=True)
+    ])  # fmt: skip
+    adjust = statistics.holm if settings.correction == "holm" else statistics.benjamini_hochberg
+    q = adjust(p)
+    found = {
+        e.name + "\0" + e.design: _judge_one(e, signals, settings, error, float(pi), float(qi))
+        for e, error, pi, qi in zip(measured, errors, p, q, strict=True)
+    }
+    return [found.get(e.name + "\0" + e.design) or _unjudged(e, signals, settings) for e in effects]
+
+
+def _judge_one(
+    effect: Effect, signals: list[str], settings: Settings, error: Spread, p: float, q: float
+) -> Verdict:
+    per_signal = _judge_signals(effect, signals, settings)
+    taste, sampling = _taste(effect), _sampling(effect)
+    margin = max(settings.margin_bpb, 2.0 * taste.sd)
+    value = float(effect.values.mean())
+    low, high = statistics.interval(value, error, 1.0 - settings.alpha)
+    against = [n for n, s in per_signal.items() if s.q < settings.alpha and s.effect * value < 0]
+    label = _label(value, q, margin, sampling, settings, blocked=bool(against))
+    capped = effect.pool_share > LARGEST_POOL_SHARE + 1e-9
+    overall = Judged(
+        value, low, high, p, q, margin,
+        statistics.detectable_effect(error, settings.alpha, settings.power),
+        INCONCLUSIVE if capped else label,
+    )  # fmt: skip
+    caveats = _caveats(effect, per_signal, settings, overall, error, capped)
+    null = np.concatenate([v.mean(axis=(1, 2)) for v in effect.null.values()])
+    return Verdict(effect, overall, per_signal, caveats, statistics.placebo_rank_p(value, null))
+
+
+def _label(
+    value: float, q: float, margin: float, sampling: Spread, settings: Settings, blocked: bool
+) -> str:
+    if q < settings.alpha and abs(value) >= margin and not blocked:
+        return HELPS if value > 0 else HURTS
+    # Two one-sided tests at alpha: the 1 - 2 alpha interval lies inside the margin.
+    low, high = statistics.interval(value, sampling, 1.0 - 2.0 * settings.alpha)
+    if -margin < low and high < margin:
+        return NEUTRAL
+    return INCONCLUSIVE
+
+
+def _judge_signals(effect: Effect, signals: list[str], settings: Settings) -> dict[str, Judged]:
+    """Each signal on its own against its own placebos; q-values hold the rate over signals."""
+    values = effect.values.mean(axis=0)
+    spreads = [_taste(effect, j) for j in range(len(signals))]
+    p = np.array([
+        statistics.two_sided_p(_ratio(v, s), s.df) for v, s in zip(values, spreads, strict=True)
+    ])  # fmt: skip
+    q = statistics.benjamini_hochberg(p)
+    judged = {}
+    for j, name in enumerate(signals):
+        value, error = float(values[j]), spreads[j]
+        margin = max(settings.margin_bpb, 2.0 * error.sd)
+        label = _label(value, float(q[j]), margin, _sampling(effect, j), settings, blocked=False)
+        low, high = statistics.interval(value, error, 1.0 - settings.alpha)
+        detectable = statistics.detectable_effect(error, settings.alpha, settings.power)
+        judged[name] = Judged(value, low, high, float(p[j]), float(q[j]), margin, detectable, label)
+    return judged
+
+
+def _null_means(effect: Effect, kind: str, signal: int | None) -> np.ndarray:
+    """A kind's placebo effects over data seeds, on one signal or over all, float64 [draws]."""
+    means = effect.null[kind].mean(axis=1)
+    return means.mean(axis=1) if signal is None else means[:, signal]
+
+
+def _prediction(null: np.ndarray) -> Spread:
+    """The variance of one more draw around the null's true centre, estimated from `null`."""
+    found = statistics.spread(null)
+    return Spread(found.variance * (1.0 + 1.0 / max(len(null), 1)), found.df)
+
+
+def _taste(effect: Effect, signal: int | None = None) -> Spread:
+    """The widest of the placebo kinds: what a drop without quality content can do."""
+    kinds = [_prediction(_null_means(effect, kind, signal)) for kind in effect.null]
+    return max(kinds, key=lambda s: s.variance)
+
+
+def _sampling(effect: Effect, signal: int | None = None) -> Spread:
+    """The token placebos' spread: what another sample of the same data would do."""
+    kind = "tokens" if "tokens" in effect.null else next(iter(effect.null))
+    return _prediction(_null_means(effect, kind, signal))
+
+
+def _overall_error(effect: Effect) -> Spread:
+    """Taste plus genre: signals are a sample of all the kinds of text one could ask about."""
+    per_signal = statistics.spread(effect.values.mean(axis=0))
+    genre = Spread(per_signal.variance / max(effect.values.shape[1], 1), per_signal.df)
+    return statistics.total(_taste(effect), genre)
+
+
+def _ratio(value: float, error: Spread) -> float:
+    if error.variance == 0.0:
+        return 0.0 if value == 0.0 else float("inf")
+    return float(value) / error.sd
+
+
+def _caveats(
+    effect: Effect,
+    signals: dict[str, Judged],
+    settings: Settings,
+    overall: Judged,
+    error: Spread,
+    capped: bool,
+) -> tuple[str, ...]:
+    notes = []
+    gains = [n for n, s in signals.items() if s.q < settings.alpha and s.effect > 0]
+    losses = [n for n, s in signals.items() if s.q < settings.alpha and s.effect < 0]
+    if gains and losses:
+        notes.append(
+            f"shifts the distribution towards {', '.join(gains)}, away from {', '.join(losses)}"
+        )
+    elif gains and overall.verdict != HELPS:
+        notes.append(f"shifts the distribution towards {', '.join(gains)}")
+    elif losses and overall.verdict != HURTS:
+        notes.append(f"shifts the distribution away from {', '.join(losses)}")
+    if capped:
+        notes.append(f"the budget is {effect.pool_share:.0%} of the pool: no verdict over half")
+    if effect.epochs > MANY_EPOCHS:
+        notes.append(f"an arm is read {effect.epochs:.1f} times over")
+    if effect.placebo_scale > 1.0:
+        notes.append(
+            f"placebos dropped less than the rule and were scaled x{effect.placebo_scale:.1f}"
+        )
+    if overall.verdict == INCONCLUSIVE and not capped:
+        notes.append(_settle(effect, overall, error, settings))
+    return tuple(notes)
+
+
+def _settle(effect: Effect, overall: Judged, error: Spread, settings: Settings) -> str:
+    """What would decide: more disjoint data, as far as noise falls with it."""
+    target = max(abs(overall.effect), overall.margin)
+    ratio = statistics.needed_ratio(error, target, settings.alpha, settings.power)
+    seeds = effect.values.shape[0]
+    if ratio <= 1.0:
+        return "the signals disagree: more data of this kind would not decide"
+    needed = int(np.ceil(seeds * ratio))
+    tokens = needed * effect.run_tokens / 1e6
+    return f"needs about {needed} disjoint data seeds ({tokens:.1f} MT an arm) to see {target:.4f}"
+
+
+def _unjudged(effect: Effect, signals: list[str], settings: Settings) -> Verdict:
+    """A contrast without verdict: what went wrong, or a diagnostic's bare effects."""
+    if effect.problem:
+        return Verdict(effect, None, {}, (effect.problem,))
+    values = effect.values.mean(axis=0)
+    nan = float("nan")
+    bare = {
+        name: Judged(float(v), nan, nan, nan, nan, settings.margin_bpb, nan, "")
+        for name, v in zip(signals, values, strict=True)
+    }
+    overall = Judged(float(values.mean()), nan, nan, nan, nan, settings.margin_bpb, nan, "")
+    return Verdict(effect, overall, bare, ("diagnostic, not judged",))
