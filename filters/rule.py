@@ -115,8 +115,8 @@ class Rule:
     source: str
     reference: str | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
+    needs: str | None = None  # the edit whose notes it reads
     met_at: Callable[[Doc], float] | None = None
-    detail: Callable[[Doc], str | None] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,251 @@
+"""C4's line removals and document rules: Raffel et al. 2020 (arXiv:1910.10683), section 2.2.
+
+One walk over the lines does both, as in datatrove 0.10.1 (`c4_filters.py`), which follows
+TensorFlow Datasets: lines go, and what the surviving lines hold decides on the document. The walk
+is the edit `c4_lines`; the rules behind it read what it found. A line that makes the reference drop
+the document stays in the text here, so that the edited text is defined for dropped documents too.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+
+import numpy as np
+
+from filters import kernels
+from filters.doc import Doc
+from filters.rule import Edit, Rule, at_least, at_most
+from filters.words import CHUNK
+
+PAPER = "C4, Raffel et al. 2020, 2.2"
+CITATION = re.compile(r"\[\d*]|\[edit]|\[citation needed]")
+POLICY_PHRASES = (
+    "terms of use",
+    "privacy policy",
+    "cookie policy",
+    "uses cookies",
+    "use of cookies",
+    "use cookies",
+)
+TERMINAL_MARKS = (".", "?", "!", '"', "'")
+LOREM_IPSUM = "lorem ipsum"
+JAVASCRIPT = "javascript"
+CURLY_BRACKET = "{"
+
+
+@dataclass(frozen=True, slots=True)
+class Walk:
+    """What the walk found: document marks by line number (inf: nowhere) and their counts."""
+
+    lorem_ipsum_lines: int
+    first_lorem_ipsum: float
+    curly_bracket_lines: int
+    first_curly_bracket: float
+    sentences: int
+
+
+@dataclass(slots=True)
+class _Marks:
+    """Lines with document marks, counted as the walk meets them."""
+
+    lorem_ipsum_lines: int = 0
+    first_lorem_ipsum: float = math.inf
+    curly_bracket_lines: int = 0
+    first_curly_bracket: float = math.inf
+
+
+def edit_lines(
+    doc: Doc,
+    *,
+    min_words_per_line: int = 3,
+    word_chars: int = 1000,
+    remove_citations: bool = True,
+    terminal_punctuation: bool = False,
+) -> Doc:
+    """The document without C4's bad lines; `notes["c4_lines"]` holds the `Walk`.
+
+    A line goes where a word has more than `word_chars` characters, it has fewer than
+    `min_words_per_line` white-space words, mentions javascript or a policy phrase, or, with
+    `terminal_punctuation`, does not end a sentence. FineWeb switches the last one off.
+    """
+    citations = remove_citations and "[" in doc.text
+    cleaned = CITATION.sub("", doc.text) if citations else doc.text
+    lower = cleaned.lower()
+    javascript = JAVASCRIPT in lower
+    policy = any(phrase in lower for phrase in POLICY_PHRASES)
+    lorem_ipsum = LOREM_IPSUM in lower
+    brackets = CURLY_BRACKET in doc.text
+    watched = javascript or policy or lorem_ipsum or brackets
+
+    marks = _Marks()
+    kept = _KeptLines(doc)
+    place = 0  # chunks of the document before this line
+    for number, line in enumerate(doc.all_lines):
+        line = line.strip()
+        chunks = line.split()
+        start, place = place, place + len(chunks)
+        if len(line) > word_chars and any(len(chunk) > word_chars for chunk in chunks):
+            continue
+        uncited = CITATION.sub("", line) if citations else line
+        if terminal_punctuation and not _ends_sentence(uncited):
+            continue
+        if len(chunks) < min_words_per_line:
+            continue
+        if watched and not _survives(uncited, number, marks):
+            continue
+        if uncited == line:
+            kept.add(line, chunks, doc.chunk_ids[start:place])
+        else:
+            chunks = uncited.split()
+            kept.add(uncited, chunks, doc.lexicon.chunk_ids_of(uncited, chunks))
+    return kept.edited(marks)
+
+
+def _ends_sentence(line: str) -> bool:
+    return line.endswith(TERMINAL_MARKS) and not line.endswith("...")
+
+
+def _survives(line: str, number: int, marks: _Marks) -> bool:
+    """Whether the line stays; document marks are noted in the order the reference meets them."""
+    lower = line.lower()
+    if LOREM_IPSUM in lower:
+        marks.lorem_ipsum_lines += 1
+        marks.first_lorem_ipsum = min(marks.first_lorem_ipsum, number)
+    if JAVASCRIPT in lower:
+        return False
+    if CURLY_BRACKET in line:
+        marks.curly_bracket_lines += 1
+        marks.first_curly_bracket = min(marks.first_curly_bracket, number)
+    return not any(phrase in lower for phrase in POLICY_PHRASES)
+
+
+class _KeptLines:
+    """The lines that stay, with the chunk ids they have in the document."""
+
+    def __init__(self, doc: Doc) -> None:
+        self.doc = doc
+        self.lines: list[str] = []
+        self.ids: list[np.ndarray] = []
+        self.odd: list[int] = []  # lines with white space other than single spaces
+
+    def add(self, line: str, chunks: list[str], ids: np.ndarray) -> None:
+        if " ".join(chunks) != line:
+            self.odd.append(len(self.lines))
+        self.lines.append(line)
+        self.ids.append(ids)
+
+    def edited(self, marks: _Marks) -> Doc:
+        """The document of these lines, with the walk in its notes."""
+        ids = np.concatenate(self.ids) if self.ids else np.empty(0, np.int32)
+        walk = Walk(
+            marks.lorem_ipsum_lines,
+            marks.first_lorem_ipsum,
+            marks.curly_bracket_lines,
+            marks.first_curly_bracket,
+            self.sentences(ids),
+        )
+        text = "\n".join(self.lines).strip()
+        return Doc(text, self.doc.lexicon, ids, {**self.doc.notes, "c4_lines": walk})
+
+    def sentences(self, ids: np.ndarray) -> int:
+        """Sentences of all lines, each line on its own, as spaCy's sentencizer counts them."""
+        sizes = np.array([len(line_ids) for line_ids in self.ids], np.int64)
+        before, behind = self._white_space_tokens(sizes)
+        lexicon = self.doc.lexicon
+        return kernels.line_sentences(
+            ids,
+            sizes,
+            before,
+            behind,
+            lexicon.word_starts.array,
+            lexicon.word_tokens.array,
+            lexicon.token_flags.array,
+        )
+
+    def _white_space_tokens(self, sizes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Where spaCy sees a white-space token: before each chunk, and at the end of each line.
+
+        Every gap but one space is one, and it begins a sentence where the last one is closed.
+        """
+        before = np.zeros(int(sizes.sum()), np.bool_)
+        behind = np.zeros(len(sizes), np.bool_)
+        for number in self.odd:
+            line = self.lines[number]
+            place = int(sizes[:number].sum())
+            end = 0
+            for match in CHUNK.finditer(line):
+                before[place] = line[end : match.start()] not in ("", " ") and end > 0
+                end, place = match.end(), place + 1
+            behind[number] = line[end:] not in ("", " ")
+        return before, behind
+
+
+def lorem_ipsum_lines(doc: Doc) -> float:
+    """Lines with the phrase "lorem ipsum", of those that C4's line removals leave."""
+    return float(_walk(doc).lorem_ipsum_lines)
+
+
+def curly_bracket_lines(doc: Doc) -> float:
+    """Lines with a curly bracket, of those that C4's line removals leave.
+
+    A line that mentions javascript is gone before its brackets count; one with a policy phrase is
+    not.
+    """
+    return float(_walk(doc).curly_bracket_lines)
+
+
+def sentence_count(doc: Doc) -> float:
+    """Sentences in the lines that C4's line removals leave."""
+    return float(_walk(doc).sentences)
+
+
+def _walk(doc: Doc) -> Walk:
+    return doc.notes["c4_lines"]
+
+
+LINES = Edit(
+    "c4_lines",
+    edit_lines,
+    source=f"{PAPER}, and c4_utils of TensorFlow Datasets for 3 words, 1,000 characters, policies",
+    options={
+        "min_words_per_line": 3,
+        "word_chars": 1000,
+        "remove_citations": True,
+        "terminal_punctuation": False,
+    },
+)
+EDITS = (LINES,)
+
+RULES = (
+    Rule(
+        "c4_lorem_ipsum_lines",
+        lorem_ipsum_lines,
+        keep=at_most(0),
+        unit="lines",
+        source=f"{PAPER}: 'removed any page where the phrase “lorem ipsum” appeared'",
+        reference="lorem_ipsum",
+        needs="c4_lines",
+        met_at=lambda doc: _walk(doc).first_lorem_ipsum,
+    ),
+    Rule(
+        "c4_curly_bracket_lines",
+        curly_bracket_lines,
+        keep=at_most(0),
+        unit="lines",
+        source=f"{PAPER}: 'removed any pages that contained a curly bracket'",
+        reference="curly_bracket",
+        needs="c4_lines",
+        met_at=lambda doc: _walk(doc).first_curly_bracket,
+    ),
+    Rule(
+        "c4_sentences",
+        sentence_count,
+        keep=at_least(5),
+        unit="sentences",
+        source="c4_utils of TensorFlow Datasets: 5 sentences (the paper's printed number is 3)",
+        reference="too_few_sentences",
+        needs="c4_lines",
+    ),
+)

@@ -1,0 +1,137 @@
+"""One frozen view of a document's text: words, lines and paragraphs, each split once and lazily."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, Generic, TypeVar, overload
+
+import numpy as np
+
+from filters import kernels
+from filters.lexicon import MEMO, Lexicon
+
+Value = TypeVar("Value")
+BLANK_LINES = re.compile(r"\n{2,}")
+LINE_ENDS = re.compile(r"\n+")
+LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+class lazy(Generic[Value]):
+    """An attribute computed at its first use; `functools.cached_property` without its lock."""
+
+    def __init__(self, compute: Callable[[Any], Value]) -> None:
+        self.compute = compute
+        self.name = compute.__name__
+        self.__doc__ = compute.__doc__
+
+    @overload
+    def __get__(self, owner: None, kind: type) -> lazy[Value]: ...
+    @overload
+    def __get__(self, owner: object, kind: type) -> Value: ...
+
+    def __get__(self, owner: Any, kind: type) -> Any:
+        if owner is None:
+            return self
+        value = owner.__dict__[self.name] = self.compute(owner)
+        return value
+
+
+class Doc:
+    """A text and what rules ask of it.
+
+    Lone surrogates, which UTF-8 cannot hold, are U+FFFD here and counted in
+    `replaced_surrogates`. `notes` holds what edits found on their way to this text.
+    """
+
+    def __init__(
+        self,
+        text: str,
+        lexicon: Lexicon | None = None,
+        chunk_ids: np.ndarray | None = None,
+        notes: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.replaced_surrogates = 0
+        if not text.isascii():
+            try:
+                text.encode()
+            except UnicodeEncodeError:
+                text, self.replaced_surrogates = LONE_SURROGATE.subn("\ufffd", text)
+        self.text = text
+        self.lexicon = lexicon or MEMO.lexicon()
+        self.notes: Mapping[str, Any] = notes or {}
+        if chunk_ids is not None:
+            self.__dict__["chunk_ids"] = chunk_ids
+
+    @lazy
+    def chunk_ids(self) -> np.ndarray:
+        """Lexicon ids of the white-space chunks, int32."""
+        return self.lexicon.chunk_ids_of(self.text, self.text.split())
+
+    @lazy
+    def words(self) -> np.ndarray:
+        """Word tokens as lexicon ids, int32, punctuation marks included."""
+        return self.lexicon.words(self.chunk_ids)
+
+    @lazy
+    def shingle_words(self) -> np.ndarray:
+        """Tokens of the normalised text as lexicon ids, int32: what MinHash compares."""
+        return self.lexicon.shingle_words(self.text, self.chunk_ids)
+
+    @lazy
+    def word_hashes(self) -> np.ndarray:
+        """Running hashes of the words' characters, see `kernels.running_hashes`."""
+        return kernels.running_hashes(self.words, self.lexicon.hashes)
+
+    @lazy
+    def word_counts(self) -> tuple[int, int, int]:
+        """How many words are no mere symbols, their characters, and how many words have a letter."""
+        lexicon = self.lexicon
+        return kernels.word_counts(
+            self.words, lexicon.token_chars.array, lexicon.token_flags.array
+        )
+
+    @lazy
+    def lines(self) -> list[str]:
+        """The text split at runs of line feeds; a leading or trailing run leaves an empty line."""
+        if "\n\n" in self.text:
+            return LINE_ENDS.split(self.text)
+        return self.text.split("\n")
+
+    @lazy
+    def all_lines(self) -> list[str]:
+        """`str.splitlines`: every line, blank ones too, at any of Unicode's line ends."""
+        return self.text.splitlines()
+
+    @lazy
+    def nonblank_lines(self) -> list[str]:
+        """The lines, cut at line feeds only, that hold more than white space."""
+        return [line for line in self.text.split("\n") if line and not line.isspace()]
+
+    @lazy
+    def paragraphs(self) -> list[str]:
+        """The text split at blank lines."""
+        return BLANK_LINES.split(self.text.strip())
+
+    @lazy
+    def repeated_lines(self) -> tuple[int, int]:
+        """Second and later occurrences among `lines`: how many, and their characters."""
+        return repeated(self.lines)
+
+    @lazy
+    def repeated_paragraphs(self) -> tuple[int, int]:
+        """Second and later occurrences among `paragraphs`: how many, and their characters."""
+        return repeated(self.paragraphs)
+
+
+def repeated(parts: list[str]) -> tuple[int, int]:
+    """How many of `parts` were there before, and how many characters these have.
+
+    >>> repeated(["a", "bc", "bc", "bc"])
+    (2, 4)
+    """
+    seen = set(parts)
+    if len(seen) == len(parts):
+        return 0, 0
+    count = len(parts) - len(seen)
+    return count, sum(map(len, parts)) - sum(map(len, seen))

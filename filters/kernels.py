@@ -1,0 +1,279 @@
+"""Numba kernels over token ids: gathering tokens and counting repeated n-grams.
+
+Compiled once per machine; the compiled code lies under `$DECANT_CACHE`, else the user's cache folder.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from filters.compile import kernel
+from filters.flags import ALPHABETIC, PUNCTUATION_MARK, SENTENCE_END, WORDLIKE
+
+LOW_31 = np.uint64((1 << 31) - 1)
+MERSENNE = np.uint64((1 << 61) - 1)
+GOLDEN = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio: spreads hashes over a table
+
+
+@kernel
+def expand(ids: np.ndarray, starts: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """values[starts[i]:starts[i + 1]] of every i in `ids`, one after the other."""
+    total = 0
+    for i in ids:
+        total += starts[i + 1] - starts[i]
+    out = np.empty(total, np.int32)
+    place = 0
+    for i in ids:
+        for j in range(starts[i], starts[i + 1]):
+            out[place] = values[j]
+            place += 1
+    return out
+
+
+@kernel
+def gather(ids: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """values[ids] as int64."""
+    out = np.empty(len(ids), np.int64)
+    for i in range(len(ids)):
+        out[i] = values[ids[i]]
+    return out
+
+
+@kernel
+def table_bits(entries: int) -> int:
+    """log2 of a hash table at most half full with `entries`."""
+    bits = 4
+    while (1 << bits) < 2 * entries:
+        bits += 1
+    return bits
+
+
+@kernel
+def top_ngram_chars(words: np.ndarray, chars: np.ndarray, n: int) -> int:
+    """Characters covered by the most frequent word n-gram: its length times its count.
+
+    Length is that of the words joined by single spaces; of equally frequent n-grams the one seen
+    first counts, and a count of 1 counts too. N-grams are compared word by word: the hash table
+    decides where to look, never what is equal.
+    """
+    total = len(words) - n + 1
+    if total <= 0:
+        return 0
+    bits = table_bits(total)
+    mask = (1 << bits) - 1
+    first = np.full(mask + 1, -1, np.int32)  # slot -> where its n-gram was seen first
+    count = np.zeros(mask + 1, np.int32)
+    best_count, best_first, length = 0, 0, 0
+    for start in range(total):
+        code = np.uint64(0)
+        for k in range(n):
+            code = (code ^ np.uint64(words[start + k])) * GOLDEN
+            code ^= code >> np.uint64(29)
+        slot = np.int64(code >> np.uint64(64 - bits))
+        while first[slot] >= 0:
+            same = True
+            for k in range(n):
+                if words[first[slot] + k] != words[start + k]:
+                    same = False
+                    break
+            if same:
+                break
+            slot = (slot + 1) & mask
+        if first[slot] < 0:
+            first[slot] = start
+        count[slot] += 1
+        if count[slot] > best_count or (count[slot] == best_count and first[slot] < best_first):
+            best_count, best_first = count[slot], first[slot]
+    for k in range(n):
+        length += chars[words[best_first + k]]
+    return (length + n - 1) * best_count
+
+
+@kernel
+def multiply(a: int, b: int) -> int:
+    """a * b modulo 2^61 - 1, for a and b below it."""
+    low, high = a & LOW_31, a >> np.uint64(31)  # 31 and 30 bits
+    b_low, b_high = b & LOW_31, b >> np.uint64(31)
+    middle = low * b_high + high * b_low  # below 2^62
+    # 2^62 = 2 and 2^31 * m = (m >> 30) + ((m & (2^30 - 1)) << 31), modulo 2^61 - 1
+    total = (
+        low * b_low
+        + np.uint64(2) * (high * b_high)
+        + (middle >> np.uint64(30))
+        + ((middle & np.uint64(0x3FFFFFFF)) << np.uint64(31))
+    )
+    return reduce(total)
+
+
+@kernel
+def reduce(value: int) -> int:
+    """`value` (uint64) modulo 2^61 - 1."""
+    value = (value & MERSENNE) + (value >> np.uint64(61))
+    return value - MERSENNE if value >= MERSENNE else value
+
+
+@kernel
+def token_hashes(
+    first: int, byte_starts: np.ndarray, pool: np.ndarray, base: int, inverse: int
+) -> np.ndarray:
+    """Per token from `first` on: sum of (byte + 1) * base^place, base^length, base^-length."""
+    out = np.empty((len(byte_starts) - 1 - first, 3), np.uint64)
+    for row in range(len(out)):
+        code, power, back = np.uint64(0), np.uint64(1), np.uint64(1)
+        for j in range(byte_starts[first + row], byte_starts[first + row + 1]):
+            code = reduce(code + multiply(power, np.uint64(pool[j]) + np.uint64(1)))
+            power = multiply(power, base)
+            back = multiply(back, inverse)
+        out[row, 0], out[row, 1], out[row, 2] = code, power, back
+    return out
+
+
+@kernel
+def running_hashes(words: np.ndarray, hashes: np.ndarray) -> np.ndarray:
+    """Per word and once more: hash of the bytes of all words before it, and base^-(their length)."""
+    out = np.empty((len(words) + 1, 2), np.uint64)
+    code, power, back = np.uint64(0), np.uint64(1), np.uint64(1)
+    out[0, 0], out[0, 1] = code, back
+    for i in range(len(words)):
+        token = words[i]
+        code = reduce(code + multiply(power, hashes[token, 0]))
+        power = multiply(power, hashes[token, 1])
+        back = multiply(back, hashes[token, 2])
+        out[i + 1, 0], out[i + 1, 1] = code, back
+    return out
+
+
+@kernel
+def same_characters(
+    words: np.ndarray, a: int, b: int, n: int, byte_starts: np.ndarray, pool: np.ndarray
+) -> bool:
+    """Whether the n words from `a` and from `b` on are the same bytes when written without gaps."""
+    i, j, left = a, b, a + n
+    p, p_end = byte_starts[words[i]], byte_starts[words[i] + 1]
+    q, q_end = byte_starts[words[j]], byte_starts[words[j] + 1]
+    while True:
+        while p == p_end:
+            i += 1
+            if i == left:
+                break
+            p, p_end = byte_starts[words[i]], byte_starts[words[i] + 1]
+        while q == q_end:
+            j += 1
+            if j == b + n:
+                break
+            q, q_end = byte_starts[words[j]], byte_starts[words[j] + 1]
+        if i == left or j == b + n:
+            return i == left and j == b + n
+        if pool[p] != pool[q]:
+            return False
+        p += 1
+        q += 1
+
+
+@kernel
+def duplicate_ngram_chars(
+    words: np.ndarray,
+    running: np.ndarray,
+    chars: np.ndarray,
+    byte_starts: np.ndarray,
+    pool: np.ndarray,
+    n: int,
+) -> int:
+    """Characters in word n-grams seen before, none counted twice.
+
+    N-grams are compared as the characters of their words without gaps, as in the reference: "ab c"
+    equals "a bc". After a repeated n-gram the search goes on behind it. Equal hashes are confirmed
+    byte by byte, so that a collision cannot change the count.
+    """
+    total = len(words) - n + 1
+    if total <= 0:
+        return 0
+    bits = table_bits(total)
+    mask = (1 << bits) - 1
+    first = np.full(mask + 1, -1, np.int32)  # slot -> where its n-gram was seen first
+    codes = np.empty(mask + 1, np.uint64)
+    start, repeated_chars = 0, 0
+    while start < total:
+        difference = running[start + n, 0] + MERSENNE - running[start, 0]
+        code = multiply(reduce(difference), running[start, 1])
+        slot = np.int64((code * GOLDEN) >> np.uint64(64 - bits))
+        repeated = False
+        while first[slot] >= 0:
+            if codes[slot] == code and same_characters(
+                words, first[slot], start, n, byte_starts, pool
+            ):
+                repeated = True
+                break
+            slot = (slot + 1) & mask
+        if repeated:
+            for k in range(n):
+                repeated_chars += chars[words[start + k]]
+            start += n
+        else:
+            first[slot] = start
+            codes[slot] = code
+            start += 1
+    return repeated_chars
+
+
+@kernel
+def word_counts(words: np.ndarray, chars: np.ndarray, flags: np.ndarray) -> tuple:
+    """Words that are no mere symbols, the characters of these, and words with a letter."""
+    wordlike, wordlike_chars, alphabetic = 0, 0, 0
+    for word in words:
+        if flags[word] & WORDLIKE:
+            wordlike += 1
+            wordlike_chars += chars[word]
+        if flags[word] & ALPHABETIC:
+            alphabetic += 1
+    return wordlike, wordlike_chars, alphabetic
+
+
+@kernel
+def count_wanted(words: np.ndarray, wanted: np.ndarray, distinct: bool) -> int:
+    """How many of `wanted` are among `words`, or how often they are."""
+    count = 0
+    for token in wanted:
+        for word in words:
+            if word == token:
+                count += 1
+                if distinct:
+                    break
+    return count
+
+
+@kernel
+def line_sentences(
+    ids: np.ndarray,
+    sizes: np.ndarray,
+    space_before: np.ndarray,
+    space_behind: np.ndarray,
+    starts: np.ndarray,
+    tokens: np.ndarray,
+    flags: np.ndarray,
+) -> int:
+    """Sentences of all lines as spaCy's sentencizer counts them, at least one a line.
+
+    `sizes`: chunks per line; `space_before`, `space_behind`: where white space is a token, before
+    a chunk or at the end of a line. A sentence begins with the first token after a sentence end
+    that is neither punctuation nor another end.
+    """
+    count, place = 0, 0
+    for line in range(len(sizes)):
+        count += 1
+        closed = False
+        for i in range(place, place + sizes[line]):
+            if closed and space_before[i]:
+                count += 1
+                closed = False
+            for j in range(starts[ids[i]], starts[ids[i] + 1]):
+                kind = flags[tokens[j]]
+                if kind & SENTENCE_END:
+                    closed = True
+                elif closed and not kind & PUNCTUATION_MARK:
+                    count += 1
+                    closed = False
+        if closed and space_behind[line]:
+            count += 1
+        place += sizes[line]
+    return count

@@ -1,0 +1,120 @@
+"""What a white-space chunk of text falls into: its words, and its words as MinHash compares them.
+
+spaCy's tokens of a text are those of its chunks, one after the other, and so are the tokens of the
+normalised text of MinHash: each step of that normalisation stops at white space too. The one thing
+that looks over the edge of a chunk is the joining of special cases; chunks in which one was joined
+carry a flag, and are judged again among their neighbours (`words_in_context`).
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import regex
+
+from filters.flags import (
+    ALPHABETIC,
+    JOINED_SHINGLES,
+    JOINED_WORDS,
+    PUNCTUATION_MARK,
+    SENTENCE_END,
+    WORDLIKE,
+)
+from filters.punctuation import PUNCTUATION, SYMBOLS
+from filters.spacy_english import ChunkTokenizer, english_rules
+
+NUMBER = regex.compile(r"\p{Nd}+(?:[.,،٫⎖⎗⎘]\p{Nd}+)?")
+TO_SPACE = {ord(mark): " " for mark in PUNCTUATION}
+CHUNK = re.compile(r"\S+")
+
+
+def simplify(text: str) -> str:
+    """`text` as MinHash compares it: lower case, numbers as 0, no punctuation, no diacritics."""
+    text = NUMBER.sub("0", text.lower()).translate(TO_SPACE)
+    text = " ".join(text.split())
+    if text.isascii():
+        return text
+    marks_apart = unicodedata.normalize("NFD", text)
+    return "".join(c for c in marks_apart if unicodedata.category(c) != "Mn").strip()
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkTokens:
+    """The tokens of one chunk: as words, and as MinHash sees them."""
+
+    words: tuple[str, ...]
+    shingle_words: tuple[str, ...]
+    flags: int
+
+
+class Splitter:
+    """Chunk to tokens, by spaCy's rules; holds no memory of what it split."""
+
+    def __init__(self) -> None:
+        from spacy.pipeline import Sentencizer
+
+        self.tokenizer = ChunkTokenizer(english_rules())
+        self.sentence_ends = frozenset(Sentencizer.default_punct_chars)
+
+    def split(self, chunk: str) -> ChunkTokens:
+        """The tokens of `chunk`, which holds no white space."""
+        if chunk.isascii() and chunk.isalpha() and chunk not in self.tokenizer.rules.specials:
+            lowered = chunk.lower()
+            return ChunkTokens((chunk,), tuple(self._one(lowered)), 0)
+        words, joined = self.tokenizer.tokens(chunk)
+        flags = JOINED_WORDS if joined else 0
+        shingle_words: list[str] = []
+        for part in simplify(chunk).split():
+            tokens, joined = self.tokenizer.tokens(part)
+            shingle_words += tokens
+            flags |= JOINED_SHINGLES if joined else 0
+        return ChunkTokens(tuple(words), tuple(shingle_words), flags)
+
+    def _one(self, letters: str) -> Sequence[str]:
+        return self.tokenizer.rules.specials.get(letters) or (letters,)
+
+    def words(self, text: str) -> list[str]:
+        """All tokens of `text` without any memo; white-space tokens are left out."""
+        spans = [match.span() for match in CHUNK.finditer(text)]
+        return [word for chunk in self._join(text, spans) for word in chunk]
+
+    def words_in_context(self, text: str, numbers: Sequence[int]) -> dict[int, tuple[str, ...]]:
+        """The words of the chunks of `text` with these numbers, joined as their neighbours allow."""
+        spans = [match.span() for match in CHUNK.finditer(text)]
+        reach = self.tokenizer.longest_join
+        found: dict[int, tuple[str, ...]] = {}
+        for number in numbers:
+            first = max(0, number - reach)
+            near = self._join(text, spans[first : number + reach + 1])
+            found[number] = tuple(near[number - first])
+        return found
+
+    def _join(self, text: str, spans: Sequence[tuple[int, int]]) -> list[list[str]]:
+        """Tokens of neighbouring chunks. Any gap but one space is a token, which joins nothing."""
+        pieces: list[list[str]] = []
+        places: list[int] = []
+        end = None
+        for start, stop in spans:
+            if end is not None and text[end:start] != " ":
+                pieces.append([" "])
+            places.append(len(pieces))
+            pieces.append(self.tokenizer.affix_tokens(text[start:stop]))
+            end = stop
+        joined = self.tokenizer.join(pieces)
+        return [joined[place] for place in places]
+
+    def token_flags(self, token: str) -> int:
+        """What kernels need to know of the characters of `token`, as bits."""
+        flags = 0
+        if any(map(str.isalpha, token)):
+            flags |= ALPHABETIC
+        if not SYMBOLS.issuperset(token):
+            flags |= WORDLIKE
+        if all(unicodedata.category(c)[0] == "P" for c in token):
+            flags |= PUNCTUATION_MARK
+        if token in self.sentence_ends:
+            flags |= SENTENCE_END
+        return flags
