@@ -1,0 +1,257 @@
+"""The input files of a run: found once, numbered, cut into partitions and frozen in the run.
+
+`inputs.parquet` has one row per partition. A run that is continued must find the same files; a
+changed list is refused, with the difference named.
+"""
+
+import glob
+import os
+import re
+import sys
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, replace
+from typing import BinaryIO
+
+import fsspec
+import pyarrow as pa
+from fsspec.core import url_to_fs
+
+from pipeline.config import RunConfig
+from pipeline.storage import Store
+from pipeline.warc import first_member
+from pipeline.warc_bytes import container
+
+PATH = "inputs.parquet"
+SUFFIXES = (".warc", ".warc.gz", ".warc.lz4", ".warc.wet", ".warc.wet.gz", ".arc", ".arc.gz")
+DUMP_NAME = re.compile(r"CC-MAIN-\d{4}(?:-\d{2,4})+")
+LOOKERS = 16  # files looked into at once: over a network the time is waiting
+
+SCHEMA = pa.schema(
+    [
+        ("partition", pa.int32()),
+        ("file", pa.int32()),
+        ("url", pa.string()),
+        ("file_path", pa.string()),
+        ("dump", pa.string()),
+        ("size", pa.int64()),
+        ("etag", pa.string()),
+        ("mtime", pa.string()),
+        ("container", pa.string()),
+        ("offset_kind", pa.string()),  # member: of the compressed member; stream: decompressed
+        ("start", pa.int64()),
+        ("end", pa.int64()),
+    ]
+)
+
+
+class InputError(Exception):
+    """The input is missing, empty or changed; the message names it and what to do."""
+
+
+@dataclass(frozen=True)
+class InputFile:
+    """One archive file as it was when the run began."""
+
+    url: str
+    file_path: str
+    size: int
+    etag: str = ""
+    mtime: str = ""
+    container: str = ""
+    offset_kind: str = ""
+    dump: str = ""
+
+
+@dataclass(frozen=True)
+class Partition:
+    """A file or a byte range of one: what a task reads. `end` is None at the file's end."""
+
+    number: int
+    file: int
+    start: int
+    end: int | None
+    source: InputFile
+
+
+def freeze(store: Store, config: RunConfig) -> list[Partition]:
+    """The partitions of a run: those frozen in it, else found now and frozen.
+
+    Raises InputError where nothing is found, or where what is found now differs from what the run
+    began with.
+    """
+    frozen = load(store) if store.exists(PATH) else None
+    if not config.input.paths:
+        if frozen is None:
+            raise InputError("no input: name files with --input, or under input.paths")
+        return frozen
+    found = find(config)
+    if frozen is not None:
+        _refuse_change(store, [one.source for one in frozen], found)
+        return frozen
+    partitions = partition(look(found), config.input.split_bytes)
+    with store.table_writer(PATH, SCHEMA) as writer:
+        writer.write_rows([_row(one) for one in partitions])
+    return partitions
+
+
+def load(store: Store) -> list[Partition]:
+    """The partitions that a run began with."""
+    return [_partition(row) for row in store.read_table(PATH).to_pylist()]
+
+
+def find(config: RunConfig) -> list[InputFile]:
+    """The archive files that the configuration names, each once, in order of address."""
+    found: dict[str, InputFile] = {}
+    for path in config.input.paths:
+        for one in _resolve(path, config.input.base_url):
+            found.setdefault(one.url, one)
+    files = sorted(found.values(), key=lambda one: one.url)
+    return files[: config.input.limit]
+
+
+def look(files: Sequence[InputFile]) -> list[InputFile]:
+    """The files with what their first bytes tell: container, kind of offsets, dump."""
+    with ThreadPoolExecutor(LOOKERS) as pool:
+        return list(pool.map(_look, files))
+
+
+def partition(files: Iterable[InputFile], split_bytes: int) -> list[Partition]:
+    """Files cut into byte ranges of about equal size, none above `split_bytes`.
+
+    A file whose offsets lie in the decompressed stream is one partition: its records cannot be
+    found from the middle.
+    """
+    partitions: list[Partition] = []
+    for number, one in enumerate(files):
+        divisible = one.container == "plain" or one.offset_kind == "member"
+        parts = max(1, -(-one.size // split_bytes)) if divisible else 1
+        edges: list[int | None] = [one.size * part // parts for part in range(parts)]
+        for start, end in zip(edges, [*edges[1:], None], strict=True):
+            partitions.append(Partition(len(partitions), number, start or 0, end, one))
+    return partitions
+
+
+def open_input(url: str) -> BinaryIO:
+    """The file at `url`, seekable, read ahead where it is remote."""
+    if "://" not in url:
+        return open(url, "rb")
+    options = {"cache_type": "readahead", "block_size": 8 << 20}
+    return fsspec.open(url, "rb", **options).open()  # type: ignore[return-value]
+
+
+def file_path_of(url: str) -> str:
+    """The name of a file in the corpus: from `crawl-data/` on, else the file's own name.
+
+    >>> file_path_of("s3://commoncrawl/crawl-data/CC-MAIN-2024-10/x.warc.gz")
+    'crawl-data/CC-MAIN-2024-10/x.warc.gz'
+    """
+    at = url.rfind("crawl-data/")
+    return url[at:] if at >= 0 else url.rstrip("/").rsplit("/", 1)[-1]
+
+
+def _resolve(path: str, base_url: str) -> list[InputFile]:
+    """The files behind one given path: a file, a glob, a directory or a URL."""
+    if "://" not in path:
+        if path.startswith("crawl-data/") and not os.path.exists(path):
+            return _resolve(base_url.rstrip("/") + "/" + path, base_url)
+        names = _local_names(path)
+        return [_local(name) for name in names]
+    fs, name = url_to_fs(path)
+    protocol = path.split("://", 1)[0]
+    if protocol in ("http", "https"):
+        return [_remote(fs, path, path)]
+    if glob.has_magic(name):
+        names = [found for found in fs.glob(name) if str(found).endswith(SUFFIXES)]
+    elif fs.isdir(name):
+        names = [found for found in fs.find(name) if found.endswith(SUFFIXES)]
+    else:
+        names = [name]
+    if not names:
+        raise InputError(f"--input {path}: no WARC files ({', '.join(SUFFIXES)}) there")
+    return [_remote(fs, str(found), f"{protocol}://{found}") for found in names]
+
+
+def _local_names(path: str) -> list[str]:
+    if os.path.isdir(path):
+        names = [
+            os.path.join(folder, name)
+            for folder, _, files in os.walk(path)
+            for name in files
+            if name.endswith(SUFFIXES)
+        ]
+    elif glob.has_magic(path) and not os.path.exists(path):
+        names = [name for name in glob.glob(path, recursive=True) if os.path.isfile(name)]
+    elif os.path.isfile(path):
+        names = [path]
+    else:
+        raise InputError(f"--input {path}: no such file or directory")
+    if not names:
+        raise InputError(f"--input {path}: no WARC files ({', '.join(SUFFIXES)}) there")
+    return names
+
+
+def _local(name: str) -> InputFile:
+    name = os.path.abspath(name)
+    try:
+        found = os.stat(name)
+    except OSError as error:
+        raise InputError(f"--input {name}: {error.strerror}") from error
+    return InputFile(name, file_path_of(name), found.st_size, mtime=str(found.st_mtime_ns))
+
+
+def _remote(fs: fsspec.AbstractFileSystem, name: str, url: str) -> InputFile:
+    try:
+        info = fs.info(name)
+    except (OSError, ValueError) as error:
+        raise InputError(f"--input {url}: {error}") from error
+    if info.get("size") is None:
+        raise InputError(f"--input {url}: the server does not say its size; download it first")
+    etag = str(info.get("ETag") or info.get("etag") or "").strip('"')
+    changed = str(info.get("LastModified") or info.get("mtime") or info.get("last_modified") or "")
+    return InputFile(url, file_path_of(url), int(info["size"]), etag, changed)
+
+
+def _look(one: InputFile) -> InputFile:
+    try:
+        with open_input(one.url) as file:
+            kind = container(file.read(4))
+            by_member, fields = first_member(file, kind)
+    except OSError as error:
+        raise InputError(f"--input {one.url}: {error}") from error
+    named = DUMP_NAME.search(one.url)
+    dump = named.group() if named else fields.get("ispartof", "") or "unknown"
+    kind_of_offset = "member" if by_member else "stream"
+    return replace(one, container=kind, offset_kind=kind_of_offset, dump=dump)
+
+
+def _row(one: Partition) -> dict:
+    source = asdict(one.source)
+    return {"partition": one.number, "file": one.file, "start": one.start, "end": one.end, **source}
+
+
+def _partition(row: dict) -> Partition:
+    source = {key: row[key] for key in InputFile.__dataclass_fields__}
+    return Partition(row["partition"], row["file"], row["start"], row["end"], InputFile(**source))
+
+
+def _refuse_change(store: Store, frozen: Sequence[InputFile], found: Sequence[InputFile]) -> None:
+    before = {one.url: one for one in frozen}
+    now = {one.url: one for one in found}
+    changes = [f"{url} is gone" for url in before if url not in now]
+    changes += [f"{url} is new" for url in now if url not in before]
+    for url in before.keys() & now.keys():
+        then, today = before[url], now[url]
+        if (then.size, then.etag) != (today.size, today.etag):
+            changes.append(f"{url} had {then.size} bytes, now {today.size} (etag {today.etag!r})")
+        elif then.mtime != today.mtime:
+            print(
+                f"decant: {url} was touched since the run began; its size is the same",
+                file=sys.stderr,
+            )
+    if changes:
+        more = f" and {len(changes) - 1} more" if len(changes) > 1 else ""
+        raise InputError(
+            f"{store.url} began with other input: {sorted(changes)[0]}{more}; "
+            "use another --output for other input"
+        )

@@ -1,0 +1,279 @@
+"""Runs of decompressed bytes of one archive file, each with the place in the file it came from.
+
+`pieces` hides the container: gzip members, lz4 frames or plain bytes. Damage never ends a file: the
+reader goes on at the next member that opens, and says which byte range it could not read.
+"""
+
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from pipeline.warc_headers import RECORD_START
+
+# Output is handed on in pieces of at most this size, so a decompression bomb costs no memory.
+PIECE_BYTES = 1 << 20
+WINDOW_BYTES = 1 << 20
+# zlib copies its unused input at the end of every member: small meals keep that copy small.
+MEAL_BYTES = 64 << 10
+
+GZIP_MAGIC = b"\x1f\x8b\x08"
+LZ4_MAGIC = b"\x04\x22\x4d\x18"
+
+
+@dataclass(slots=True)
+class Piece:
+    """Decompressed bytes in a row.
+
+    `offset` is the place in the file: of the member the bytes belong to, or of the first byte
+    itself in a plain file. `starts` marks the first piece of a member. `lost` is the byte range
+    that could not be read before the next piece; no record continues across it.
+    """
+
+    data: bytes
+    offset: int
+    starts: bool = False
+    lost: tuple[int, int] | None = None
+    reason: str = ""
+
+
+class Window:
+    """Random access to a seekable file through one block, cheap where reads move forward."""
+
+    def __init__(self, file: BinaryIO):
+        self._file = file
+        self._block = memoryview(b"")
+        self._at = 0
+
+    def view(self, at: int, size: int) -> memoryview:
+        """Bytes [at, at + size) of the file, fewer at its end."""
+        skip = at - self._at
+        if skip < 0 or skip + size > len(self._block):
+            self._file.seek(at)
+            self._block = memoryview(_read_fully(self._file, max(size, WINDOW_BYTES)))
+            self._at, skip = at, 0
+        return self._block[skip : skip + size]
+
+    def find(self, needle: bytes, at: int) -> int:
+        """The place of the first `needle` at or after `at`; -1 where there is none."""
+        while True:
+            block = bytes(self.view(at, WINDOW_BYTES))
+            found = block.find(needle)
+            if found >= 0:
+                return at + found
+            if len(block) < WINDOW_BYTES:
+                return -1
+            at += WINDOW_BYTES - len(needle) + 1
+
+
+def _read_fully(file: BinaryIO, size: int) -> bytes:
+    """`size` bytes, fewer only at the end of the file (remote files may give short reads)."""
+    first = file.read(size)
+    if len(first) == size or not first:
+        return first
+    blocks, missing = [first], size - len(first)
+    while missing and (block := file.read(missing)):
+        blocks.append(block)
+        missing -= len(block)
+    return b"".join(blocks)
+
+
+def container(head: bytes) -> str:
+    """gzip, lz4 or plain, by the first bytes of a file; its name says nothing.
+
+    >>> container(b"WARC/1.0")
+    'plain'
+    """
+    if head.startswith(GZIP_MAGIC):
+        return "gzip"
+    return "lz4" if head.startswith(LZ4_MAGIC) else "plain"
+
+
+def pieces(file: BinaryIO, kind: str, start: int) -> Iterator[Piece]:
+    """The file's decompressed bytes from `start` on; past 0, from the first member that opens."""
+    window = Window(file)
+    if kind == "plain":
+        return _plain(window, start)
+    if kind == "lz4":
+        from pipeline.warc_lz4 import LZ4
+
+        return _members(window, start, LZ4)
+    return _members(window, start, GZIP)
+
+
+def _plain(window: Window, at: int) -> Iterator[Piece]:
+    while data := bytes(window.view(at, WINDOW_BYTES)):
+        yield Piece(data, at)
+        at += len(data)
+
+
+@dataclass(frozen=True)
+class Format:
+    """A container of members: its magic bytes, and the function that opens the member at a place.
+
+    `open(window, at)` yields the member's bytes and returns where it ends; it raises Damage.
+    """
+
+    magic: bytes
+    open: Callable[[Window, int], "Iterator[bytes]"]
+
+
+class Damage(Exception):
+    """A member cannot be read on; `end` is its end where that is known (a checksum failed)."""
+
+    def __init__(self, reason: str, end: int | None = None):
+        super().__init__(reason)
+        self.reason = reason
+        self.end = end
+
+
+def _members(window: Window, at: int, form: Format) -> Iterator[Piece]:
+    if at > 0:
+        at = _next_member(window, at, form)
+    while at >= 0 and window.view(at, 1):
+        begin, starts = at, True
+        try:
+            if bytes(window.view(at, len(form.magic))) != form.magic:
+                raise Damage("not a member")
+            body = form.open(window, at)
+            while True:
+                try:
+                    data = next(body)
+                except StopIteration as stop:
+                    at = stop.value
+                    break
+                yield Piece(data, begin, starts)
+                starts = False
+            if starts:
+                yield Piece(b"", begin, True)
+        except Damage as damage:
+            known = damage.end
+            at = known if known is not None else _next_member(window, begin + 1, form)
+            until = at if at >= 0 else _end_of(window, begin)
+            yield Piece(b"", begin, lost=(begin, until), reason=damage.reason)
+
+
+def _end_of(window: Window, at: int) -> int:
+    while view := window.view(at, WINDOW_BYTES):
+        at += len(view)
+    return at
+
+
+def _next_member(window: Window, at: int, form: Format) -> int:
+    """The first place at or after `at` where a member truly opens; -1 where none does.
+
+    The magic bytes alone prove nothing inside compressed data. A member counts when it opens with
+    a record, or when all of it (up to a piece) is whole to its checksum.
+    """
+    while (at := window.find(form.magic, at)) >= 0:
+        if _opens(window, at, form):
+            return at
+        at += 1
+    return -1
+
+
+def _opens(window: Window, at: int, form: Format) -> bool:
+    body = form.open(window, at)
+    try:
+        head = next(body)
+        if RECORD_START.match(head):
+            return True
+        if len(head) < PIECE_BYTES:
+            next(body)
+    except Damage as damage:
+        # The record is there even where what follows its head is not.
+        return damage.end is not None
+    except StopIteration:
+        return True
+    return False
+
+
+def _open_gzip(window: Window, at: int) -> Iterator[bytes]:
+    """The bytes of the gzip member at `at` in pieces; its end is returned."""
+    header = gzip_header_bytes(window.view(at, MEAL_BYTES))
+    if header is None:
+        raise Damage("gzip header")
+    body, at = at + header, at + header
+    inflate, crc, size, given = zlib.decompressobj(-zlib.MAX_WBITS), 0, 0, 0
+    out: list[bytes] = []
+    while not inflate.eof:
+        meal = window.view(at, MEAL_BYTES)
+        try:
+            data = inflate.decompress(meal, PIECE_BYTES - (size - given))
+        except zlib.error as error:
+            yield from _salvaged(window, body, given)
+            raise Damage("deflate") from error
+        at += len(meal) - len(_unread(inflate))
+        crc, size = zlib.crc32(data, crc), size + len(data)
+        out.append(data)
+        if size - given >= PIECE_BYTES:
+            yield b"".join(out)
+            out, given = [], size
+        elif not meal:
+            yield b"".join(out)
+            raise Damage("truncated")
+    if size > given:
+        yield b"".join(out)
+    trailer = crc.to_bytes(4, "little") + (size & 0xFFFFFFFF).to_bytes(4, "little")
+    if bytes(window.view(at, 8)) != trailer:
+        raise Damage("checksum", end=at + 8)
+    return at + 8
+
+
+def _unread(inflate: "zlib._Decompress") -> bytes:
+    """The rest of the last meal. At the end both tails are set, and hold the same bytes."""
+    return inflate.unused_data if inflate.eof else inflate.unconsumed_tail
+
+
+GZIP = Format(GZIP_MAGIC, _open_gzip)
+
+SALVAGE_BYTES = 4096
+
+
+def _salvaged(window: Window, at: int, skip: int) -> Iterator[bytes]:
+    """What a broken deflate stream gives before its error, without its first `skip` bytes.
+
+    The call that raises loses all its output, so the stream is read once more in small steps, the
+    last of them byte by byte: the records before the damage are whole.
+    """
+    inflate, out, held = zlib.decompressobj(-zlib.MAX_WBITS), [], 0
+    step = SALVAGE_BYTES
+    while meal := window.view(at, SALVAGE_BYTES):
+        before = inflate.copy() if step > 1 else inflate
+        try:
+            data = inflate.decompress(meal, step)
+        except zlib.error:
+            if step == 1:
+                break
+            inflate, step = before, 1
+            continue
+        at += len(meal) - len(_unread(inflate))
+        out.append(data[skip:])
+        skip -= min(skip, len(data))
+        held += len(out[-1])
+        if held >= PIECE_BYTES:
+            yield b"".join(out)
+            out, held = [], 0
+    if held:
+        yield b"".join(out)
+
+
+def gzip_header_bytes(head: memoryview) -> int | None:
+    """The length of a gzip member header; None where these bytes are none.
+
+    >>> gzip_header_bytes(memoryview(b"\\x1f\\x8b\\x08\\x00" + bytes(6)))
+    10
+    """
+    if len(head) < 10 or bytes(head[:3]) != GZIP_MAGIC or head[3] & 0xE0:
+        return None
+    flags, size = head[3], 10
+    if flags & 4:  # extra field
+        size += 2 + int.from_bytes(head[size : size + 2], "little")
+    for flag in (8, 16):  # file name, comment
+        if flags & flag:
+            end = bytes(head).find(b"\0", size)
+            if end < 0:
+                return None
+            size = end + 1
+    size += 2 if flags & 2 else 0  # header checksum
+    return size if size <= len(head) else None

@@ -1,0 +1,220 @@
+"""Reading forward through an archive's decompressed bytes, one record's reach at a time.
+
+The stream stops at a barrier: where the next member opens with a record, or where bytes were lost.
+No record reads across one; only `skip_blank`, between records, does.
+"""
+
+import re
+from collections import deque
+from collections.abc import Iterator
+
+from pipeline.warc_bytes import Piece
+from pipeline.warc_headers import (
+    ARC_INSIDE,
+    MAX_HEADER_BYTES,
+    MAX_LINE_BYTES,
+    RECORD_START,
+    WARC_INSIDE,
+    WARC_VERSION,
+    header_end,
+    parse_arc_line,
+)
+
+BLANK = re.compile(rb"[\r\n]*")
+COMPACT_BYTES = 4 << 20
+
+
+class Stream:
+    """A position in the decompressed bytes, with as many of them in memory as a record needs."""
+
+    def __init__(self, pieces: Iterator[Piece], start: int, plain: bool):
+        self.lost_bytes = 0
+        self.lost_ranges = 0
+        self.arc = False  # an ARC line was met: lines of its form may start records
+        self._pieces = pieces
+        self._plain = plain
+        self._bytes = bytearray()
+        self._at = 0
+        self._base = start  # place in the decompressed stream of the first byte in memory
+        self._members: deque[tuple[int, int]] = deque()  # (first byte, offset in the file)
+        self._barrier: Piece | None = None
+        self._ended = False
+
+    # Where the stream stands.
+
+    def offset(self) -> int:
+        """The place of the next byte in the decompressed stream."""
+        return self._base + self._at
+
+    def member_offset(self) -> int:
+        """The place in the file of the member that holds the next byte."""
+        while len(self._members) > 1 and self._members[1][0] <= self.offset():
+            self._members.popleft()
+        return self._members[0][1]
+
+    def at_record(self) -> bool:
+        """Whether a WARC record or an ARC document begins here."""
+        return self.at_warc() or parse_arc_line(self.line()) is not None
+
+    def at_warc(self) -> bool:
+        """Whether a WARC record begins here."""
+        self.fill(32)
+        return WARC_VERSION.match(self._bytes, self._at) is not None
+
+    # Moving forward.
+
+    def fill(self, size: int) -> int:
+        """How many bytes there are up to the barrier, after trying to have `size`."""
+        while len(self._bytes) - self._at < size and self._pull():
+            pass
+        return len(self._bytes) - self._at
+
+    def take(self, size: int) -> bytes:
+        """The next `size` bytes, fewer at the barrier."""
+        have = min(size, self.fill(size))
+        data = bytes(memoryview(self._bytes)[self._at : self._at + have])
+        self._move(have)
+        return data
+
+    def line(self) -> bytes:
+        """The line that begins here, its end included, without moving on."""
+        size = 1024
+        while (end := self._bytes.find(b"\n", self._at, self._at + size)) < 0:
+            if self.fill(size) < size or size > MAX_LINE_BYTES:
+                end = min(len(self._bytes), self._at + size) - 1
+                break
+            size *= 2
+        return bytes(self._bytes[self._at : end + 1])
+
+    def take_header(self) -> bytes:
+        """The header block that begins here, without the blank line that ends it.
+
+        Without one before the barrier or the next record, all up to there is header.
+        """
+        size = 4096
+        while True:
+            have = self.fill(size)
+            found = header_end(self._bytes, self._at, self._at + size)
+            if found:
+                block = self.take(found[0] - self._at)
+                self._move(found[1] - found[0])
+                return block
+            if have < size or size >= MAX_HEADER_BYTES:
+                inner = self.find_record(min(have, size))
+                return self.take(have if inner is None else inner)
+            size *= 4
+
+    def skip_blank(self) -> bool:
+        """Move over line ends, and over the barrier; False at the end of the file."""
+        while True:
+            match = BLANK.match(self._bytes, self._at)
+            self._move(match.end() - self._at if match else 0)
+            if self._at < len(self._bytes):
+                return True
+            if not self._pull() and not self._cross():
+                return False
+
+    def skip_to_record(self) -> None:
+        """Move to the next record or the barrier, and count what is passed as lost."""
+        begin, least = self.offset(), 1
+        while True:
+            found = self.find_record(len(self._bytes) - self._at, least)
+            if found is not None:
+                self._move(found)
+                break
+            self._move(max(0, len(self._bytes) - self._at - MAX_LINE_BYTES))
+            least = 0 if self._at else 1
+            if not self._pull():
+                self._move(len(self._bytes) - self._at)
+                break
+        self._lose(self.offset() - begin)
+
+    def let_go(self, size: int | None, scan: bool) -> int:
+        """How many bytes were passed: `size`, or up to the barrier, or (scan) the next record."""
+        passed = 0
+        while size is None or passed < size:
+            have = self.fill(1 << 20)
+            if have == 0:
+                break
+            found = self.find_record(have, 0) if scan else None
+            step = found if found is not None else max(1, have - MAX_LINE_BYTES * scan)
+            if self._barrier or self._ended:
+                step = found if found is not None else have
+            step = step if size is None else min(step, size - passed)
+            self._move(step)
+            passed += step
+            if step == found:
+                break
+        return passed
+
+    # Looking ahead, for records whose length is wrong.
+
+    def find_record(self, reach: int, least: int = 1) -> int | None:
+        """How far the first record header within `reach` is, at least `least`; None without one."""
+        stop = self._at + reach
+        found = WARC_INSIDE.search(self._bytes, self._at + least, stop)
+        if self.arc:
+            until = found.start() if found else stop
+            found = ARC_INSIDE.search(self._bytes, self._at + least, until) or found
+        return found.start() - self._at if found else None
+
+    def aligned(self, size: int) -> bool:
+        """Whether a record of `size` bytes would be followed by another one or by nothing."""
+        have = self.fill(size + (MAX_LINE_BYTES if self.arc else 64))
+        after = self._at + size
+        if RECORD_START.match(self._bytes, after):
+            return True
+        blank = BLANK.match(self._bytes, after)
+        return blank is not None and blank.end() - self._at >= have
+
+    def damage(self, complete: bool) -> str | None:
+        """Why the bytes of the record just read cannot be trusted or are not all there."""
+        barrier = self._barrier
+        if barrier is not None and barrier.lost:
+            blank = BLANK.match(self._bytes, self._at)
+            if blank and blank.end() >= len(self._bytes):
+                return barrier.reason
+        return "truncated" if not complete and self._plain and self._ended else None
+
+    # The plumbing.
+
+    def _pull(self) -> bool:
+        """Bring one more piece into memory; False at a barrier or the end of the file."""
+        if self._barrier is not None or self._ended:
+            return False
+        piece = next(self._pieces, None)
+        if piece is None:
+            self._ended = True
+            return False
+        if piece.lost or (piece.starts and RECORD_START.match(piece.data)):
+            self._barrier = piece
+            return False
+        self._append(piece)
+        return True
+
+    def _cross(self) -> bool:
+        """Go over the barrier; False where there is none."""
+        piece, self._barrier = self._barrier, None
+        if piece is None:
+            return False
+        if piece.lost:
+            self._lose(piece.lost[1] - piece.lost[0])
+        else:
+            self._append(piece)
+        return True
+
+    def _append(self, piece: Piece) -> None:
+        if piece.starts or not self._members:
+            self._members.append((self._base + len(self._bytes), piece.offset))
+        self._bytes += piece.data
+
+    def _move(self, size: int) -> None:
+        self._at += size
+        if self._at == len(self._bytes) or self._at > COMPACT_BYTES:
+            self._base += self._at
+            del self._bytes[: self._at]
+            self._at = 0
+
+    def _lose(self, size: int) -> None:
+        self.lost_bytes += size
+        self.lost_ranges += size > 0
