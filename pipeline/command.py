@@ -7,19 +7,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pipeline import config as configuration
-from pipeline import report
+from pipeline import report, run_tokenizer
 from pipeline.config import ConfigError, RunConfig
 from pipeline.events import Progress
 from pipeline.execute import Engine, StepError
 from pipeline.inputs import InputError, freeze
+from pipeline.language_model import ModelMissing, model_path
 from pipeline.ledger import LedgerError
 from pipeline.lock import Lock, LockError
 from pipeline.run import Outcome, RunError, run_stages
 from pipeline.storage import StorageError, Store
+from pipeline.tokens import TokenizerMissing
 
 OK, FAILED, USAGE, QUARANTINED = 0, 1, 2, 3
 
-USAGE_ERRORS = (ConfigError, InputError, RunError, LockError)
+USAGE_ERRORS = (ConfigError, InputError, RunError, LockError, TokenizerMissing, ModelMissing)
 EXPECTED = (*USAGE_ERRORS, StepError, StorageError, LedgerError, OSError)
 
 
@@ -90,6 +92,7 @@ def _execute(request: RunRequest) -> int:
         try:
             if request.source is None:
                 freeze(store, config)
+                check_resources(store, config, request.stages)
                 outcome = _run(store, config, request, progress)
             else:
                 from pipeline.redecide import redecide
@@ -111,6 +114,14 @@ def _run(store: Store, config: RunConfig, request: RunRequest, progress: Progres
         outcome = run_stages(engine, store, config, request.stages)
     progress.event("end", seconds=round(time.monotonic() - began, 3))
     return outcome
+
+
+def check_resources(store: Store, config: RunConfig, stages: tuple[str, ...] | None) -> None:
+    """Fail before hours of work, not after: the models and the tokenizer must be there."""
+    if stages is None or "extract" in stages:
+        model_path(config.language.model)
+    if stages is None or "shard" in stages:
+        run_tokenizer.freeze(store, config)
 
 
 def _create(store: Store) -> None:

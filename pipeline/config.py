@@ -81,19 +81,22 @@ class FilterConfig(Section):
 
 
 class DedupConfig(Section):
-    """MinHash near-duplicates (FineWeb §3.7; datatrove dedup/minhash.py)."""
+    """MinHash near-duplicates (FineWeb §3.7; datatrove dedup/minhash.py); see pipeline/DEDUP.md."""
 
     enabled: bool = True
     mode: Literal["cluster", "greedy"] = "cluster"
     scope: Literal["dump", "run"] = "dump"
-    survivor: str = "row_key"
+    survivor: str = "row_key"  # longest, newest_dump, source_rank, score:COLUMN
+    sources: tuple[str, ...] = ()  # source_rank: dumps, the best first
     index: str | None = None
     memory_mb: Annotated[int, Field(ge=16)] = 2_000
     ngram: Annotated[int, Field(ge=1)] = 5
-    bands: Annotated[int, Field(ge=1)] = 14
+    bands: Annotated[int, Field(ge=1, le=64)] = 14
     rows: Annotated[int, Field(ge=1)] = 8
     hash: Literal["sha1", "xxhash"] = "sha1"
     seed: int = 1
+    compare: bool = True  # signature Jaccard of every candidate pair; false: keys are believed
+    min_jaccard: Annotated[float, Field(ge=0, le=1)] | None = None  # pairs below do not join
 
 
 class TokensConfig(Section):

@@ -97,7 +97,7 @@ class Engine:
         done = self._already_done(step, asked)
         todo = [task for task in tasks if task.key not in done]
         self.progress.start(step, total=len(tasks), done=len(done))
-        merged = 0
+        merged = manifest.merged_count(self.store, step)
         fresh: list[Manifest] = []
         for finished in self._run(step, function, todo, asked):
             done[finished.key] = finished

@@ -63,6 +63,11 @@ def merge(store: Store, step: str, manifests: Iterable[Manifest], number: int) -
         store.remove(task_path(step, manifest.key))
 
 
+def merged_count(store: Store, step: str) -> int:
+    """How many merged files an interrupted run of the step has left."""
+    return sum("/_merged-" in name for name in store.list(f"manifests/{step}"))
+
+
 def finish(store: Store, step: str, manifests: Iterable[Manifest]) -> None:
     """Leave one file for the whole step, in key order."""
     batch = sorted(manifests, key=lambda manifest: manifest.key)

@@ -14,6 +14,7 @@ from filters import recipe
 from filters.language import LANGUAGE_RULES
 from filters.url import URL_RULES
 from pipeline.config import RunConfig, parse_yaml
+from pipeline.extract_rules import EXTRACT_RULES
 from pipeline.ledger import STAGES
 from pipeline.report_page import page
 from pipeline.run import Outcome
@@ -103,7 +104,7 @@ def rule_rows() -> list[dict[str, Any]]:
             "source": rule.source,
             "reference": rule.reference,
         }
-        for rule in (*URL_RULES, *LANGUAGE_RULES)
+        for rule in (*URL_RULES, *EXTRACT_RULES, *LANGUAGE_RULES)
     ]
     return [*record_rules, *recipe.catalogue()]
 

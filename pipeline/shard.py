@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from filters.pii import PiiFormatter
+from pipeline import run_tokenizer
 from pipeline.config import RunConfig, stage_digest
 from pipeline.execute import Engine, Job, Task
 from pipeline.joined import surviving_documents
@@ -34,7 +35,6 @@ from pipeline.shuffle import (
     write_piece,
 )
 from pipeline.storage import Store, partition_numbers
-from pipeline.tokens import token_counter
 
 VERSION = 1
 GROUP_FILE_BYTES = 512 << 20  # a merged piece is cut here, so that a shard reads few row groups
@@ -66,8 +66,10 @@ class ShardPlan:
 def run(engine: Engine, store: Store, config: RunConfig) -> dict[str, Any]:
     """The stage's ledger entry, after all shards are written."""
     digest = stage_digest(config, "shard")
+    counted = run_tokenizer.freeze(store, config)
     tasks = [
-        Task(partition_name(number), {"partition": number}) for number in partition_numbers(store)
+        Task(partition_name(number), {"partition": number, "count_tokens": counted})
+        for number in partition_numbers(store)
     ]
     joined = engine.map("shard/pieces", make_pieces, tasks, digest, VERSION)
     plans = plan_shards(joined.values(), config)
@@ -83,7 +85,7 @@ def make_pieces(job: Job) -> dict[str, Any]:
     """Join, count and format one partition's survivors; leave sorted pieces per dump."""
     number = job.task.args["partition"]
     config = job.config
-    counter = token_counter(config.tokens.tokenizer, config.tokens.path, config.tokens.when_missing)
+    counter = run_tokenizer.counter(job.store.url)
     formatter = PiiFormatter(**config.pii.model_dump())
     collector = _PieceCollector(job.store, number, config)
     for table in surviving_documents(job.store, number):

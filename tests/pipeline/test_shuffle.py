@@ -1,0 +1,76 @@
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from pipeline import shuffle
+from pipeline.shuffle import ORDER_SPAN, PIECE, Range, even_ranges, merged, sort_rows, write_piece
+from pipeline.storage import Store
+
+
+def make_rows(count: int, seed: int, text_bytes: int = 40) -> pa.Table:
+    generator = np.random.default_rng(seed)
+    keys = generator.integers(0, 2**64 - 1, count, dtype=np.uint64)
+    columns = {name: pa.nulls(count, PIECE.field(name).type) for name in PIECE.names}
+    columns |= {
+        "order": pa.array(keys, pa.uint64()),
+        "file": pa.array(np.full(count, seed), pa.int32()),
+        "offset": pa.array(np.arange(count), pa.int64()),
+        "text": pa.array(["x" * text_bytes] * count, pa.large_string()),
+    }
+    return pa.table([columns[name] for name in PIECE.names], schema=PIECE)
+
+
+def keys_of(tables) -> list[tuple[int, int, int]]:
+    rows = []
+    for table in tables:
+        columns = (table.column(name).to_pylist() for name in ("order", "file", "offset"))
+        rows += list(zip(*columns, strict=True))
+    return rows
+
+
+@pytest.mark.parametrize("pieces", [1, 3, 11])
+@pytest.mark.parametrize("shards", [1, 4])
+def test_merged_ranges_are_the_sorted_whole(tmp_path, pieces, shards, monkeypatch):
+    monkeypatch.setattr(shuffle, "PIECE_ROW_GROUP_BYTES", 2_000)
+    store = Store(str(tmp_path))
+    rows = [make_rows(50, seed) for seed in range(pieces)]
+    for number, table in enumerate(rows):
+        write_piece(store, f"{number}.parquet", sort_rows(table))
+    names = [f"{number}.parquet" for number in range(pieces)]
+    found = [
+        row
+        for span in even_ranges(shards)
+        for row in keys_of(merged(store, names, span, 10 * shuffle.SORT_BYTES))
+    ]
+    assert found == sorted(keys_of(rows))
+
+
+def test_ties_of_the_order_key_stand_by_row_key(tmp_path):
+    store = Store(str(tmp_path))
+    same = pa.array(np.full(5, 7, np.uint64))
+    for seed in (2, 1):
+        write_piece(
+            store, f"{seed}.parquet", make_rows(5, seed).set_column(0, PIECE.field("order"), same)
+        )
+    tables = merged(store, ["2.parquet", "1.parquet"], Range(0, ORDER_SPAN), 1)
+    assert keys_of(tables) == [(7, file, offset) for file in (1, 2) for offset in range(5)]
+
+
+def test_even_ranges_cover_every_key_once():
+    ranges = even_ranges(7)
+    assert ranges[0].low == 0
+    assert ranges[-1].high == ORDER_SPAN
+    assert all(a.high == b.low for a, b in zip(ranges, ranges[1:], strict=False))
+
+
+def test_the_largest_key_belongs_to_the_last_range():
+    keys = np.array([0, 2**64 - 1], np.uint64)
+    first, last = even_ranges(2)
+    assert first.mask(keys).tolist() == [True, False]
+    assert last.mask(keys).tolist() == [False, True]
+
+
+def test_the_shuffle_key_depends_on_the_seed_and_the_id_alone():
+    assert shuffle.shuffle_key(1, "<urn:uuid:a>") == shuffle.shuffle_key(1, "<urn:uuid:a>")
+    assert shuffle.shuffle_key(1, "<urn:uuid:a>") != shuffle.shuffle_key(2, "<urn:uuid:a>")
+    assert 0 <= shuffle.shuffle_key(1, "\ud800") < ORDER_SPAN
