@@ -1,0 +1,64 @@
+"""MinHash signatures, bit for bit those of datatrove 0.10.1.
+
+A signature holds, per permutation, the least hash over the shingles of a document. With FineWeb's
+14 bands x 8 rows, two documents of Jaccard similarity s become a candidate pair with probability
+1 - (1 - s^8)^14: 0.56 at 0.70, 0.77 at 0.75, 0.92 at 0.80, 0.988 at 0.85.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal
+
+import numpy as np
+
+from filters.doc import Doc
+from filters.shingles import MERSENNE, minima, sha1_shingles, spaced_bytes, xxhash_shingles
+
+
+@dataclass(frozen=True, slots=True)
+class MinHash:
+    """How signatures are made; the defaults are FineWeb's."""
+
+    ngram: int = 5
+    bands: int = 14
+    rows: int = 8
+    hash: Literal["sha1", "xxhash"] = "sha1"
+    seed: int = 1
+
+    @property
+    def permutations(self) -> int:
+        """Hashes per signature: bands x rows."""
+        return self.bands * self.rows
+
+
+@lru_cache(maxsize=8)
+def parameters(seed: int, permutations: int) -> tuple[np.ndarray, np.ndarray]:
+    """Factors and offsets of the permutations: uint64 [permutations] each."""
+    generator = np.random.RandomState(seed)
+    prime = int(MERSENNE)
+    factors = generator.randint(1, prime, dtype=np.uint64, size=permutations)
+    offsets = generator.randint(0, prime, dtype=np.uint64, size=permutations)
+    return factors, offsets
+
+
+def shingles(doc: Doc, minhash: MinHash = MinHash()) -> np.ndarray:  # noqa: B008 - frozen
+    """The 64-bit hashes of the word n-grams of the normalised text, in order: uint64 [n_grams].
+
+    Empty where the text has fewer than `ngram` tokens.
+    """
+    lexicon = doc.lexicon
+    text, places = spaced_bytes(doc.shingle_words, lexicon.byte_starts.array, lexicon.bytes.array)
+    hash_shingles = sha1_shingles if minhash.hash == "sha1" else xxhash_shingles
+    return hash_shingles(text, places, minhash.ngram)
+
+
+def signature(hashes: np.ndarray, minhash: MinHash = MinHash()) -> np.ndarray | None:  # noqa: B008
+    """The signature of a document's shingles, uint64 [bands x rows]; None where there are none.
+
+    A document without a signature is no duplicate of anything.
+    """
+    if len(hashes) == 0:
+        return None
+    return minima(hashes, *parameters(minhash.seed, minhash.permutations))
