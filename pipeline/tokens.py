@@ -153,10 +153,10 @@ def _hub_file(name: str) -> Path:
         raise TokenizerMissing(
             f"tokenizer {name!r} lies on the hub, and huggingface_hub is not installed; {REMEDY}"
         ) from error
-    cached = hub.try_to_load_from_cache(name, "tokenizer.json")
-    if isinstance(cached, str):
-        return Path(cached)
     try:
+        cached = hub.try_to_load_from_cache(name, "tokenizer.json")
+        if isinstance(cached, str):
+            return Path(cached)
         # One quick look before the hub's client, which retries for 23 s where there is no network.
         urllib.request.urlopen(hub.constants.ENDPOINT, timeout=PROBE_TIMEOUT_S).close()
         return Path(hub.hf_hub_download(name, "tokenizer.json"))

@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -60,7 +62,7 @@ def test_even_ranges_cover_every_key_once():
     ranges = even_ranges(7)
     assert ranges[0].low == 0
     assert ranges[-1].high == ORDER_SPAN
-    assert all(a.high == b.low for a, b in zip(ranges, ranges[1:], strict=False))
+    assert all(a.high == b.low for a, b in itertools.pairwise(ranges))
 
 
 def test_the_largest_key_belongs_to_the_last_range():
