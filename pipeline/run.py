@@ -36,7 +36,7 @@ class Stage:
 STAGES = (
     Stage("extract", extract.run, "1-extracted"),
     Stage("filter", filtering.run, "2-filtered"),
-    Stage("deduplicate", deduplicate.run, "3-deduplicated"),
+    Stage("deduplicate", deduplicate.run, "3-deduplicated", ("3-deduplicated/_scratch",)),
     Stage("shard", shard.run, "4-shards", ("4-shards/_pieces", "4-shards/_groups")),
 )
 

@@ -1,0 +1,157 @@
+"""The stage's last step: what happened to every document, as tables sorted by row key."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import pyarrow as pa
+
+from pipeline.execute import Job
+from pipeline.layout import Layout, Part, rows_between
+from pipeline.names import columns_at
+from pipeline.records import CLUSTERS, DUPLICATES, partition_name
+from pipeline.runs import read_whole
+from pipeline.survivors import BRIDGE
+
+NEAR_RULE = "minhash_duplicate"
+JOINED_THROUGH = "no band in common: joined through other members of the cluster"
+
+
+@dataclass
+class SlotDecisions:
+    """What is known of the clustered documents of one slot, ordered by document."""
+
+    choices: np.ndarray
+    scores: np.ndarray
+    names: np.ndarray
+    name_order: np.ndarray = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.choices = self.choices[np.argsort(self.choices["doc"], kind="stable")]
+        self.scores = self.scores[np.argsort(self.scores["doc"], kind="stable")]
+        self.name_order = np.argsort(self.names["doc"], kind="stable")
+
+    def between(self, low: int, high: int) -> np.ndarray:
+        start, stop = np.searchsorted(self.choices["doc"], [low, high])
+        return self.choices[start:stop]
+
+    def similarity(self, docs: np.ndarray, permutations: int) -> tuple[np.ndarray, np.ndarray]:
+        """(estimated Jaccard with the representative, bands that agree); NaN where not compared."""
+        if not len(self.scores):
+            return np.full(len(docs), np.nan), np.zeros(len(docs), np.uint64)
+        places = np.searchsorted(self.scores["doc"], docs)
+        places = np.minimum(places, len(self.scores) - 1)
+        found = self.scores["doc"][places] == docs
+        jaccard = self.scores["matches"][places] / permutations
+        return np.where(found, jaccard, np.nan), np.where(found, self.scores["met"][places], 0)
+
+    def ids(self, docs: np.ndarray) -> list[str]:
+        """The ids of documents that others name."""
+        places = np.searchsorted(self.names["doc"], docs, sorter=self.name_order)
+        rows = self.names[self.name_order[places]] if len(docs) else self.names[:0]
+        assert np.array_equal(rows["doc"], docs), "a representative's id is missing"
+        return [one.decode("utf-8", "replace") for one in rows["id"].tolist()]
+
+
+def read_slot(job: Job, slot: int) -> SlotDecisions:
+    args = job.task.args
+    empty = {
+        "choices": [("doc", "u4"), ("other", "u4"), ("size", "u8"), ("flags", "u1")],
+        "scores": [("doc", "u4"), ("other", "u4"), ("matches", "u2"), ("met", "u8")],
+        "names": [("doc", "u4"), ("id", "S1")],
+    }
+    return SlotDecisions(
+        **{
+            name: read_whole(job.store, args[name], slot, slot + 1, np.dtype(dtype))
+            if args[name]
+            else np.empty(0, np.dtype(dtype))
+            for name, dtype in empty.items()
+        }
+    )
+
+
+def write_decisions(job: Job) -> dict:
+    """Write dropped and clusters tables of the partitions whose first document lies in a slot."""
+    args = job.task.args
+    layout = Layout(**args["layout"])
+    parts = [Part(*part) for part in args["parts"]]
+    held: tuple[int, SlotDecisions] | None = None
+    counts = {"dropped": 0, "bridges": 0, "clustered": 0}
+    for part in parts:
+        name = partition_name(part.number)
+        with (
+            job.store.table_writer(f"3-deduplicated/dropped/{name}.parquet", DUPLICATES) as dropped,
+            job.store.table_writer(f"3-deduplicated/clusters/{name}.parquet", CLUSTERS) as clusters,
+        ):
+            low, end = part.base, part.base + part.rows
+            while low < end:
+                slot = low // layout.width
+                if held is None or held[0] != slot:
+                    held = (slot, read_slot(job, slot))
+                high = min(end, layout.span(slot)[1])
+                rows = held[1].between(low, high)
+                if len(rows):
+                    lost = rows[rows["doc"] != rows["other"]]
+                    heads = rows[rows["doc"] == rows["other"]]
+                    if len(lost):
+                        dropped.write(dropped_table(job, layout, part, held[1], lost))
+                    if len(heads):
+                        clusters.write(cluster_table(job, part, heads))
+                    counts["dropped"] += len(lost)
+                    counts["clustered"] += len(rows)
+                    counts["bridges"] += int(((lost["flags"] & BRIDGE) > 0).sum())
+                low = high
+    return counts
+
+
+def row_keys(job: Job, part: Part, docs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(file, offset) of ascending document numbers of one partition."""
+    file, offset = np.empty(len(docs), np.int32), np.empty(len(docs), np.int64)
+    low, high = int(docs[0]), int(docs[-1]) + 1
+    for first, batch in rows_between(job.store, [part], low, high, ["file", "offset"]):
+        start, stop = np.searchsorted(docs, [first, first + batch.num_rows])
+        places = docs[start:stop] - first
+        file[start:stop] = batch.column("file").to_numpy()[places]
+        offset[start:stop] = batch.column("offset").to_numpy()[places]
+    return file, offset
+
+
+def dropped_table(
+    job: Job, layout: Layout, part: Part, decisions: SlotDecisions, rows: np.ndarray
+) -> pa.Table:
+    docs = rows["doc"].astype(np.int64)
+    file, offset = row_keys(job, part, docs)
+    own = columns_at(job.store, part, offset, ["id", "url"])
+    jaccard, met = decisions.similarity(docs, layout.bands * layout.rows)
+    estimate = pa.array(jaccard, pa.float64(), from_pandas=True)  # NaN becomes null
+    count = len(rows)
+    columns = {
+        "id": pa.array(own["id"], pa.string()),
+        "url": pa.array(own["url"], pa.string()),
+        "file": pa.array(file),
+        "offset": pa.array(offset),
+        "stage": pa.array(["deduplicate"] * count),
+        "rule": pa.array([NEAR_RULE] * count),
+        "value": estimate,
+        "bound": pa.array([job.config.dedup.min_jaccard] * count, pa.float64()),
+        "detail": pa.array([band_list(mask) for mask in met.tolist()], pa.string()),
+        "duplicate_of": pa.array(decisions.ids(rows["other"]), pa.string()),
+        "jaccard": estimate,
+        "cluster_size": pa.array(rows["size"].astype(np.int64)),
+    }
+    return pa.table(columns).select(DUPLICATES.names).cast(DUPLICATES)
+
+
+def cluster_table(job: Job, part: Part, rows: np.ndarray) -> pa.Table:
+    file, offset = row_keys(job, part, rows["doc"].astype(np.int64))
+    size = pa.array(rows["size"].astype(np.int64))
+    return pa.table({"file": file, "offset": offset, "cluster_size": size}).cast(CLUSTERS)
+
+
+def band_list(mask: int) -> str:
+    """The bands in which two documents met, for the `detail` column.
+
+    >>> band_list(0b1001)
+    'bands 0 3'
+    """
+    bands = [str(band) for band in range(64) if mask >> band & 1]
+    return "bands " + " ".join(bands) if bands else JOINED_THROUGH

@@ -1,0 +1,84 @@
+"""What deduplication did, in numbers for the report: `3-deduplicated/report.json`."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from pipeline.config import RunConfig
+from pipeline.layout import Layout
+
+LEVELS = (0.5, 0.6, 0.7, 0.75, 0.8, 0.9)
+LISTED = 20
+
+
+def build(
+    config: RunConfig,
+    layout: Layout,
+    totals: Mapping[str, int],
+    found: Mapping[str, dict],
+    scores: Mapping[str, dict],
+    chosen: Mapping[str, dict],
+    decided: Mapping[str, dict],
+) -> dict[str, Any]:
+    """The report; every figure is a sum over tasks, so it is the same for any cutting up."""
+    return {
+        "documents": totals["in"],
+        "without_signature": totals["short"],
+        "candidates": candidates(found),
+        "compared": agreement(scores, layout.bands * layout.rows),
+        "clusters": {
+            "count": sum(one["clusters"] for one in chosen.values()),
+            "documents": sum(one["clustered"] for one in decided.values()),
+            "sizes": add_histograms(one["cluster_sizes"] for one in chosen.values()),
+            "largest": top([entry for one in chosen.values() for entry in one["largest"]]),
+        },
+        "dropped": sum(one["dropped"] for one in decided.values()),
+        "bridges": sum(one["bridges"] for one in decided.values()),
+    }
+
+
+def candidates(found: Mapping[str, dict]) -> dict[str, Any]:
+    total = {
+        name: sum(one[name] for one in found.values())
+        for name in ("buckets", "pairs_compared", "pairs_not_compared")
+    }
+    giants = [entry for one in found.values() for entry in one.get("giants", [])]
+    return {
+        **total,
+        "bucket_sizes": add_histograms(one["bucket_sizes"] for one in found.values()),
+        "giant_buckets": top(giants),
+    }
+
+
+def agreement(scores: Mapping[str, dict], permutations: int) -> dict[str, Any]:
+    """How similar the distinct compared pairs are by signature: histogram and shares."""
+    if not scores:
+        return {}
+    counts = [
+        sum(column) for column in zip(*(one["matches"] for one in scores.values()), strict=True)
+    ]
+    total = sum(counts)
+    shares = {
+        str(level): sum(counts[at] for at in range(len(counts)) if at >= level * permutations)
+        / total
+        for level in LEVELS
+        if total
+    }
+    return {"pairs": total, "share_at_least": shares, "matches": counts}
+
+
+def add_histograms(histograms) -> dict[str, int]:
+    total: dict[str, int] = {}
+    for histogram in histograms:
+        for name, count in histogram.items():
+            total[name] = total.get(name, 0) + count
+    return {name: total[name] for name in sorted(total, key=int)}
+
+
+def top(entries: list[list[int]]) -> list[list[int]]:
+    """The largest entries [size, …], ties by what follows."""
+    return sorted(entries, key=lambda entry: [-entry[0], *entry[1:]])[:LISTED]
+
+
+def encode(report: Mapping[str, Any]) -> bytes:
+    return (json.dumps(report, indent=1, sort_keys=True) + "\n").encode()

@@ -1,0 +1,168 @@
+"""The third verb: near-duplicate removal, from signatures to decisions, in sorted files.
+
+    signatures ─ bands ─▶ band keys ─ pairs ─▶ candidate pairs ─ compare ─▶ scores
+               ─ closure ─▶ clusters ─ choose ─▶ survivors ─ decide ─▶ dropped, clusters
+
+Every arrow is a step of tasks that read and write run files (runs.py) under `dedup.memory_mb`;
+tasks return counts. No result depends on how documents were cut into partitions, slots or bins.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from pipeline import dedup_report
+from pipeline.bands import write_bands
+from pipeline.clusters import close_in_memory, fits_in_memory
+from pipeline.compare import compare
+from pipeline.config import RunConfig, stage_digest
+from pipeline.decisions import NEAR_RULE, write_decisions
+from pipeline.execute import Engine, Task
+from pipeline.inspect_signatures import number_documents
+from pipeline.layout import Layout, Part, parts_of, plan
+from pipeline.names import spill_name_requests, spill_names
+from pipeline.pairs import find_pairs
+from pipeline.ranks import check_order
+from pipeline.runs import settle, write_catalog
+from pipeline.storage import Store, partition_numbers
+from pipeline.survivors import choose_survivors, spill_members
+
+SCRATCH = "3-deduplicated/_scratch"
+VERSION = 1
+
+
+@dataclass
+class Stage:
+    """One deduplication under way: its engine, its layout, and how a step is run over it."""
+
+    engine: Engine
+    config: RunConfig
+    layout: Layout
+    parts: Sequence[Part]
+    digest: str
+
+    def folder(self, name: str) -> str:
+        return f"{SCRATCH}/{name}"
+
+    def per_slot(self, step: str, function: Callable, with_parts: bool = False, **args) -> dict:
+        """Run a step over all slots of documents; its runs become the folder of that name."""
+        tasks = []
+        for slot in range(self.layout.slots):
+            mine: dict[str, Any] = {"slot": slot}
+            if with_parts:
+                inside = parts_of(list(self.parts), *self.layout.span(slot))
+                mine["parts"] = [list(asdict(part).values()) for part in inside]
+            tasks.append(Task(f"{slot:08d}", {**self.shared(step), **mine, **args}))
+        return self.run(step, function, tasks)
+
+    def run(self, step: str, function: Callable, tasks: list[Task]) -> dict[str, dict]:
+        results = self.engine.map(f"deduplicate/{step}", function, tasks, self.digest, VERSION)
+        runs = [entry for one in results.values() for entry in one.get("runs", [])]
+        write_catalog(self.engine.store, self.folder(step), runs)
+        return results
+
+    def shared(self, step: str) -> dict[str, Any]:
+        return {"layout": self.layout.as_args(), "folder": self.folder(step)}
+
+    def settled(self, step: str, bins: int | None = None) -> str:
+        """The folder with a step's runs in pieces that are worth a read each."""
+        return settle(
+            self.engine,
+            f"deduplicate/{step}",
+            self.folder(step),
+            bins or self.layout.slots,
+            self.layout.payload,
+            self.digest,
+        )
+
+
+def run(engine: Engine, store: Store, config: RunConfig) -> dict[str, Any]:
+    """The stage's ledger entry, after every document has its decision."""
+    check_order(config)
+    digest = stage_digest(config, "deduplicate")
+    numbers = partition_numbers(store)
+    parts, totals = number_documents(engine, store, numbers, 0, digest)
+    layout = plan(totals["rows"], 0, config)
+    stage = Stage(engine, config, layout, parts, digest)
+    stage.per_slot("bands", write_bands, with_parts=True, sketches=stage.folder("sketches"))
+    found = candidate_pairs(stage)
+    edges = stage.settled("pairs")
+    scores: dict[str, dict] = {}
+    if config.dedup.compare:
+        _, scores = compare_pairs(stage, "edges", edges)
+    choices, chosen = survivors_of(stage, close(stage, edges))
+    decided = decide(stage, choices)
+    dropped = sum(one["dropped"] for one in decided.values())
+    report = dedup_report.build(config, layout, totals, found, scores, chosen, decided)
+    store.write_bytes("3-deduplicated/report.json", dedup_report.encode(report))
+    return {
+        "in": totals["in"],
+        "kept": totals["in"] - dropped,
+        "errors": 0,
+        "dropped": {NEAR_RULE: dropped} if dropped else {},
+    }
+
+
+def candidate_pairs(stage: Stage) -> dict[str, dict]:
+    """The counts of the pairs step, after its runs are written."""
+    layout = stage.layout
+    bands = stage.settled("bands", layout.bins)
+    tasks = [
+        Task(f"{number:08d}", {**stage.shared("pairs"), "bands": bands, "bin": number})
+        for number in range(layout.bins)
+    ]
+    return stage.run("pairs", find_pairs, tasks)
+
+
+def compare_pairs(stage: Stage, name: str, pairs: str) -> tuple[str, dict[str, dict]]:
+    return compare(
+        stage.engine, name, stage.layout, pairs, stage.folder("sketches"), SCRATCH, stage.digest
+    )
+
+
+def close(stage: Stage, pairs: str) -> str:
+    """The folder of labels: every document of a cluster with the cluster's smallest document."""
+    memory = stage.config.dedup.memory_mb << 20
+    if not fits_in_memory(stage.layout, memory):
+        raise NotImplementedError
+    task = Task("all", {**stage.shared("labels"), "pairs": pairs})
+    stage.run("labels", close_in_memory, [task])
+    return stage.folder("labels")
+
+
+def survivors_of(stage: Stage, labels: str) -> tuple[str, dict[str, dict]]:
+    """(folder of choices by slot, counts): the survivor of every clustered document."""
+    stage.per_slot("members", spill_members, with_parts=True, labels=labels)
+    members = stage.settled("members")
+    counts = stage.per_slot("choices", choose_survivors, members=members)
+    return stage.settled("choices"), counts
+
+
+def decide(stage: Stage, choices: str) -> dict[str, dict]:
+    """Counts by slot, after the dropped and clusters tables of every partition are written."""
+    scores = ""
+    if stage.config.dedup.compare:
+        scores, _ = compare_pairs(stage, "chosen", choices)
+    stage.per_slot("name-requests", spill_name_requests, choices=choices)
+    requests = stage.settled("name-requests")
+    stage.per_slot("names", spill_names, with_parts=True, requests=requests)
+    names = stage.settled("names")
+    tasks = []
+    for slot in range(stage.layout.slots):
+        low, high = stage.layout.span(slot)
+        mine = [part for part in stage.parts if low <= part.base < high or not part.rows]
+        if slot:
+            mine = [part for part in mine if low <= part.base < high]
+        tasks.append(
+            Task(
+                f"{slot:08d}",
+                {
+                    "layout": stage.layout.as_args(),
+                    "parts": [list(asdict(part).values()) for part in mine],
+                    "choices": choices,
+                    "scores": scores,
+                    "names": names,
+                },
+            )
+        )
+    return stage.engine.map("deduplicate/decide", write_decisions, tasks, stage.digest, VERSION)

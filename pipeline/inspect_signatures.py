@@ -1,0 +1,121 @@
+"""Whether the signature files of a run are whole, in order and of this configuration.
+
+Nothing is deleted on the word of a file that is missing, truncated, out of order or made with other
+MinHash parameters: each of these ends the stage with the file named.
+"""
+
+import json
+from collections.abc import Sequence
+
+import numpy as np
+import pyarrow as pa
+
+from pipeline.config import RunConfig
+from pipeline.execute import Engine, Job, Task
+from pipeline.layout import Part, signature_path
+from pipeline.scope import only_dump
+from pipeline.storage import StorageError, Store
+
+PARTITIONS_PER_TASK = 64
+METADATA_KEY = b"minhash"
+
+
+class SignatureError(ValueError):
+    """A signature file cannot be used; the message names it and says what to do."""
+
+
+def signature_parameters(config: RunConfig) -> dict:
+    """What two signatures must have in common to be compared."""
+    dedup = config.dedup
+    return {
+        "hash": dedup.hash,
+        "ngram": dedup.ngram,
+        "permutations": dedup.bands * dedup.rows,
+        "seed": dedup.seed,
+    }
+
+
+def number_documents(
+    engine: Engine, store: Store, numbers: Sequence[int], base: int, digest: str
+) -> tuple[list[Part], dict[str, int]]:
+    """(parts in row-key order, counts of rows): every signature file, looked through once."""
+    tasks = [
+        Task(
+            f"{numbers[start]:05d}",
+            {"numbers": list(numbers[start : start + PARTITIONS_PER_TASK])},
+            {"signatures": signature_parameters(engine.config)},
+        )
+        for start in range(0, len(numbers), PARTITIONS_PER_TASK)
+    ]
+    results = engine.map("deduplicate/inspect", inspect_files, tasks, digest)
+    found = sorted(entry for one in results.values() for entry in one["files"])
+    totals = {"rows": 0, "in": 0, "short": 0}
+    parts, before = [], (-1, -1)
+    for number, rows, kept, short, first, last, dump in sorted(found, key=_row_order):
+        if rows and tuple(first) <= before:
+            raise SignatureError(
+                f"{signature_path(number)}: its rows start at {first}, not after those of the "
+                f"partition before it ({before}); run the filter stage again"
+            )
+        before = tuple(last) if rows else before
+        parts.append(Part(number, base, rows, dump))
+        base += rows
+        totals = {
+            "rows": totals["rows"] + rows,
+            "in": totals["in"] + kept,
+            "short": totals["short"] + short,
+        }
+    return parts, totals
+
+
+def _row_order(entry: list) -> tuple:
+    return (entry[4] or [-1, -1], entry[0])
+
+
+def inspect_files(job: Job) -> dict:
+    """Per file: number, rows, kept rows, kept rows without signature, first and last key, dump."""
+    files = []
+    for number in job.task.args["numbers"]:
+        rows, kept, short, first, last = inspect_file(job.store, job.config, number)
+        dump: str | None = ""
+        if rows and job.config.dedup.scope == "dump":
+            dump = only_dump(job.store, number)
+        files.append([number, rows, kept, short, first, last, dump])
+    return {"files": files}
+
+
+def inspect_file(store: Store, config: RunConfig, number: int) -> tuple:
+    """(rows, kept, short, first key, last key) of one signature file, or SignatureError."""
+    path = signature_path(number)
+    try:
+        check_schema(store.parquet(path).schema_arrow, config, path)
+        table = store.read_table(path, ["file", "offset", "kept", "shingles"])
+    except StorageError as error:
+        raise SignatureError(f"{error}; the filter stage writes it") from error
+    file, offset = (table.column(name).to_numpy() for name in ("file", "offset"))
+    kept = table.column("kept").to_numpy(zero_copy_only=False).astype(np.bool_)
+    same, later = np.diff(file) == 0, np.diff(offset) > 0
+    if not np.all(np.where(same, later, np.diff(file) > 0)):
+        raise SignatureError(f"{path}: rows are not in ascending row-key order")
+    short = np.asarray(table.column("shingles").fill_null(0).to_numpy()) == 0
+    ends = [[int(file[at]), int(offset[at])] for at in (0, -1)] if len(file) else [[], []]
+    return len(file), int(kept.sum()), int((short & kept).sum()), *ends
+
+
+def check_schema(schema: pa.Schema, config: RunConfig, path: str) -> None:
+    """Refuse a file whose signatures are not those of the configuration."""
+    expected = signature_parameters(config)
+    index = schema.get_field_index("signature")
+    kind = schema.field(index).type if index >= 0 else None
+    if kind is None or not pa.types.is_fixed_size_list(kind):
+        raise SignatureError(f"{path} has no column of signatures of fixed length")
+    if kind.list_size != expected["permutations"]:
+        raise SignatureError(
+            f"{path}: signatures of {kind.list_size} permutations, but the configuration says "
+            f"{config.dedup.bands} bands x {config.dedup.rows} rows = {expected['permutations']}"
+        )
+    found = json.loads((schema.metadata or {}).get(METADATA_KEY, b"null"))
+    if found is not None and found != expected:
+        raise SignatureError(
+            f"{path}: signatures were made with {found}, the configuration says {expected}"
+        )

@@ -1,0 +1,112 @@
+"""How a run's documents are numbered and cut up for deduplication.
+
+A document's number is its place in row-key order among the rows of all signature files (after the
+documents of an index, which come first). Numbers fall into *slots* of equal width, the unit of
+every document-side task; band keys fall into bands x 2^prefix_bits bins. Both widths follow from
+`dedup.memory_mb` and decide only how work is cut, never a result.
+"""
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from pipeline.config import RunConfig
+from pipeline.records import partition_name
+from pipeline.storage import StorageError, Store
+
+# Bytes of working memory per document of a slot: 14 keys of 8 bytes, their records of 12, the
+# same again while they are put in order, and a signature of 112 x 4.
+SLOT_BYTES_PER_DOCUMENT = 1_024
+# Bytes per band-key record while a bin is sorted: the record, its columns, the sort's copies.
+SORT_BYTES_PER_RECORD = 64
+PAYLOAD_SHARE = 8  # of the memory bound: what one buffer may hold before it becomes a file
+LEAST_PER_TASK = 64
+
+
+@dataclass(frozen=True)
+class Part:
+    """One signature file: its partition number, the number of its first document, its rows."""
+
+    number: int
+    base: int
+    rows: int
+    dump: str = ""
+
+
+@dataclass(frozen=True)
+class Layout:
+    docs: int  # documents numbered 0 … docs-1, those of the index included
+    earlier: int  # how many of them come from the index
+    bands: int
+    rows: int
+    width: int  # documents per slot
+    prefix_bits: int  # bins per band = 2^prefix_bits
+    payload: int  # bytes a task may hold in buffers before it spills
+
+    @property
+    def slots(self) -> int:
+        return max(1, -(-self.docs // self.width))
+
+    @property
+    def bins(self) -> int:
+        return self.bands << self.prefix_bits
+
+    @property
+    def doc_type(self) -> str:
+        return "<u4" if self.docs < 2**32 - 1 else "<u8"
+
+    def span(self, slot: int) -> tuple[int, int]:
+        return slot * self.width, min(self.docs, (slot + 1) * self.width)
+
+    def as_args(self) -> dict:
+        return asdict(self)
+
+
+def plan(docs: int, earlier: int, config: RunConfig) -> Layout:
+    """The layout for this many documents under the configuration's memory bound."""
+    memory = config.dedup.memory_mb << 20
+    width = max(LEAST_PER_TASK, min(memory // SLOT_BYTES_PER_DOCUMENT, 1 << 22))
+    per_bin = max(LEAST_PER_TASK, memory // SORT_BYTES_PER_RECORD)
+    bits = 0
+    while (docs >> bits) > per_bin * 3 // 4:
+        bits += 1
+    payload = max(1, memory // PAYLOAD_SHARE)
+    width = min(width, docs or 1)
+    return Layout(docs, earlier, config.dedup.bands, config.dedup.rows, width, bits, payload)
+
+
+def parts_of(parts: list[Part], low: int, high: int) -> list[Part]:
+    """The parts that hold documents low <= number < high."""
+    return [part for part in parts if part.base < high and part.base + part.rows > low]
+
+
+def signature_path(number: int) -> str:
+    return f"2-filtered/signatures/{partition_name(number)}.parquet"
+
+
+def rows_between(
+    store: Store, parts: list[Part], low: int, high: int, columns: list[str]
+) -> Iterator[tuple[int, pa.RecordBatch]]:
+    """(number of the first row, rows) of the signature files, for documents low … high-1."""
+    for part in parts_of(parts, low, high):
+        position = part.base
+        path = signature_path(part.number)
+        for batch in store.iter_batches(path, columns, batch_rows=8_192):
+            begin, end = max(low - position, 0), min(high - position, batch.num_rows)
+            if begin < end:
+                yield position + begin, batch.slice(begin, end - begin)
+            position += batch.num_rows
+            if position >= high:
+                break
+        else:
+            if position != part.base + part.rows:
+                raise StorageError(f"{path} has changed since this run numbered its documents")
+
+
+def signature_rows(column: pa.Array, permutations: int) -> tuple[np.ndarray, np.ndarray]:
+    """(has, values): which rows have a signature, and uint64 [rows that have one, permutations]."""
+    has = np.asarray(column.is_valid())
+    values = column.flatten().to_numpy(zero_copy_only=False)  # flatten leaves out null rows
+    return has, values.reshape(-1, permutations)

@@ -1,0 +1,86 @@
+"""The ids of representatives, sent to the documents that name them.
+
+Ids are strings of any length in other partitions; each travels once per pair of slots, like the
+sketches in compare.py, in runs whose string width is that of the longest id on board.
+"""
+
+import numpy as np
+
+from pipeline.execute import Job
+from pipeline.layout import Layout, Part, parts_of, rows_between
+from pipeline.runs import Spill, read_bins
+from pipeline.scope import extracted_path
+from pipeline.storage import StorageError, Store
+
+LONGEST_ID = 1_000  # bytes; a longer id is cut, its row key still finds the record
+
+
+def spill_name_requests(job: Job) -> dict:
+    """Ask for the id of every document that the slot's choices name."""
+    args = job.task.args
+    layout = Layout(**args["layout"])
+    slot = args["slot"]
+    spill = Spill(job.store, f"{args['folder']}/{slot:08d}", layout.slots, layout.payload)
+    others = [
+        np.unique(chunk["other"][chunk["other"] != chunk["doc"]])
+        for chunk in read_bins(job.store, args["choices"], slot, slot + 1, 1 << 40)
+    ]
+    wanted = np.unique(np.concatenate(others)) if others else np.empty(0, np.uint64)
+    requests = np.zeros(len(wanted), np.dtype([("doc", layout.doc_type), ("slot", "<u4")]))
+    requests["doc"], requests["slot"] = wanted, slot
+    spill.add(requests, wanted // layout.width)
+    return {"runs": spill.close()}
+
+
+def spill_names(job: Job) -> dict:
+    """Send the ids of one slot's documents to the slots that asked for them."""
+    args = job.task.args
+    layout = Layout(**args["layout"])
+    slot = args["slot"]
+    parts = [Part(*part) for part in args["parts"]]
+    spill = Spill(job.store, f"{args['folder']}/{slot:08d}", layout.slots, layout.payload)
+    low, high = layout.span(slot)
+    chunks = list(read_bins(job.store, args["requests"], slot, slot + 1, 1 << 40))
+    if not chunks:
+        return {"runs": []}
+    requests = np.concatenate(chunks)
+    for part in parts_of(parts, low, high):
+        inside = (requests["doc"] >= part.base) & (requests["doc"] < part.base + part.rows)
+        asked = requests[inside]
+        if not len(asked):
+            continue
+        docs, back = np.unique(asked["doc"], return_inverse=True)
+        ids = ids_of(job.store, part, docs.astype(np.int64))
+        names = np.array([one.encode("utf-8", "surrogatepass")[:LONGEST_ID] for one in ids])
+        answers = np.empty(
+            len(asked),
+            np.dtype([("doc", layout.doc_type), ("id", f"S{names.dtype.itemsize or 1}")]),
+        )
+        answers["doc"], answers["id"] = asked["doc"], names[back]
+        spill.add(answers, asked["slot"])
+    return {"runs": spill.close()}
+
+
+def ids_of(store: Store, part: Part, docs: np.ndarray) -> list[str]:
+    """The ids of ascending document numbers of one partition."""
+    offsets = np.empty(len(docs), np.int64)
+    low, high = int(docs[0]), int(docs[-1]) + 1
+    for first, batch in rows_between(store, [part], low, high, ["offset"]):
+        start, stop = np.searchsorted(docs, [first, first + batch.num_rows])
+        offsets[start:stop] = batch.column("offset").to_numpy()[docs[start:stop] - first]
+    return columns_at(store, part, offsets, ["id"])["id"]
+
+
+def columns_at(
+    store: Store, part: Part, offsets: np.ndarray, columns: list[str]
+) -> dict[str, list]:
+    """Columns of `1-extracted` at ascending record offsets of one partition, as Python lists."""
+    path = extracted_path(part.number)
+    found: dict[str, list] = {column: [] for column in columns}
+    for batch in store.iter_batches(path, ["offset", *columns], batch_rows=8_192):
+        rows = np.flatnonzero(np.isin(batch.column("offset").to_numpy(), offsets))
+        for column in columns:
+            found[column] += batch.column(column).take(rows).to_pylist()
+    if len(found[columns[0]]) != len(offsets):
+        raise StorageError(f"{path} lacks documents that have a signature")
+    return found

@@ -1,0 +1,59 @@
+"""Which documents may meet at all: `dedup.scope` as a salt of the band keys.
+
+Under `dump`, the key of a document is salted with its dump, so that documents of two dumps share a
+key only by a 64-bit chance; under `run` every document has the same salt.
+"""
+
+import numpy as np
+import xxhash
+
+from pipeline.config import RunConfig
+from pipeline.layout import Part
+from pipeline.records import partition_name
+from pipeline.storage import StorageError, Store
+
+
+def dump_salt(dump: str | None) -> int:
+    return xxhash.xxh3_64_intdigest((dump or "unknown").encode("utf-8", "surrogatepass"))
+
+
+class Salts:
+    """The salts of one partition's documents, by the offset of their records."""
+
+    def __init__(self, store: Store, config: RunConfig, part: Part):
+        self._constant: np.uint64 | None = None
+        if config.dedup.scope == "run":
+            self._constant = np.uint64(0)
+        elif part.dump is not None:
+            self._constant = np.uint64(dump_salt(part.dump))
+        else:
+            self._path = extracted_path(part.number)
+            table = store.read_table(self._path, ["offset", "dump"])
+            names = table.column("dump").to_pylist()
+            salts = {name: dump_salt(name) for name in set(names)}
+            self._salts = np.array([salts[name] for name in names], np.uint64)
+            self._offsets = table.column("offset").to_numpy()
+
+    def of(self, offsets: np.ndarray) -> np.ndarray:
+        """uint64 [len(offsets)]."""
+        if self._constant is not None:
+            return np.full(len(offsets), self._constant, np.uint64)
+        places = np.searchsorted(self._offsets, offsets)
+        found = np.minimum(places, max(len(self._offsets) - 1, 0))
+        if len(offsets) and not np.array_equal(self._offsets[found], offsets):
+            raise StorageError(f"{self._path} lacks documents that have a signature")
+        return self._salts[found] if len(offsets) else np.empty(0, np.uint64)
+
+
+def extracted_path(number: int) -> str:
+    return f"1-extracted/{partition_name(number)}.parquet"
+
+
+def only_dump(store: Store, number: int) -> str | None:
+    """The dump of all documents of a partition; None where there are several."""
+    found: set[str] = set()
+    for batch in store.iter_batches(extracted_path(number), ["dump"], batch_rows=50_000):
+        found |= set(batch.column("dump").unique().to_pylist())
+        if len(found) > 1:
+            return None
+    return min(found, default="") if None not in found else None

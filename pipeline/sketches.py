@@ -1,0 +1,59 @@
+"""Signatures cut to 32 bits per permutation, one raw file per slot: what verification compares.
+
+Two different 61-bit minima agree in their low 32 bits with 2^-32, so that the count of equal
+permutations is that of the full signatures but for 3 pairs in 100 million; the files are half the
+size and need no decoding.
+"""
+
+import numpy as np
+
+from filters.compile import kernel
+from pipeline.storage import StorageError, Store
+
+SKETCH_TYPE = "<u4"
+
+
+def sketch_path(folder: str, slot: int) -> str:
+    return f"{folder}/{slot:08d}.u32"
+
+
+def write_sketches(store: Store, folder: str, slot: int, values: np.ndarray) -> None:
+    with store.local_draft(sketch_path(folder, slot)) as draft, open(draft, "wb") as file:
+        file.write(np.ascontiguousarray(values, SKETCH_TYPE).data)
+
+
+def read_sketches(store: Store, folder: str, slot: int, permutations: int) -> np.ndarray:
+    """uint32 [documents of the slot, permutations]; zeros where there is no signature."""
+    path = sketch_path(folder, slot)
+    if store.is_local:
+        values = np.fromfile(store.path(path), SKETCH_TYPE)
+    else:
+        values = np.frombuffer(store.read_bytes(path), SKETCH_TYPE)
+    if len(values) % permutations:
+        raise StorageError(f"{path} is truncated")
+    return values.reshape(-1, permutations)
+
+
+@kernel
+def compare_rows(left, left_rows, right, right_rows, bands, rows):
+    """(matches, met): equal permutations per pair, and the bands that agree as a bit mask.
+
+    `left` and `right` are uint32 [documents, bands x rows]; pair i compares left[left_rows[i]]
+    with right[right_rows[i]]. Only the first 64 bands have a bit.
+    """
+    matches = np.zeros(len(left_rows), np.uint16)
+    met = np.zeros(len(left_rows), np.uint64)
+    for pair in range(len(left_rows)):
+        one, other = left_rows[pair], right_rows[pair]
+        total = 0
+        mask = np.uint64(0)
+        for band in range(bands):
+            equal = 0
+            for column in range(band * rows, (band + 1) * rows):
+                equal += left[one, column] == right[other, column]
+            total += equal
+            if equal == rows:
+                mask |= np.uint64(1) << np.uint64(band % 64)
+        matches[pair] = total
+        met[pair] = mask
+    return matches, met

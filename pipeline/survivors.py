@@ -1,0 +1,132 @@
+"""Who survives of a cluster: the first by a stated order, never by arrival.
+
+`row_key` (default): the smallest row key, which is the cluster's root. The other orders rank every
+member by a number, ties by the hash of its text, then by row key.
+"""
+
+import numpy as np
+
+from pipeline.execute import Job
+from pipeline.layout import Layout
+from pipeline.ranks import RANK_COLUMNS, Ranks
+from pipeline.runs import Spill, read_bins, read_catalog, read_whole
+
+
+def member_type(doc_type: str) -> np.dtype:
+    return np.dtype(
+        [("doc", doc_type), ("root", doc_type), *((name, "<u8") for name in RANK_COLUMNS)]
+    )
+
+
+def choice_type(doc_type: str) -> np.dtype:
+    return np.dtype([("doc", doc_type), ("other", doc_type), ("size", "<u8"), ("flags", "u1")])
+
+
+BRIDGE = 1  # flag: the cluster joins two documents of the index that were kept before
+
+
+def spill_members(job: Job) -> dict:
+    """Send the members of one slot, with their ranks, to the slots of their roots."""
+    args = job.task.args
+    layout = Layout(**args["layout"])
+    slot = args["slot"]
+    labels = read_whole(job.store, args["labels"], slot, slot + 1, np.dtype([("doc", "u4")]))
+    spill = Spill(job.store, f"{args['folder']}/{slot:08d}", layout.slots, layout.payload)
+    if len(labels):
+        members = np.zeros(len(labels), member_type(layout.doc_type))
+        members["doc"], members["root"] = labels["doc"], labels["root"]
+        ranks = Ranks(job.store, job.config, args["parts"]).of(labels["doc"].astype(np.int64))
+        for name, values in ranks.items():
+            members[name] = values
+        spill.add(members, members["root"] // layout.width)
+    return {"runs": spill.close()}
+
+
+def choose_survivors(job: Job) -> dict:
+    """Choose the survivor of every cluster rooted in one slot; send it to all members.
+
+    Reads the members twice in chunks with one small array per document of the slot, so that one
+    cluster may hold every document of a dump.
+    """
+    args = job.task.args
+    layout = Layout(**args["layout"])
+    slot, folder = args["slot"], args["members"]
+    low, high = layout.span(slot)
+    chunk = max(64, layout.payload // (2 * member_type(layout.doc_type).itemsize))
+    best = Best(low, high)
+    for members in read_bins(job.store, folder, slot, slot + 1, chunk):
+        best.add(members, layout.earlier)
+    spill = Spill(job.store, f"{args['folder']}/{slot:08d}", layout.slots, layout.payload)
+    for members in read_bins(job.store, folder, slot, slot + 1, chunk):
+        choices = np.zeros(len(members), choice_type(layout.doc_type))
+        roots = members["root"].astype(np.int64) - low
+        choices["doc"] = members["doc"]
+        choices["other"] = best.doc[roots]
+        choices["size"] = best.size[roots]
+        choices["flags"] = np.where(best.earlier[roots] > 1, BRIDGE, 0)
+        spill.add(choices, choices["doc"] // layout.width)
+    return {"runs": spill.close(), **cluster_counts(best.size, low)}
+
+
+class Best:
+    """The best member so far of every cluster rooted in documents low … high-1."""
+
+    def __init__(self, low: int, high: int):
+        self._low = low
+        count = high - low
+        self.size = np.zeros(count, np.int64)
+        self.earlier = np.zeros(count, np.int64)
+        self.doc = np.zeros(count, np.uint64)
+        self._rank = {name: np.zeros(count, np.uint64) for name in RANK_COLUMNS}
+
+    def add(self, members: np.ndarray, earlier: int) -> None:
+        """Take in a chunk: its own best per root first, then that against what is held."""
+        roots = members["root"].astype(np.int64) - self._low
+        keys = [members["doc"], *(members[name] for name in reversed(RANK_COLUMNS))]
+        # Documents of the index stay whatever the order says: earlier decisions never change.
+        keys.append((members["doc"] >= earlier).astype(np.uint64))
+        order = np.lexsort((*keys, roots))
+        starts = np.flatnonzero(np.r_[True, np.diff(roots[order]) != 0])
+        first = members[order[starts]]
+        places = roots[order[starts]]
+        fresh = self.size[places] == 0
+        wins = fresh | self._beats(first, places, earlier)
+        winners, targets = first[wins], places[wins]
+        self.doc[targets] = winners["doc"]
+        for name in RANK_COLUMNS:
+            self._rank[name][targets] = winners[name]
+        np.add.at(self.size, roots, 1)
+        np.add.at(self.earlier, roots, (members["doc"] < earlier).astype(np.int64))
+
+    def _beats(self, rows: np.ndarray, places: np.ndarray, earlier: int) -> np.ndarray:
+        """Whether each row comes before the held best of its place."""
+        wins = np.zeros(len(rows), np.bool_)
+        tied = np.ones(len(rows), np.bool_)
+        held_doc = self.doc[places]
+        columns = [((rows["doc"] >= earlier), (held_doc >= earlier))]
+        columns += [(rows[name], self._rank[name][places]) for name in RANK_COLUMNS]
+        columns.append((rows["doc"].astype(np.uint64), held_doc))
+        for mine, held in columns:
+            wins |= tied & (mine < held)
+            tied &= mine == held
+        return wins
+
+
+def cluster_counts(sizes: np.ndarray, low: int) -> dict:
+    """How many clusters of which size, and the largest of them with their roots."""
+    several = sizes[sizes > 1]
+    powers, times = np.unique(np.floor(np.log2(several)).astype(int), return_counts=True)
+    histogram = {
+        str(1 << power): count for power, count in zip(powers.tolist(), times.tolist(), strict=True)
+    }
+    order = np.lexsort((np.arange(len(sizes)), -sizes))[:20]
+    largest = [[int(sizes[place]), low + int(place)] for place in order if sizes[place] > 1]
+    return {"clusters": len(several), "cluster_sizes": histogram, "largest": largest}
+
+
+def choices_of(job: Job, folder: str, slot: int) -> np.ndarray:
+    """The choices of one slot's documents in document order."""
+    if not read_catalog(job.store, folder):
+        return np.empty(0, choice_type("<u4"))
+    choices = read_whole(job.store, folder, slot, slot + 1, choice_type("<u4"))
+    return choices[np.argsort(choices["doc"], kind="stable")]

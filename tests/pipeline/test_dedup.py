@@ -1,0 +1,147 @@
+"""Deduplication of planted signatures, against a comparison of all pairs."""
+
+import numpy as np
+import pytest
+
+from pipeline import layout
+from pipeline.execute import StepError
+from pipeline.inspect_signatures import SignatureError
+from tests.pipeline.dedup_runs import (
+    Planted,
+    brute_clusters,
+    cluster_sizes,
+    decisions_bytes,
+    deduplicated,
+    near,
+    planted_clusters,
+    random_signature,
+    write_run_directory,
+)
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(20_241_014)
+
+
+def test_clusters_are_those_of_an_all_pairs_comparison(tmp_path, rng):
+    documents = planted_clusters(rng, 300)
+    documents[7] = Planted(None)
+    documents[9] = Planted(documents[5].signature, kept=False)
+    store = write_run_directory(tmp_path, documents, [100, 100, 250])
+    entry, dropped = deduplicated(store)
+    roots = brute_clusters(documents)
+    expected = {doc: f"<doc:{root}>" for doc, root in enumerate(roots) if doc != root}
+    assert {doc: row["duplicate_of"] for doc, row in dropped.items()} == expected
+    assert entry == {
+        "in": 299,
+        "kept": 299 - len(expected),
+        "errors": 0,
+        "dropped": {"minhash_duplicate": len(expected)},
+    }
+    sizes = {root: roots.count(root) for root in roots if roots.count(root) > 1}
+    assert cluster_sizes(store) == sizes
+    assert all(row["cluster_size"] == sizes[roots[doc]] for doc, row in dropped.items())
+
+
+def test_a_dropped_row_names_estimated_jaccard_and_the_bands_that_met(tmp_path, rng):
+    first = random_signature(rng)
+    second = random_signature(rng)
+    second[16:32] = first[16:32]  # bands 2 and 3 of 8 rows
+    second[5] = first[5]
+    store = write_run_directory(tmp_path, [Planted(first), Planted(second)])
+    _, dropped = deduplicated(store)
+    assert dropped[1]["jaccard"] == 17 / 112
+    assert dropped[1]["detail"] == "bands 2 3"
+    assert dropped[1]["rule"] == "minhash_duplicate"
+
+
+@pytest.fixture
+def tiny_tasks(monkeypatch):
+    """Room for 64 documents and 500 band keys a task under memory_mb=16, as if it were 64 kB."""
+
+    def shrink():
+        monkeypatch.setattr(layout, "SLOT_BYTES_PER_DOCUMENT", 1 << 18)
+        monkeypatch.setattr(layout, "SORT_BYTES_PER_RECORD", 1 << 15)
+        monkeypatch.setattr(layout, "PAYLOAD_SHARE", 1 << 13)  # buffers of 2 kB
+
+    return shrink
+
+
+def test_partitions_and_memory_do_not_change_a_byte(tmp_path, rng, tiny_tasks):
+    documents = planted_clusters(rng, 900)
+    whole = write_run_directory(tmp_path / "whole", documents)
+    deduplicated(whole, memory_mb=2_000)
+    tiny_tasks()
+    pieces = write_run_directory(tmp_path / "pieces", documents, [1, 1, 300, 640, 900])
+    deduplicated(pieces, memory_mb=16)
+    merged = [row for number in range(6) for row in _rows(pieces, number)]
+    assert merged == _rows(whole, 0)
+    report = "3-deduplicated/report.json"
+    assert whole.read_bytes(report) == pieces.read_bytes(report)
+
+
+def test_a_second_run_over_finished_work_changes_nothing(tmp_path, rng):
+    store = write_run_directory(tmp_path, planted_clusters(rng, 200), [50])
+    deduplicated(store)
+    before = decisions_bytes(store)
+    deduplicated(store)
+    assert decisions_bytes(store) == before
+
+
+def test_documents_without_signature_are_never_dropped(tmp_path):
+    store = write_run_directory(tmp_path, [Planted(None)] * 5)
+    entry, dropped = deduplicated(store)
+    assert entry["kept"] == 5 and dropped == {}
+
+
+def test_an_empty_run_and_empty_partitions_are_fine(tmp_path):
+    store = write_run_directory(tmp_path, [], [0, 0])
+    entry, dropped = deduplicated(store)
+    assert entry == {"in": 0, "kept": 0, "errors": 0, "dropped": {}} and dropped == {}
+    assert len(store.list("3-deduplicated/dropped")) == 3
+
+
+def test_two_dumps_in_one_run_lose_what_two_runs_lose(tmp_path, rng):
+    shared = [random_signature(rng) for _ in range(60)]
+    dumps = ["CC-MAIN-2024-10", "CC-MAIN-2024-18"]
+    documents = [
+        [Planted(near(one, 0.9, rng), dump=dump) for one in shared for _ in range(3)]
+        for dump in dumps
+    ]
+    lost = []
+    for number, one in enumerate(documents):
+        _, dropped = deduplicated(write_run_directory(tmp_path / str(number), one), scope="dump")
+        lost += [number * len(one) + doc for doc in dropped]
+    joint = [*documents[0], *documents[1]]
+    store = write_run_directory(tmp_path / "joint", joint, [100])  # one partition holds both dumps
+    _, together = deduplicated(store, scope="dump")
+    assert sorted(together) == lost
+    _, across = deduplicated(write_run_directory(tmp_path / "run", joint), scope="run")
+    assert len(across) > len(lost)
+
+
+def test_a_missing_signature_file_is_named(tmp_path, rng):
+    store = write_run_directory(tmp_path, planted_clusters(rng, 10), [5])
+    store.remove("2-filtered/signatures/00001.parquet")
+    with pytest.raises((SignatureError, StepError), match=r"signatures/00001\.parquet"):
+        deduplicated(store)
+
+
+def test_a_truncated_signature_file_is_named(tmp_path, rng):
+    store = write_run_directory(tmp_path, planted_clusters(rng, 10), [5])
+    path = "2-filtered/signatures/00001.parquet"
+    store.write_bytes(path, store.read_bytes(path)[:-300])
+    with pytest.raises((SignatureError, StepError), match=r"signatures/00001\.parquet"):
+        deduplicated(store)
+
+
+def test_signatures_of_another_configuration_are_refused(tmp_path, rng):
+    store = write_run_directory(tmp_path, planted_clusters(rng, 10))
+    with pytest.raises((SignatureError, StepError), match="20 bands x 8 rows = 160"):
+        deduplicated(store, bands=20)
+
+
+def _rows(store, number):
+    path = f"3-deduplicated/dropped/{number:05d}.parquet"
+    return store.read_table(path).to_pylist()
