@@ -8,7 +8,8 @@ trafilatura alone does not promise (its `deduplicate=True` remembers paragraphs 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -16,6 +17,14 @@ import trafilatura
 import trafilatura.deduplication as trafilatura_memory
 from resiliparse.extract.html2text import extract_plain_text
 
+try:
+    from pipeline import fast_trafilatura
+
+    FAST = fast_trafilatura.is_exact()
+except (ImportError, ValueError):  # a version without the names or rules that the fast path reads
+    FAST = False
+
+logger = logging.getLogger(__name__)
 Extractor = Callable[[str], str | None]
 
 # A discarded page is a counted drop of ours, not a line on stderr for each of a billion pages.
@@ -39,12 +48,31 @@ RESILIPARSE_OPTIONS: dict[str, Any] = {
 def trafilatura_text(html: str) -> str | None:
     """The text of `trafilatura.extract` as FineWeb calls it, blind to earlier pages; None if none.
 
+    By the fast path where it is exact for the installed version and the page, else by the library.
     What the library raises (rare: broken trees) is the caller's to count.
     """
+    if not FAST:
+        return plain_trafilatura_text(html)
+    try:
+        with _own_memory():
+            return fast_trafilatura.text(html) or None
+    except fast_trafilatura.Unproven:
+        return plain_trafilatura_text(html)
+
+
+def plain_trafilatura_text(html: str) -> str | None:
+    """The same text, by the library itself."""
+    with _own_memory():
+        return trafilatura.extract(html, **FINEWEB_ARGUMENTS) or None
+
+
+@contextmanager
+def _own_memory() -> Iterator[None]:
+    """Gives one page an empty memory of repeated paragraphs, and the process its own one back."""
     shared = trafilatura_memory.LRU_TEST
     trafilatura_memory.LRU_TEST = trafilatura_memory.LRUCache(maxsize=shared.maxsize)
     try:
-        return trafilatura.extract(html, **FINEWEB_ARGUMENTS) or None
+        yield
     finally:
         trafilatura_memory.LRU_TEST = shared
 
@@ -63,18 +91,19 @@ def union_lines(html: str, options: Mapping[str, Any]) -> list[tuple[str, str]]:
     """(line, engines) of the union: engines is "both", "trafilatura" or "resiliparse"."""
     ours = _distinct_lines(trafilatura_text(html))
     theirs = _distinct_lines(resiliparse_text(html, options))
-    merged: list[tuple[str, str]] = []
+    merged: dict[str, tuple[str, str]] = {}
     waiting = iter(ours.items())
     for key, line in theirs.items():
         if key not in ours:
-            merged.append((line, "resiliparse"))
-            continue
-        for other_key, other_line in waiting:
-            merged.append((other_line, "both" if other_key in theirs else "trafilatura"))
-            if other_key == key:
-                break
-    merged.extend((line, "both" if key in theirs else "trafilatura") for key, line in waiting)
-    return merged
+            merged[key] = (line, "resiliparse")
+        elif key not in merged:
+            for our_key, our_line in waiting:  # ours up to and including the common line
+                merged[our_key] = (our_line, "both" if our_key in theirs else "trafilatura")
+                if our_key == key:
+                    break
+    for key, line in waiting:
+        merged[key] = (line, "both" if key in theirs else "trafilatura")
+    return list(merged.values())
 
 
 def _distinct_lines(text: str | None) -> dict[str, str]:
@@ -100,6 +129,11 @@ def extractor(name: str, options: Mapping[str, Any] | None = None) -> Extractor:
         choices = ", ".join(sorted(allowed)) or "none"
         raise ValueError(f"extractor {name}: unknown option {unknown[0]!r}; valid: {choices}")
     resiliparse_options = {**RESILIPARSE_OPTIONS, **given}
+    if name in ("trafilatura", "union") and not FAST:
+        logger.warning(
+            "trafilatura %s: the fast path is exact for 1.11.0 only; the library itself runs",
+            trafilatura.__version__,
+        )
     if name == "trafilatura":
         return trafilatura_text
     if name == "resiliparse":

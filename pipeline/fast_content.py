@@ -1,0 +1,312 @@
+"""trafilatura's own extraction, step by step on the same tree: clean, convert, choose, prune, collect.
+
+What is saved: rules come as bits (`fast_predicates`), tags that a page does not have are not looked
+for, a backup is copied only where it may be needed, and a block's text is collected only where it
+holds links and no inner block has shown it to be long. How single elements become text is left to
+the library's own `handle_textelem`.
+"""
+
+from __future__ import annotations
+
+from copy import copy
+
+from lxml.etree import Element, _Element, strip_elements, strip_tags
+from trafilatura.htmlprocessing import CONVERSIONS, REND_TAG_MAPPING
+from trafilatura.main_extractor import NOT_AT_THE_END, handle_textelem
+from trafilatura.settings import (
+    CUT_EMPTY_ELEMS,
+    MANUALLY_CLEANED,
+    MANUALLY_STRIPPED,
+    TAG_CATALOG,
+    Extractor,
+)
+from trafilatura.xml import TEI_VALID_TAGS
+
+from pipeline.fast_predicates import BODY, CAPTION, COMMENTS, OVERALL, PAYWALL, PRECISION, TEASER
+from pipeline.fast_tree import (
+    Flagged,
+    bits_of,
+    contains_tag,
+    delete,
+    flag,
+    prune,
+    root_of,
+    text_of,
+    trimmed,
+)
+
+MIN_CHARS = 250  # the library's min_extracted_size
+LONG_BLOCK = 300  # its largest limit on a block's text in the link density test
+TABLE_TAGS = frozenset({"table", "td", "th", "tr"})
+WILD_TAGS = ("blockquote", "code", "p", "pre", "q", "quote", "table", "div")
+LINK_HOLDERS = frozenset({"div", "ul", "table"})
+
+# handle_textelem returns None for any other tag, and leaves the element alone.
+HANDLED_TAGS = frozenset(
+    {"list", "code", "quote", "head", "p", "lb", "hi", "ref", "span", "table", "div"}
+)
+
+
+def clean(tree: _Element, tags: set[str]) -> _Element:
+    """The tree without boilerplate elements, in place; `tags` are those of its descendants."""
+    if "figure" in tags and "table" in tags:
+        for figure in [f for f in tree.iterdescendants("figure") if contains_tag(f, "table")]:
+            figure.tag = "div"
+    strip_tags(tree, *MANUALLY_STRIPPED)
+    for tag in MANUALLY_CLEANED:
+        # one loop per tag: an element inside a removed one of its kind ends the library's loop
+        if tag in tags or tag == tree.tag:
+            for element in tree.iter(tag):
+                delete(element)
+    for element in [
+        e for e in root_of(tree).iter(*CUT_EMPTY_ELEMS) if len(e) == 0 and e.text is None
+    ]:
+        delete(element)
+    return tree
+
+
+def convert(tree: _Element) -> _Element:
+    """The tree in the library's own tags (list, item, head, quote, ref, lb), in place."""
+    for link in list(tree.iterdescendants("a")):
+        for ancestor in link.iterancestors():
+            if ancestor is tree:
+                break
+            if ancestor.tag in LINK_HOLDERS:
+                link.tag = "ref"
+                break
+    strip_tags(tree, "a")
+    strip_tags(tree, *REND_TAG_MAPPING)
+    for element in tree.iter(*CONVERSIONS):
+        CONVERSIONS[element.tag](element)
+    return tree
+
+
+def inside(flagged: Flagged, subtree: _Element) -> Flagged:
+    """The flagged elements below a subtree, with the rules that they satisfy now."""
+    found = []
+    for element, bits in flagged:
+        for ancestor in element.iterancestors():
+            if ancestor is subtree:
+                found.append((element, bits_of(element)))
+                break
+    return found
+
+
+def body_candidates(tree: _Element, flagged: Flagged):
+    """Yields, for each of the library's content rules, the first element that it selects now."""
+    wanted = 0
+    for rule in BODY:
+        wanted |= rule.bit
+    flagged = [(element, bits) for element, bits in flagged if bits & wanted]
+    for rule in BODY:
+        for element, bits in flagged:
+            if not bits & rule.bit:
+                continue
+            tag = element.tag
+            if tag not in rule.always and not (
+                rule.tags and tag in rule.tags and bits_of(element) & rule.bit
+            ):
+                continue
+            if any(ancestor is tree for ancestor in element.iterancestors()):
+                yield element
+                break
+
+
+def prune_sections(tree: _Element, flagged: Flagged) -> _Element:
+    """A subtree without the sections that rules or link density name, or a pruned copy of it."""
+    doomed = [e for e, bits in flagged if any(_selects(rule, e, bits) for rule in OVERALL)]
+    old_length = len(text_of(tree))
+    # What removal can take at most; only if little may be left is the library's backup needed.
+    at_most = sum(len(text_of(e)) + len(e.tail or "") for e in doomed)
+    backup = None if old_length - at_most > old_length / 7 else copy(tree)
+    prune(flagged, OVERALL)
+    if backup is not None and not len(text_of(tree)) > old_length / 7:
+        tree = backup
+        flagged, _, _ = flag(tree)
+    prune(flagged, PAYWALL)
+    prune(flagged, CAPTION)
+    prune(flagged, TEASER)
+    prune(flagged, PRECISION)
+    if contains_tag(tree, "ref"):
+        delete_by_link_density(tree, "div", backtracking=True, precise=True)
+        delete_by_link_density(tree, "list", precise=True)
+        delete_by_link_density(tree, "p", precise=True)
+    while len(tree) > 0 and tree[-1].tag == "head":
+        tree.remove(tree[-1])
+    if contains_tag(tree, "ref"):
+        delete_by_link_density(tree, "head")
+        delete_by_link_density(tree, "quote")
+    return tree
+
+
+def _selects(rule, element: _Element, bits: int) -> bool:
+    return bool(bits & rule.bit) and (
+        rule.tags is None or element.tag in rule.tags or element.tag in rule.always
+    )
+
+
+def delete_by_link_density(
+    subtree: _Element, tag: str, backtracking: bool = False, precise: bool = False
+) -> None:
+    """Removes the blocks of a tag that are mostly links.
+
+    A block with LONG_BLOCK characters is never removed, and neither is one around it: its trimmed
+    text is at least as long. So blocks are read from the innermost outwards, and whatever holds a
+    long one is not read at all.
+    """
+    blocks = list(subtree.iter(tag))
+    long: set[_Element] = set()
+    removals: dict[_Element, list[_Element]] = {}
+    for block in reversed(blocks):
+        if block in long or not contains_tag(block, "ref"):
+            continue
+        length = len(trimmed(text_of(block)))
+        if length >= LONG_BLOCK:
+            for ancestor in block.iterancestors(tag):
+                if ancestor in long:
+                    break
+                long.add(ancestor)
+            continue
+        dense, has_links = is_link_dense(block, length, precise)
+        if dense:
+            removals[block] = [block]
+        elif backtracking and has_links and 0 < length < (200 if precise else 100):
+            if len(block) >= 3:
+                removals[block] = list(block)
+    deletions = [element for block in blocks for element in removals.get(block, ())]
+    for element in dict.fromkeys(deletions):
+        delete(element)
+
+
+def is_link_dense(block: _Element, length: int, precise: bool) -> tuple[bool, bool]:
+    """Whether a block with links is mostly links, and whether any of them was counted."""
+    if block.tag == "p" and precise:
+        limit = 200
+    elif block.tag == "p":
+        limit = 60 if block.getnext() is None else 30
+    else:
+        limit = 300 if block.getnext() is None else 100
+    if length >= limit:
+        return False, False
+    total, count, short = link_lengths(block, 50 if precise else 10)
+    if count == 0:
+        return True, False
+    return total > 0.8 * length or (count > 1 and short / count > 0.8), True
+
+
+def link_lengths(block: _Element, short_chars: int) -> tuple[int, int, int]:
+    """Characters in a block's links, links with text, and those below a length."""
+    lengths = [len(trimmed(text_of(link))) for link in block.iterdescendants("ref")]
+    lengths = [length for length in lengths if length]
+    return sum(lengths), len(lengths), sum(length < short_chars for length in lengths)
+
+
+def is_link_table(table: _Element) -> bool:
+    """Whether a table of over 250 characters is mostly links."""
+    if not contains_tag(table, "ref"):
+        return False
+    length = len(trimmed(text_of(table)))
+    if length <= 250:
+        return False
+    total, count, _ = link_lengths(table, 10)
+    return count == 0 or total > (0.8 if length < 1000 else 0.5) * length
+
+
+def has_little_paragraph_text(subtree: _Element) -> bool:
+    """Whether all <p> of the subtree's document together have under MIN_CHARS characters."""
+    total = 0
+    for paragraph in root_of(subtree).iter("p"):
+        if next(paragraph.iterancestors("p"), None) is None:
+            total += len(text_of(paragraph))
+            if total >= MIN_CHARS:
+                return False
+    return True
+
+
+def collect(elements: list[_Element], tags: set[str], options: Extractor) -> list[_Element]:
+    """The library's text elements for a list of page elements, handled in order."""
+    found = []
+    for element in elements:
+        if element.tag in HANDLED_TAGS:
+            handled = handle_textelem(element, tags, options)
+            if handled is not None:
+                found.append(handled)
+    return found
+
+
+def extract_content(tree: _Element, flagged: Flagged, options: Extractor) -> tuple[_Element, int]:
+    """The main text as a <body> of the library's elements, and the length of its text."""
+    prune(flagged, COMMENTS)
+    backup = copy(tree)
+    tags = set(TAG_CATALOG | TABLE_TAGS)
+    body = Element("body")
+    for candidate in body_candidates(tree, flagged):
+        subtree = prune_sections(candidate, inside(flagged, candidate))
+        for table in subtree.iter("table"):
+            if is_link_table(table):
+                table.getparent().remove(table)
+        if len(subtree) == 0:
+            continue
+        if has_little_paragraph_text(subtree):
+            tags.add("div")
+        strip_tags(subtree, "ref", "span")
+        elements = list(subtree.iterdescendants("*"))
+        if {element.tag for element in elements} == {"lb"}:
+            elements = [subtree]
+        body.extend(collect(elements, tags, options))
+        while len(body) > 0 and body[-1].tag in NOT_AT_THE_END:
+            body.remove(body[-1])
+        if len(body) > 1:
+            break
+    length = text_length(body)
+    if len(body) == 0 or length < MIN_CHARS:
+        recover_wild_text(backup, body, tags, options)
+        length = text_length(body)
+    strip_elements(body, "done")
+    strip_tags(body, "div")
+    return body, length
+
+
+def recover_wild_text(
+    tree: _Element, body: _Element, tags: set[str], options: Extractor
+) -> None:
+    """Adds the text elements of the whole page to a body that has too few."""
+    flagged, _, _ = flag(tree)
+    tree = prune_sections(tree, flagged)
+    strip_tags(tree, "a", "ref", "span")
+    elements = [
+        e
+        for e in tree.iterdescendants(*WILD_TAGS)
+        if e.tag != "div" or "w3-code" in e.get("class", "")
+    ]
+    body.extend(collect(elements, tags, options))
+
+
+def text_length(body: _Element) -> int:
+    """Characters of a body's text pieces joined by spaces, spaces at the ends left out."""
+    return len(" ".join(body.itertext()).strip())
+
+
+def body_text(body: _Element) -> str:
+    """All text of a body, trimmed, its pieces kept apart."""
+    return trimmed(" ".join(body.itertext()))
+
+
+def clean_article(article: _Element) -> tuple[_Element, int]:
+    """Readability's article cleaned and in the library's tags, and the length of its text."""
+    tags = {e.tag for e in article.iterdescendants("*")}
+    clean(article, tags)
+    strip_tags(article, "a")
+    strip_tags(article, "span")
+    convert(article)
+    for element in article.iter("td", "th", "tr"):
+        if element.tag == "tr":
+            element.tag = "row"
+        else:
+            if element.tag == "th":
+                element.set("role", "head")
+            element.tag = "cell"
+    odd = {e.tag for e in article.iter("*")} - TEI_VALID_TAGS
+    if odd:
+        strip_tags(article, *sorted(odd))
+    return article, len(body_text(article))

@@ -1,0 +1,256 @@
+"""Readability's choice of an article, as trafilatura's fork of readability-lxml makes it.
+
+Same steps in the same order on the same tree. What is saved: class and id patterns are searched
+once per distinct value, whether a <div> holds block elements is asked of the tree instead of of
+its serialisation, and counts are taken only when the decision reaches them.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lxml import etree
+from lxml.etree import Element, SubElement, _Element
+from trafilatura.readability_lxml import (
+    BAD_ELEM_SCORES,
+    BLOCK_SCORES,
+    DIV_SCORES,
+    DOT_SPACE,
+    FRAME_TAGS,
+    LIST_TAGS,
+    REGEXES,
+    STRUCTURE_SCORES,
+)
+
+from pipeline.fast_predicates import MAYBE, MEMO_CHARS, MEMO_VALUES, UNLIKELY
+from pipeline.fast_tree import Flagged, contains_tag, delete, text_of, trimmed_length
+
+MIN_TEXT_CHARS = 25
+RETRY_CHARS = 250
+# The library looks for "<" and one of these, without a word boundary, in the serialised children:
+# <address> and <picture> count as well.
+BLOCK_PREFIXES = ("a", "blockquote", "dl", "div", "img", "ol", "p", "pre", "table", "ul")
+CLEANED_TAGS = ("table", "ul", "div", "aside", "header", "footer", "section")
+
+_count = {
+    kind: etree.XPath(f"count(.//{kind})") for kind in ("p", "img", "li", "a", "embed", "input")
+}
+_count_hidden = etree.XPath('count(.//input[@type="hidden"])')
+_weights: dict[str, int] = {}
+
+
+def summary(doc: _Element, flagged: Flagged, tags: set[str]) -> str:
+    """The article as serialised XML; `flagged` and `tags` are those of the tree's descendants."""
+    for element in doc.iter("script", "style"):
+        delete(element)
+    block_tags = ("p", *(t for t in sorted(tags) if t.lower().startswith(BLOCK_PREFIXES)))
+    ruthless = True
+    while True:
+        if ruthless:
+            for element, bits in flagged:
+                if bits & UNLIKELY and not bits & MAYBE and element.tag not in FRAME_TAGS:
+                    delete(element)
+        paragraphs_from_divs(doc, block_tags)
+        scores = score_paragraphs(doc)
+        if scores:
+            article = gather_article(scores)
+        elif ruthless:
+            ruthless = False
+            continue
+        else:
+            body = doc.find("body")
+            article = doc if body is None else body
+        sanitize(article, scores)
+        doc = article
+        cleaned = etree.tostring(article, encoding=str, method="xml")
+        if ruthless and len(cleaned) < RETRY_CHARS:
+            ruthless = False
+            continue
+        return cleaned
+
+
+def paragraphs_from_divs(doc: _Element, block_tags: tuple[str, ...]) -> None:
+    """Turns each <div> without block elements into <p>, and wraps loose text of the others."""
+    kept = []
+    for div in list(doc.iterdescendants("div")):
+        if contains_tag(div, *block_tags):
+            kept.append(div)
+        else:
+            div.tag = "p"
+    for div in kept:
+        text = div.text
+        if text and not text.isspace():
+            paragraph = Element("p")
+            paragraph.text, div.text = text, None
+            div.insert(0, paragraph)
+        children = list(div)
+        for position in range(len(children) - 1, -1, -1):
+            child = children[position]
+            tail = child.tail
+            if tail and not tail.isspace():
+                paragraph = Element("p")
+                paragraph.text, child.tail = tail, None
+                div.insert(position + 1, paragraph)
+            if child.tag == "br":
+                delete(child)
+
+
+def score_paragraphs(doc: _Element) -> dict[_Element, float]:
+    """Parents and grandparents of paragraphs with their scores, in the order they were met."""
+    scores: dict[_Element, float] = {}
+    for element in doc.iter("p", "pre", "td"):
+        parent = element.getparent()
+        if parent is None:
+            continue
+        grandparent = parent.getparent()
+        text = " ".join(text_of(element).split())
+        length = len(text)
+        if length < MIN_TEXT_CHARS:
+            continue
+        for node in (parent, grandparent):
+            if node is not None and node not in scores:
+                scores[node] = first_score(node)
+        score = 2 + text.count(",") + min(length / 100, 3)
+        scores[parent] += score
+        if grandparent is not None:
+            scores[grandparent] += score / 2
+    for element in scores:
+        scores[element] *= 1 - link_density(element)
+    return scores
+
+
+def first_score(element: _Element) -> int:
+    """A candidate's score before its text is counted."""
+    score, name = class_weight(element), element.tag.lower()
+    if name in DIV_SCORES:
+        return score + 5
+    if name in BLOCK_SCORES:
+        return score + 3
+    if name in BAD_ELEM_SCORES:
+        return score - 3
+    return score - 5 if name in STRUCTURE_SCORES else score
+
+
+def class_weight(element: _Element) -> int:
+    """±25 for each of class and id that sounds like content or like boilerplate."""
+    weight = 0
+    for value in (element.get("class"), element.get("id")):
+        if value:
+            known = _weights.get(value)
+            weight += _weigh(value) if known is None else known
+    return weight
+
+
+def _weigh(value: str) -> int:
+    weight = 0
+    if REGEXES["negativeRe"].search(value):
+        weight -= 25
+    if REGEXES["positiveRe"].search(value):
+        weight += 25
+    if len(value) <= MEMO_CHARS:
+        if len(_weights) >= MEMO_VALUES:
+            _weights.clear()
+        _weights[value] = weight
+    return weight
+
+
+def link_density(element: _Element) -> float:
+    """The share of an element's trimmed characters that stands in links."""
+    links = sum(trimmed_length(link) for link in element.iterdescendants("a"))
+    return links / (trimmed_length(element) or 1) if links else 0.0
+
+
+def gather_article(scores: dict[_Element, float]) -> _Element:
+    """A new <div> with the best candidate and those of its siblings that belong to it."""
+    best = max(scores, key=scores.__getitem__)  # the first of equals, as a stable sort gives
+    threshold = max(10, scores[best] * 0.2)
+    # The library parses "<div/>", so that its output has a <body> above it.
+    output = SubElement(SubElement(Element("html"), "body"), "div")
+    parent = best.getparent()
+    for sibling in list(parent) if parent is not None else [best]:
+        if (
+            sibling is best
+            or scores.get(sibling, threshold - 1) >= threshold
+            or (sibling.tag == "p" and _belongs(sibling))
+        ):
+            output.append(sibling)
+    return output
+
+
+def _belongs(paragraph: _Element) -> bool:
+    text = paragraph.text or ""
+    if len(text) > 80:
+        return link_density(paragraph) < 0.25
+    return DOT_SPACE.search(text) is not None and link_density(paragraph) == 0
+
+
+def sanitize(node: _Element, scores: dict[_Element, float]) -> None:
+    """Removes headings, forms, frames, and blocks that look like lists of links, in place."""
+    for header in node.iter("h1", "h2", "h3", "h4", "h5", "h6"):
+        if class_weight(header) < 0 or link_density(header) > 0.33:
+            delete(header)
+    for element in node.iter("form", "textarea"):
+        delete(element)
+    for element in node.iter("iframe"):
+        if "src" in element.attrib and REGEXES["videoRe"].search(element.attrib["src"]):
+            element.text = "VIDEO"
+        else:
+            delete(element)
+    allowed: set[_Element] = set()
+    for element in reversed(list(node.getroottree().getroot().iter(*CLEANED_TAGS))):
+        if element in allowed:
+            continue
+        weight = class_weight(element)
+        if weight + scores.get(element, 0) < 0:
+            delete(element)
+        elif text_of(element).count(",") < 10 and is_clutter(element, weight, allowed):
+            delete(element)
+
+
+def is_clutter(element: _Element, weight: int, allowed: set[_Element]) -> bool:
+    """Whether a block with few commas holds too little text for its images, items and links."""
+    paragraphs, images = _count["p"](element), _count["img"](element)
+    if paragraphs and images > 1 + paragraphs * 1.3:
+        return True
+    if _count["li"](element) - 100 > paragraphs and element.tag not in LIST_TAGS:
+        return True
+    if _count["input"](element) - _count_hidden(element) > paragraphs / 3:
+        return True
+    length = trimmed_length(element)
+    if length < MIN_TEXT_CHARS and (images == 0 or images > 2):
+        return True
+    if link_density(element) > (0.2 if weight < 25 else 0.5):
+        return True
+    embeds = _count["embed"](element)
+    if (embeds == 1 and length < 75) or embeds > 1:
+        return True
+    return not length and not _stands_in_long_text(element, allowed)
+
+
+def _stands_in_long_text(element: _Element, allowed: set[_Element]) -> bool:
+    """Whether the nearest siblings with text have over 1,000 characters; if so, its parts stay."""
+    lengths: list[int] = []
+    for sibling in element.itersiblings():
+        length = trimmed_length(sibling)
+        if length:
+            lengths.append(length)
+            break
+    limit = len(lengths) + 1
+    for sibling in element.itersiblings(preceding=True):
+        length = trimmed_length(sibling)
+        if length:
+            lengths.append(length)
+            if len(lengths) >= limit:
+                break
+    if lengths and sum(lengths) > 1000:
+        allowed.update(element.iter("table", "ul", "div", "section"))
+        return True
+    return False
+
+
+def article_of(doc: Any, flagged: Flagged, tags: set[str]) -> str | None:
+    """The summary, None where it fails as the library's may (it then goes on without)."""
+    try:
+        return summary(doc, flagged, tags)
+    except Exception:
+        return None

@@ -1,0 +1,164 @@
+"""Parsing and node operations on plain lxml elements, with trafilatura's results.
+
+The library parses with `lxml.html`, whose element classes are chosen by a Python function for every
+element it touches (2,200 calls a page). The same libxml2 parser with the same options builds the
+same tree; plain elements only lack the methods that `lxml.html` adds, and those few are here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import lxml.html
+from lxml import etree
+from lxml.etree import _Element
+from trafilatura.utils import FAULTY_HTML, is_dubious_html, repair_faulty_html
+
+from pipeline.fast_predicates import BODY, BOOK, PRECISION, Rule
+
+# The options of trafilatura.utils.HTML_PARSER.
+PARSER = etree.HTMLParser(
+    collect_ids=False,
+    default_doctype=False,
+    encoding="utf-8",
+    remove_comments=True,
+    remove_pis=True,
+)
+HEAD_CHARS = 4096
+
+Flagged = list[tuple[_Element, int]]
+
+text_of = etree.XPath("string()", smart_strings=False)
+has_paragraph_text = etree.XPath("boolean(.//p//text())")
+
+_TAG_BITS = {tag: rule.bit for rule in (*BODY, *PRECISION) for tag in rule.always}
+
+
+class Unproven(Exception):
+    """This page takes a path whose result is not shown to equal the library's."""
+
+
+def parse(html: str) -> _Element | None:
+    """The tree that trafilatura's `load_html` gives for a string, None where it gives none."""
+    beginning = html[:50].lower()
+    if "doctype" in beginning or _may_be_faulty(html):
+        html = repair_faulty_html(html, beginning)
+    try:
+        tree = lxml.html.fromstring(html, parser=PARSER)
+    except ValueError:  # lxml refuses a str with an encoding declaration; so does the library's
+        tree = parse_bytes(html)
+    except Exception as error:
+        raise Unproven("parser") from error
+    if tree is None or len(tree) < 1:
+        raise Unproven("empty tree")  # the library parses again in other ways
+    return None if is_dubious_html(beginning) and len(tree) < 2 else tree
+
+
+def parse_bytes(html: str) -> _Element:
+    """The tree of a string handed over as UTF-8, as the library's `fromstring_bytes` does."""
+    return lxml.html.fromstring(html.encode("utf8", "surrogatepass"), parser=PARSER)
+
+
+def _may_be_faulty(html: str) -> bool:
+    """Whether one of the first four lines has `<html … />`, the library's reason for a repair."""
+    lines = html[:HEAD_CHARS].splitlines()
+    if len(lines) < 5:  # else the first four are whole; saves splitting 100 KB for four lines
+        if "<html" not in html or not FAULTY_HTML.search(html):
+            return False
+        lines = html.splitlines()
+    return any("<html" in line and line.endswith("/>") for line in lines[:4])
+
+
+def trimmed(text: str) -> str:
+    """The text with each run of white space as one space, none at the ends."""
+    return " ".join(text.split())
+
+
+def trimmed_length(element: _Element) -> int:
+    """Characters of an element's trimmed text."""
+    return len(" ".join(text_of(element).split()))
+
+
+def delete(element: _Element) -> None:
+    """Removes an element, its tail kept in place (`delete_element`, lxml.html's `drop_tree`)."""
+    parent = element.getparent()
+    if parent is None:
+        return
+    tail = element.tail
+    if tail:
+        previous = element.getprevious()
+        if previous is None:
+            parent.text = (parent.text or "") + tail
+        else:
+            previous.tail = (previous.tail or "") + tail
+    parent.remove(element)
+
+
+def contains_tag(element: _Element, *tags: str) -> bool:
+    """Whether an element has a descendant with one of these tags."""
+    return next(element.iterdescendants(*tags), None) is not None
+
+
+def root_of(element: _Element) -> _Element:
+    """The element where an absolute XPath starts."""
+    return element.getroottree().getroot()
+
+
+def bits_of(element: _Element, memos=BOOK.memos) -> int:
+    """The rules that an element's tag or attributes satisfy now."""
+    bits = _TAG_BITS.get(element.tag, 0)
+    for name, value in element.items():
+        memo = memos.get(name)
+        if memo is not None:
+            bits |= memo[value]
+    return bits
+
+
+def flag(tree: _Element) -> tuple[Flagged, list[int], set[str]]:
+    """The descendants that any rule may concern with their bits, their indexes, and all tags.
+
+    The one pass that reads attributes. No step adds an attribute that a rule reads, so that the
+    result stays a superset for every later step on this tree, and its indexes hold for a copy.
+    """
+    flagged: Flagged = []
+    indexes: list[int] = []
+    tags: set[str] = set()
+    memos, tag_bits = BOOK.memos, _TAG_BITS
+    for index, element in enumerate(tree.iterdescendants("*")):
+        tag = element.tag
+        tags.add(tag)
+        bits = tag_bits.get(tag, 0)
+        for name, value in element.items():
+            memo = memos.get(name)
+            if memo is not None:
+                bits |= memo[value]
+        if bits:
+            flagged.append((element, bits))
+            indexes.append(index)
+    return flagged, indexes, tags
+
+
+def prune(flagged: Flagged, rules: Iterable[Rule]) -> None:
+    """Removes what the rules select, one rule after the other, as `prune_unwanted_nodes` does.
+
+    An element inside one that is gone already is handled too; that changes nothing in the tree.
+    """
+    for rule in rules:
+        bit, tags, always = rule.bit, rule.tags, rule.always
+        for element, bits in flagged:
+            if bits & bit and (tags is None or element.tag in tags or element.tag in always):
+                remove_node(element)
+
+
+def remove_node(element: _Element) -> None:
+    """Removes an element, its tail moved behind the previous sibling or, as there, the parent."""
+    parent = element.getparent()
+    if parent is None:
+        return
+    tail = element.tail
+    if tail is not None:
+        previous = element.getprevious()
+        if previous is None:
+            previous = parent
+        previous.tail = (previous.tail or "") + " " + tail
+    parent.remove(element)
