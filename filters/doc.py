@@ -87,9 +87,7 @@ class Doc:
     def word_counts(self) -> tuple[int, int, int]:
         """How many words are no mere symbols, their characters, and how many words have a letter."""
         lexicon = self.lexicon
-        return kernels.word_counts(
-            self.words, lexicon.token_chars.array, lexicon.token_flags.array
-        )
+        return kernels.word_counts(self.words, lexicon.token_chars.array, lexicon.token_flags.array)
 
     @lazy
     def lines(self) -> list[str]:

@@ -29,7 +29,9 @@ def line_punctuation_fraction(
     return ratio(sum(line[-1:] in ends for line in lines), len(lines))
 
 
-def short_line_fraction(doc: Doc, *, short_line_chars: int = 30, blank_lines: bool = False) -> float:
+def short_line_fraction(
+    doc: Doc, *, short_line_chars: int = 30, blank_lines: bool = False
+) -> float:
     """Lines of at most `short_line_chars` characters, as a fraction of all.
 
     The paper says shorter than 30; the reference counts a line of 30 as short, and so do we;

@@ -54,9 +54,7 @@ def alpha_word_fraction(doc: Doc) -> float:
     return ratio(doc.word_counts[2], len(doc.words))
 
 
-def stop_words(
-    doc: Doc, *, words: Sequence[str] = STOP_WORDS, count: str = "distinct"
-) -> float:
+def stop_words(doc: Doc, *, words: Sequence[str] = STOP_WORDS, count: str = "distinct") -> float:
     """How many of `words` the text has, in this case: `distinct` ones, or all `occurrences`."""
     wanted = doc.lexicon.known_ids(tuple(words))
     return float(kernels.count_wanted(doc.words, wanted, count == "distinct"))

@@ -138,9 +138,7 @@ class Lexicon:
             split = self.splitter.split(chunk)
             self._add(chunk, split.words, split.shingle_words, split.flags)
 
-    def _add(
-        self, key: str, words: Sequence[str], shingle_words: Sequence[str], flags: int
-    ) -> int:
+    def _add(self, key: str, words: Sequence[str], shingle_words: Sequence[str], flags: int) -> int:
         self.word_tokens.extend([self.token_id(word) for word in words])
         self.word_starts.extend((self.word_tokens.size,))
         self.shingle_tokens.extend([self.token_id(word) for word in shingle_words])

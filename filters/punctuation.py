@@ -37,9 +37,9 @@ TERMINAL = characters(
 
 # What separates words in the normalised text of MinHash: ASCII, some typographic and full-width
 # marks, and the control characters of C0 and C1 except tab and line feed.
-PUNCTUATION = frozenset("!/—”:％１〈&(、━\\【#%「」，】；+^]~“《„';’{|∶´[=-`*．（–？！：$～«〉,><》)?）。…@_.\"}►»") | characters(
-    "0-8 B-C D-1F 7F-9F"
-)
+PUNCTUATION = frozenset(
+    "!/—”:％１〈&(、━\\【#%「」，】；+^]~“《„';’{|∶´[=-`*．（–？！：$～«〉,><》)?）。…@_.\"}►»"
+) | characters("0-8 B-C D-1F 7F-9F")
 
 # A word made of these alone is a symbol.
 SYMBOLS = PUNCTUATION | TERMINAL

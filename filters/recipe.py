@@ -137,9 +137,14 @@ def build(steps: Sequence[Any]) -> Recipe:
             assert step.rule is not None
             name = step.rule.name
             if step.rule.needs and step.rule.needs not in edits:
-                raise RecipeError((index, key), f"{key} reads what the edit {step.rule.needs} found; put it before")
+                raise RecipeError(
+                    (index, key),
+                    f"{key} reads what the edit {step.rule.needs} found; put it before",
+                )
         if name in names:
-            raise RecipeError((index, key), f"{name} stands twice (first as step {names[name] + 1})")
+            raise RecipeError(
+                (index, key), f"{name} stands twice (first as step {names[name] + 1})"
+            )
         names[name] = index
         built.append(step)
     return Recipe(tuple(built))
@@ -151,14 +156,19 @@ def _single_key(entry: Any, path: tuple[int | str, ...]) -> tuple[str, Any]:
     if isinstance(entry, Mapping) and len(entry) == 1:
         ((key, value),) = entry.items()
         return str(key), value
-    raise RecipeError(path, f"a step is one rule or `edit`, such as `- gopher_stop_words: {{at_least: 2}}`; found {entry!r}")
+    raise RecipeError(
+        path,
+        f"a step is one rule or `edit`, such as `- gopher_stop_words: {{at_least: 2}}`; found {entry!r}",
+    )
 
 
 def _edit_step(value: Any, path: tuple[int | str, ...]) -> Step:
     name, given = _single_key(value, path)
     known = {edit.name: edit for edit in EDITS}
     if name not in known:
-        raise RecipeError((*path, name), f"no edit is called {name!r}; edits: {', '.join(sorted(known))}")
+        raise RecipeError(
+            (*path, name), f"no edit is called {name!r}; edits: {', '.join(sorted(known))}"
+        )
     edit = known[name]
     options = _options(edit.options, given or {}, (*path, name))
     edit = replace(edit, options=options)
@@ -172,7 +182,9 @@ def _rule_step(name: str, value: Any, path: tuple[int | str, ...]) -> Step:
     rule = known[name]
     given = {} if value is None else value
     if not isinstance(given, Mapping):
-        raise RecipeError(path, f"{name} takes bounds and options, such as {{at_most: 0.2}}; found {value!r}")
+        raise RecipeError(
+            path, f"{name} takes bounds and options, such as {{at_most: 0.2}}; found {value!r}"
+        )
     bounds = {key: given[key] for key in given if key in BOUND_KEYS}
     others = {key: given[key] for key in given if key not in BOUND_KEYS}
     options = _options(rule.options, others, path)
@@ -181,9 +193,7 @@ def _rule_step(name: str, value: Any, path: tuple[int | str, ...]) -> Step:
     return Step(rule, None, partial(rule.measure, **options))
 
 
-def _options(
-    known: Mapping[str, Any], given: Any, path: tuple[int | str, ...]
-) -> dict[str, Any]:
+def _options(known: Mapping[str, Any], given: Any, path: tuple[int | str, ...]) -> dict[str, Any]:
     if not isinstance(given, Mapping):
         raise RecipeError(path, f"options are a mapping; found {given!r}")
     for key, value in given.items():

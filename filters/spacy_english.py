@@ -40,8 +40,7 @@ def english_rules() -> SplitRules:
 
     tokenizer = spacy.blank("en").tokenizer
     specials = {
-        text: tuple(token[ORTH] for token in tokens)
-        for text, tokens in tokenizer.rules.items()
+        text: tuple(token[ORTH] for token in tokens) for text, tokens in tokenizer.rules.items()
     }
     url = tokenizer.url_match.__self__
     rules = SplitRules(
@@ -222,7 +221,9 @@ class ChunkTokenizer:
         """Longest spans first, then the leftmost; a span that lost still blocks its tokens."""
         chosen: list[tuple[int, int]] = []
         seen: set[int] = set()
-        for start, stop in sorted(self._spans(tokens), key=lambda span: (span[0] - span[1], span[0])):
+        for start, stop in sorted(
+            self._spans(tokens), key=lambda span: (span[0] - span[1], span[0])
+        ):
             if start not in seen and stop - 1 not in seen:
                 chosen.append((start, stop))
             seen.update(range(start, stop))

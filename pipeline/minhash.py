@@ -43,7 +43,7 @@ def parameters(seed: int, permutations: int) -> tuple[np.ndarray, np.ndarray]:
     return factors, offsets
 
 
-def shingles(doc: Doc, minhash: MinHash = MinHash()) -> np.ndarray:  # noqa: B008 - frozen
+def shingles(doc: Doc, minhash: MinHash = MinHash()) -> np.ndarray:
     """The 64-bit hashes of the word n-grams of the normalised text, in order: uint64 [n_grams].
 
     Empty where the text has fewer than `ngram` tokens.
@@ -54,7 +54,7 @@ def shingles(doc: Doc, minhash: MinHash = MinHash()) -> np.ndarray:  # noqa: B00
     return hash_shingles(text, places, minhash.ngram)
 
 
-def signature(hashes: np.ndarray, minhash: MinHash = MinHash()) -> np.ndarray | None:  # noqa: B008
+def signature(hashes: np.ndarray, minhash: MinHash = MinHash()) -> np.ndarray | None:
     """The signature of a document's shingles, uint64 [bands x rows]; None where there are none.
 
     A document without a signature is no duplicate of anything.

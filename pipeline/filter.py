@@ -1,0 +1,213 @@
+"""Second stage: extracted texts in, verdicts, edited texts and signatures out.
+
+Each text meets the recipe once. What is kept is written again only where an edit changed it; what
+is dropped leaves its rule, value and bound. With `filter.all_measures` every document, kept or not,
+leaves the value of every rule and its signature, so that other bounds are a look at columns.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import xxhash
+
+from filters.recipe import Recipe
+from filters.rule import Verdict
+from pipeline import inputs, ledger, minhash
+from pipeline.config import RunConfig, stage_digest
+from pipeline.execute import Engine, Job, Task
+from pipeline.inspect_signatures import METADATA_KEY, signature_parameters
+from pipeline.light_spacy import import_spacy
+from pipeline.minhash import MinHash
+from pipeline.records import (
+    DROPPED,
+    FILTERED,
+    TEXT,
+    partition_name,
+    signatures_schema,
+    with_measures,
+)
+from pipeline.storage import Store, TableWriter
+
+STAGE = "filter"
+BATCH_ROWS = 1_000
+COLUMNS = ("file", "offset", "id", "url", "text")
+
+
+def run(engine: Engine, store: Store, config: RunConfig) -> dict[str, Any]:
+    """The ledger entry of judging every extracted document."""
+    before = engine.outputs("extract/pages")
+    tasks = []
+    for one in inputs.load(store):
+        name = partition_name(one.number)
+        made = before[name].outputs if name in before else ()
+        checksums = {output.path: output.checksum for output in made}
+        tasks.append(Task(name, {"partition": one.number}, checksums))
+    results = engine.map("filter/verdicts", filter_partition, tasks, stage_digest(config, STAGE))
+    entry = ledger.add(results.values())
+    empty = {"in": 0, "kept": 0, "errors": 0, "dropped": {}}
+    return {**empty, **entry}
+
+
+def filter_partition(job: Job) -> dict[str, Any]:
+    """Write kept, dropped and signature rows of one partition; returns its counts."""
+    import_spacy()
+    config = job.config
+    name = f"{partition_name(job.task.args['partition'])}.parquet"
+    recipe, method = loaded(config)
+    measured = [rule.name for rule in recipe.rules] if config.filter.all_measures else None
+    counts: Counter[str] = Counter({"in": 0, "kept": 0, "errors": 0})
+    dropped: Counter[str] = Counter()
+    with (
+        job.store.table_writer(f"2-filtered/kept/{name}", kept_schema(measured)) as kept_rows,
+        job.store.table_writer(
+            f"2-filtered/dropped/{name}", dropped_schema(measured)
+        ) as dropped_rows,
+        job.store.table_writer(
+            f"2-filtered/signatures/{name}", signed_schema(config)
+        ) as signed_rows,
+    ):
+        writers = Writers(kept_rows, dropped_rows, signed_rows, recipe, method, measured)
+        for batch in job.store.iter_batches(f"1-extracted/{name}", list(COLUMNS), BATCH_ROWS):
+            verdicts = writers.write(batch)
+            counts["in"] += len(verdicts)
+            counts["kept"] += sum(verdict.kept for verdict in verdicts)
+            dropped.update(verdict.dropped_by for verdict in verdicts if not verdict.kept)
+    return {**counts, "dropped": dict(sorted(dropped.items()))}
+
+
+_LOADED: dict[str, tuple[Recipe, MinHash]] = {}
+
+
+def loaded(config: RunConfig) -> tuple[Recipe, MinHash]:
+    """The recipe and the signature of a configuration, built once per process."""
+    key = stage_digest(config, STAGE)
+    if key not in _LOADED:
+        _LOADED.clear()
+        dedup = config.dedup
+        method = MinHash(dedup.ngram, dedup.bands, dedup.rows, dedup.hash, dedup.seed)
+        _LOADED[key] = config.recipe(), method
+    return _LOADED[key]
+
+
+def kept_schema(measured: list[str] | None) -> pa.Schema:
+    """The schema of `2-filtered/kept`, with a column per rule where all were measured."""
+    return FILTERED if measured is None else with_measures(FILTERED, measured)
+
+
+def dropped_schema(measured: list[str] | None) -> pa.Schema:
+    """The schema of `2-filtered/dropped`; measured documents also leave their edited text."""
+    if measured is None:
+        return DROPPED
+    return with_measures(DROPPED.append(pa.field("text", TEXT)), measured)
+
+
+def signed_schema(config: RunConfig) -> pa.Schema:
+    """The schema of `2-filtered/signatures`, which says how its signatures were made."""
+    parameters = json.dumps(signature_parameters(config), sort_keys=True).encode()
+    schema = signatures_schema(config.dedup.bands * config.dedup.rows)
+    return schema.with_metadata({METADATA_KEY: parameters})
+
+
+class Writers:
+    """Judges batches and sorts their rows into the three tables of a partition."""
+
+    def __init__(
+        self,
+        kept: TableWriter,
+        dropped: TableWriter,
+        signed: TableWriter,
+        recipe: Recipe,
+        method: MinHash,
+        measured: list[str] | None,
+    ) -> None:
+        self.kept, self.dropped, self.signed = kept, dropped, signed
+        self.recipe, self.method, self.measured = recipe, method, measured
+
+    def write(self, batch: pa.RecordBatch) -> list[Verdict]:
+        """The verdicts of a batch, whose rows are written."""
+        texts = batch.column("text").to_pylist()
+        verdicts = [self.recipe.judge(text, self.measured is not None) for text in texts]
+        is_kept = np.array([verdict.kept for verdict in verdicts], np.bool_)
+        rows = np.arange(len(texts))
+        edited = [
+            verdict.text if verdict.text != text else None
+            for verdict, text in zip(verdicts, texts, strict=True)
+        ]
+        self._write_kept(batch, rows[is_kept], verdicts, edited)
+        self._write_dropped(batch, rows[~is_kept], verdicts, edited)
+        signed = rows if self.measured is not None else rows[is_kept]
+        self._write_signatures(batch, signed, verdicts)
+        return verdicts
+
+    def _write_kept(
+        self, batch: pa.RecordBatch, rows: np.ndarray, verdicts: list[Verdict], edited: list
+    ) -> None:
+        columns = {name: batch.column(name).take(pa.array(rows)) for name in ("file", "offset")}
+        columns["text"] = pa.array([edited[row] for row in rows], TEXT)
+        columns |= self._measures([verdicts[row] for row in rows])
+        self.kept.write(pa.table(columns))
+
+    def _write_dropped(
+        self, batch: pa.RecordBatch, rows: np.ndarray, verdicts: list[Verdict], edited: list
+    ) -> None:
+        names = ("id", "url", "file", "offset")
+        chosen = [verdicts[row] for row in rows]
+        columns = {name: batch.column(name).take(pa.array(rows)) for name in names}
+        columns["stage"] = pa.array([STAGE] * len(rows), pa.string())
+        columns["rule"] = pa.array([one.dropped_by for one in chosen], pa.string())
+        columns["value"] = pa.array([one.value for one in chosen], pa.float64())
+        columns["bound"] = pa.array([one.bound for one in chosen], pa.float64())
+        columns["detail"] = pa.array([one.detail for one in chosen], pa.string())
+        if self.measured is not None:
+            columns["text"] = pa.array([edited[row] for row in rows], TEXT)
+            columns |= self._measures(chosen)
+        self.dropped.write(pa.table(columns))
+
+    def _measures(self, verdicts: list[Verdict]) -> dict[str, pa.Array]:
+        if self.measured is None:
+            return {}
+        values = np.array([verdict.values for verdict in verdicts], np.float64)
+        values = values.reshape(len(verdicts), len(self.measured))
+        columns = {name: pa.array(values[:, k]) for k, name in enumerate(self.measured)}
+        failed = [list(verdict.failed) for verdict in verdicts]
+        return {**columns, "failed_rules": pa.array(failed, pa.list_(pa.string()))}
+
+    def _write_signatures(
+        self, batch: pa.RecordBatch, rows: np.ndarray, verdicts: list[Verdict]
+    ) -> None:
+        signed = [Signed(verdicts[row], self.method) for row in rows]
+        columns = {name: batch.column(name).take(pa.array(rows)) for name in ("file", "offset")}
+        columns["kept"] = pa.array([verdicts[row].kept for row in rows], pa.bool_())
+        columns["signature"] = signature_column([one.signature for one in signed], self.method)
+        columns["shingles"] = pa.array([one.shingles for one in signed], pa.int32())
+        columns["text_hash"] = pa.array([one.text_hash for one in signed], pa.binary(16))
+        columns["chars"] = pa.array([one.chars for one in signed], pa.int64())
+        self.signed.write(pa.table(columns))
+
+
+class Signed:
+    """What deduplication knows of a document."""
+
+    __slots__ = ("chars", "shingles", "signature", "text_hash")
+
+    def __init__(self, verdict: Verdict, method: MinHash) -> None:
+        hashes = minhash.shingles(verdict.doc, method)
+        self.signature = minhash.signature(hashes, method)
+        self.shingles = len(hashes)
+        self.text_hash = xxhash.xxh3_128_digest(verdict.text.encode())
+        self.chars = len(verdict.text)
+
+
+def signature_column(signatures: list[np.ndarray | None], method: MinHash) -> pa.Array:
+    """Signatures as a fixed-size list column; null where a text has too few words for one."""
+    size = method.permutations
+    missing = np.array([one is None for one in signatures], np.bool_)
+    blank = np.zeros(size, np.uint64)
+    rows = [blank if one is None else one for one in signatures]
+    values = pa.array(np.concatenate(rows) if rows else np.empty(0, np.uint64))
+    return pa.FixedSizeListArray.from_arrays(values, size, mask=pa.array(missing))
