@@ -147,10 +147,22 @@ def _members(window: Window, at: int, form: Format) -> Iterator[Piece]:
             if starts:
                 yield Piece(b"", begin, True)
         except Damage as damage:
-            known = damage.end
-            at = known if known is not None else _next_member(window, begin + 1, form)
+            at = _behind(window, begin, damage.end, form)
             until = at if at >= 0 else _end_of(window, begin)
             yield Piece(b"", begin, lost=(begin, until), reason=damage.reason)
+
+
+def _behind(window: Window, begin: int, end: int | None, form: Format) -> int:
+    """The place to go on at after damage in the member at `begin`; -1 where there is none.
+
+    The end of a member that fails its checksum is believed only where another member (or nothing)
+    follows: a flipped bit may have made the stream run on into its neighbours.
+    """
+    if end is not None:
+        follows = bytes(window.view(end, len(form.magic)))
+        if not follows or follows == form.magic:
+            return end
+    return _next_member(window, begin + 1, form)
 
 
 def _end_of(window: Window, at: int) -> int:

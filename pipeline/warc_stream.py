@@ -22,6 +22,7 @@ from pipeline.warc_headers import (
 
 BLANK = re.compile(rb"[\r\n]*")
 COMPACT_BYTES = 4 << 20
+MAX_BLANK_BYTES = 16  # line ends before a record
 
 
 class Stream:
@@ -35,6 +36,7 @@ class Stream:
         self._plain = plain
         self._bytes = bytearray()
         self._at = 0
+        self._began = start  # where the record being read begins
         self._base = start  # place in the decompressed stream of the first byte in memory
         self._members: deque[tuple[int, int]] = deque()  # (first byte, offset in the file)
         self._barrier: Piece | None = None
@@ -110,6 +112,7 @@ class Stream:
             match = BLANK.match(self._bytes, self._at)
             self._move(match.end() - self._at if match else 0)
             if self._at < len(self._bytes):
+                self._began = self.offset()
                 return True
             if not self._pull() and not self._cross():
                 return False
@@ -170,9 +173,11 @@ class Stream:
     def damage(self, complete: bool) -> str | None:
         """Why the bytes of the record just read cannot be trusted or are not all there."""
         barrier = self._barrier
-        if barrier is not None and barrier.lost:
+        member = next((one for one in reversed(self._members) if one[0] < self.offset()), (0, -1))
+        if barrier is not None and barrier.lost and barrier.lost[0] == member[1]:
             blank = BLANK.match(self._bytes, self._at)
-            if blank and blank.end() >= len(self._bytes):
+            alone = self._began - member[0] <= MAX_BLANK_BYTES
+            if not complete or alone or (blank and blank.end() >= len(self._bytes)):
                 return barrier.reason
         return "truncated" if not complete and self._plain and self._ended else None
 
