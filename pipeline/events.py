@@ -17,6 +17,7 @@ from rich.progress import Progress as Bar
 from pipeline.storage import Store
 
 PLAIN_EVERY_S = 10.0  # a line per this many seconds where stderr is no terminal
+PLAIN_STEP_S = 2.0  # deduplication has a dozen steps of milliseconds: those pass unmentioned
 
 
 @dataclass
@@ -124,7 +125,9 @@ class Progress:
             self._bar.update(state.bar, completed=state.done, note=note)
             return
         now = time.monotonic()
-        if (last and state.done > state.resumed) or now - state.last_line > PLAIN_EVERY_S:
+        long = now - state.started > PLAIN_STEP_S
+        fresh = state.done > state.resumed
+        if (last and long and fresh) or now - state.last_line > PLAIN_EVERY_S:
             state.last_line = now
             print(f"{step}: {state.done}/{state.total} {note}", file=sys.stderr, flush=True)
 

@@ -64,11 +64,14 @@ def funnel_text(stages: Mapping[str, Mapping[str, Any]]) -> str:
 
     >>> print(funnel_text({"extract": {"in": 4, "kept": 3, "errors": 0,
     ...                                "dropped": {"language": 1}}}))
-    stage               in      kept   dropped  errors   kept of all
-    extract              4         3         1       0  75.0% ######################
-      language                               1
+    stage                 in        kept     dropped  errors   kept of all
+    extract                4           3           1       0   75.0% ######################
+      language                                     1
     """
-    lines = [f"{'stage':<12}{'in':>10}{'kept':>10}{'dropped':>10}{'errors':>8}{'kept of all':>14}"]
+    names = [rule for entry in stages.values() for rule in entry["dropped"]]
+    wide = max([12, *(len(name) + 4 for name in names)])
+    head = f"{'in':>12}{'kept':>12}{'dropped':>12}{'errors':>8}   kept of all"
+    lines = [f"{'stage':<{wide}}{head}"]
     first = max(1, next((stages[name]["in"] for name in STAGES if name in stages), 0))
     for name in STAGES:
         if name not in stages:
@@ -77,12 +80,12 @@ def funnel_text(stages: Mapping[str, Mapping[str, Any]]) -> str:
         dropped = sum(entry["dropped"].values())
         share = entry["kept"] / first
         lines.append(
-            f"{name:<12}{entry['in']:>10,}{entry['kept']:>10,}{dropped:>10,}{entry['errors']:>8,}"
-            f"{share:>7.1%} {'#' * int(share * BAR_CHARS)}"
+            f"{name:<{wide}}{entry['in']:>12,}{entry['kept']:>12,}{dropped:>12,}"
+            f"{entry['errors']:>8,}{share:>8.1%} {'#' * int(share * BAR_CHARS)}"
         )
         for rule, count in sorted(entry["dropped"].items(), key=lambda item: (-item[1], item[0])):
             if count:
-                lines.append(f"  {rule:<30}{count:>10,}")
+                lines.append(f"  {rule:<{wide - 2}}{'':>24}{count:>12,}")
     if "shard" in stages:
         lines.append(_corpus_line(stages["shard"]))
     return "\n".join(lines)

@@ -27,7 +27,7 @@ SORT_KEYS = [("order", "ascending"), ("file", "ascending"), ("offset", "ascendin
 # A merge holds one row group of each piece it reads: 256 pieces x 1 MB is 256 MB of text.
 PIECE_ROW_GROUP_BYTES = 1 << 20
 MERGE_FAN_IN = 256
-SORT_BYTES = 128 << 20  # text sorted in memory at a time, in pass 1 and in pass 2
+SORT_BYTES = 64 << 20  # text sorted in memory at a time, in pass 1 and in pass 2
 
 
 def shuffle_key(seed: int, record_id: str) -> int:
