@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 STAGES = ("extract", "filter", "deduplicate", "shard")
+EQUATION = ("in", "kept", "errors", "dropped")
 
 
 class LedgerError(Exception):
@@ -51,9 +52,15 @@ def check_chain(stages: Mapping[str, Mapping[str, Any]]) -> None:
 
 def encode(stages: Mapping[str, Mapping[str, Any]], digest: Mapping[str, str]) -> bytes:
     """`ledger.json`: the same bytes for any number of workers."""
-    ordered = {stage: stages[stage] for stage in STAGES if stage in stages}
+    ordered = {stage: _ordered(stages[stage]) for stage in STAGES if stage in stages}
     document = {"stages": ordered, "digest": dict(digest)}
     return (json.dumps(document, indent=2, ensure_ascii=False) + "\n").encode()
+
+
+def _ordered(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """The equation first, then whatever else a stage counts, by name."""
+    rest = {key: entry[key] for key in sorted(entry) if key not in EQUATION}
+    return {key: entry[key] for key in EQUATION} | rest
 
 
 def digest_of(lines: Iterable[str]) -> str:

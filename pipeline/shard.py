@@ -8,6 +8,7 @@ stand by that key, so no result depends on how the input was split.
 
 import hashlib
 import itertools
+import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -21,6 +22,7 @@ from pipeline import run_tokenizer
 from pipeline.config import RunConfig, stage_digest
 from pipeline.execute import Engine, Job, Task
 from pipeline.joined import surviving_documents
+from pipeline.manifest import Manifest
 from pipeline.records import PUBLISHED, partition_name
 from pipeline.shuffle import (
     MERGE_FAN_IN,
@@ -78,6 +80,7 @@ def run(engine: Engine, store: Store, config: RunConfig) -> dict[str, Any]:
         Task(plan.key, {"plan": asdict(plan), "pieces": sources[plan.dump]}) for plan in plans
     ]
     written = engine.map("shard/write", write_shard, writes, digest, VERSION)
+    write_manifest(store, engine.outputs("shard/write"))
     return _entry(joined, written)
 
 
@@ -265,6 +268,19 @@ def write_shard(job: Job) -> dict[str, Any]:
         for table in merged(job.store, args["pieces"], plan.span, plan.text_bytes):
             writer.write(table.select(PUBLISHED.names))
     return {"rows": writer.rows, "path": plan.path}
+
+
+def write_manifest(store: Store, written: dict[str, Manifest]) -> None:
+    """`4-shards/manifest.json`: every published file with its rows, bytes and xxh3_128."""
+    files = [
+        {"path": file.path.removeprefix("4-shards/"), "rows": one.counts["rows"],
+         "bytes": file.bytes, "xxh3_128": file.checksum}
+        for one in written.values()
+        for file in one.outputs
+    ]  # fmt: skip
+    files.sort(key=lambda file: file["path"])
+    data = json.dumps({"files": files}, indent=1).encode() + b"\n"
+    store.write_bytes("4-shards/manifest.json", data)
 
 
 def dump_folder(dump: str) -> str:
