@@ -1,11 +1,14 @@
 """One owner per run directory: a lock that is taken over only once its holder is dead.
 
-On the same host a holder is dead when its process is gone (its start time guards against a reused
-process id); on another host, or where nobody can say, when its lease has expired. The holder
-renews its lease from a thread.
+On a local file system the kernel holds the lock (flock on the run directory) and lets go of it
+when the process dies, however it dies. Beside it lies a record for other hosts and for remote
+storage: on the same host its holder is dead when the process is gone (its start time guards against
+a reused process id), elsewhere when its lease has expired. The holder renews it from a thread.
 """
 
 import contextlib
+import errno
+import fcntl
 import json
 import os
 import socket
@@ -35,10 +38,19 @@ class Lock:
             "pid": os.getpid(),
             "process_started": process_started(os.getpid()),
         }
+        self._directory: int | None = None
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
 
     def __enter__(self) -> "Lock":
+        try:
+            return self._take()
+        except BaseException:
+            self._let_go()
+            raise
+
+    def _take(self) -> "Lock":
+        self._hold_directory()
         holder = self._read()
         if holder is not None and is_alive(holder):
             raise LockError(
@@ -59,6 +71,29 @@ class Lock:
             self._thread.join(timeout=5)
         if (self._read() or {}).get("owner") == self._identity["owner"]:
             self._store.remove(LOCK)
+        self._let_go()
+
+    def _hold_directory(self) -> None:
+        if not self._store.is_local:
+            return
+        # Python's descriptors close on exec: Ray's processes do not inherit the lock.
+        self._directory = os.open(self._store.path(""), os.O_RDONLY)
+        try:
+            fcntl.flock(self._directory, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            pid = (self._read() or {}).get("pid", "?")
+            raise LockError(
+                f"{self._store.url} is in use by process {pid} on this host; wait for it, or "
+                f"choose another --output"
+            ) from None
+        except OSError as error:
+            if error.errno not in (errno.ENOTSUP, errno.ENOLCK, errno.EINVAL):
+                raise  # some network file systems have no flock: the record must do
+
+    def _let_go(self) -> None:
+        if self._directory is not None:
+            os.close(self._directory)
+            self._directory = None
 
     def _keep(self) -> None:
         while not self._stop.wait(RENEW_S):

@@ -37,6 +37,26 @@ def test_the_lock_of_a_dead_process_is_taken_over(tmp_path):
         assert json.loads(store.read_bytes(LOCK))["pid"] == os.getpid()
 
 
+def test_the_kernel_keeps_a_second_process_out_even_without_a_record(tmp_path):
+    store = Store(str(tmp_path))
+    script = "import sys; from pipeline.lock import Lock; from pipeline.storage import Store\n"
+    script += "with Lock(Store(sys.argv[1])): print('held', flush=True); input()"
+    child = subprocess.Popen(
+        [sys.executable, "-c", script, str(tmp_path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    assert child.stdout is not None
+    assert child.stdout.readline() == b"held\n"
+    store.remove(LOCK)
+    with pytest.raises(LockError, match="in use by process"), Lock(store):
+        pass
+    child.kill()
+    child.communicate()
+    with Lock(store):
+        assert store.exists(LOCK)
+
+
 def test_a_reused_process_id_is_not_the_owner(tmp_path):
     store = Store(str(tmp_path))
     write_lock(store, pid=os.getpid(), process_started="another time")
