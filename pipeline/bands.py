@@ -39,27 +39,33 @@ def band_keys(signatures, salts, bands, rows):
 
 
 @kernel
-def place_by_bin(keys, prefix_bits):
-    """(order, counts): order of the flat [bands, documents] keys by bin = (band, key prefix)."""
+def bin_counts(keys, prefix_bits):
+    """int64 [bands x 2^prefix_bits]: how many keys [bands, documents] fall into each bin."""
     bands, documents = keys.shape
     counts = np.zeros(bands << prefix_bits, np.int64)
     shift = np.uint64(64 - prefix_bits)
     for band in range(bands):
         first = band << prefix_bits
         for document in range(documents):
-            prefix = np.int64(keys[band, document] >> shift) if prefix_bits else 0
-            counts[first + prefix] += 1
-    start = np.zeros(len(counts), np.int64)
+            counts[first + np.int64(keys[band, document] >> shift if prefix_bits else 0)] += 1
+    return counts
+
+
+@kernel
+def fill_bins(keys, docs, prefix_bits, counts, out_keys, out_docs):
+    """Put keys and the documents they belong to in the order of their bins, stably."""
+    bands, documents = keys.shape
+    places = np.zeros(len(counts), np.int64)
     for number in range(1, len(counts)):
-        start[number] = start[number - 1] + counts[number - 1]
-    order = np.empty(bands * documents, np.int64)
+        places[number] = places[number - 1] + counts[number - 1]
+    shift = np.uint64(64 - prefix_bits)
     for band in range(bands):
         first = band << prefix_bits
         for document in range(documents):
-            prefix = np.int64(keys[band, document] >> shift) if prefix_bits else 0
-            order[start[first + prefix]] = band * documents + document
-            start[first + prefix] += 1
-    return order, counts
+            number = first + np.int64(keys[band, document] >> shift if prefix_bits else 0)
+            out_keys[places[number]] = keys[band, document]
+            out_docs[places[number]] = docs[document]
+            places[number] += 1
 
 
 def band_type(doc_type: str) -> np.dtype:
@@ -70,10 +76,9 @@ def band_records(
     keys: np.ndarray, docs: np.ndarray, prefix_bits: int, doc_type: str
 ) -> tuple[np.ndarray, np.ndarray]:
     """(records in bin order, count of each bin) for keys [bands, documents]."""
-    order, counts = place_by_bin(keys, prefix_bits)
-    records = np.empty(len(order), band_type(doc_type))
-    records["key"] = keys.reshape(-1)[order]
-    records["doc"] = docs[order % len(docs)] if len(docs) else 0
+    counts = bin_counts(keys, prefix_bits)
+    records = np.empty(keys.size, band_type(doc_type))
+    fill_bins(keys, docs, prefix_bits, counts, records["key"], records["doc"])
     return records, counts
 
 

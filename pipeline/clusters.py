@@ -1,8 +1,8 @@
 """Clusters: the transitive closure of the pairs, each named by its smallest document.
 
 `close_in_memory` is union-find over one array of all documents; where that array would pass
-`dedup.memory_mb`, `close_on_disk` (see star_closure.py) contracts sorted files instead. Both give
-the same labels: the smallest document of a component does not depend on the way there.
+`dedup.memory_mb`, star_closure.py contracts files of edges instead. Both give the same labels: the
+smallest document of a component does not depend on the way there.
 """
 
 import numpy as np
@@ -10,7 +10,7 @@ import numpy as np
 from filters.compile import kernel
 from pipeline.execute import Job
 from pipeline.layout import Layout
-from pipeline.runs import read_bins, read_catalog, write_run
+from pipeline.runs import read_bins, write_run
 
 
 def label_type(doc_type: str) -> np.dtype:
@@ -59,13 +59,9 @@ def close_in_memory(job: Job) -> dict:
     args = job.task.args
     layout = Layout(**args["layout"])
     parent = np.arange(layout.docs, dtype=layout.doc_type)
-    catalog = read_catalog(job.store, args["pairs"])
-    if catalog:
-        dtype = pair_columns(layout.doc_type)
-        chunk = max(64, layout.payload // (2 * dtype.itemsize))
-        for pairs in read_bins(job.store, args["pairs"], 0, layout.slots, chunk):
-            left = np.ascontiguousarray(pairs["doc"])
-            unite(parent, left, np.ascontiguousarray(pairs["other"]))
+    chunk = max(64, layout.payload // (4 * parent.itemsize))
+    for pairs in read_bins(job.store, args["pairs"], 0, layout.slots, chunk):
+        unite(parent, np.ascontiguousarray(pairs["doc"]), np.ascontiguousarray(pairs["other"]))
     member = np.zeros(layout.docs, np.bool_)  # in a cluster of two and more
     for slot in range(layout.slots):
         low, high = layout.span(slot)
@@ -85,7 +81,3 @@ def close_in_memory(job: Job) -> dict:
         write_run(job.store, path, labels, np.array([len(labels)]), slot)
         names.append([path, slot, 1, len(labels)])
     return {"runs": names}
-
-
-def pair_columns(doc_type: str) -> np.dtype:
-    return np.dtype([("doc", doc_type), ("other", doc_type)])

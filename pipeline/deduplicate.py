@@ -24,6 +24,7 @@ from pipeline.names import spill_name_requests, spill_names
 from pipeline.pairs import find_pairs
 from pipeline.ranks import check_order
 from pipeline.runs import settle, write_catalog
+from pipeline.star_closure import close_on_disk
 from pipeline.storage import Store, partition_numbers
 from pipeline.survivors import choose_survivors, spill_members
 
@@ -124,7 +125,7 @@ def close(stage: Stage, pairs: str) -> str:
     """The folder of labels: every document of a cluster with the cluster's smallest document."""
     memory = stage.config.dedup.memory_mb << 20
     if not fits_in_memory(stage.layout, memory):
-        raise NotImplementedError
+        return close_on_disk(stage.engine, stage.layout, pairs, SCRATCH, stage.digest)
     task = Task("all", {**stage.shared("labels"), "pairs": pairs})
     stage.run("labels", close_in_memory, [task])
     return stage.folder("labels")

@@ -10,6 +10,7 @@ import numpy as np
 from filters.compile import kernel
 from pipeline.execute import Job
 from pipeline.layout import SORT_BYTES_PER_RECORD, Layout
+from pipeline.radix import sort_pairs
 from pipeline.runs import Spill, read_bins
 
 GIANT_BUCKET = 1_000  # documents; such buckets are listed with samples
@@ -19,56 +20,6 @@ SAMPLE_DOCUMENTS = 5
 
 def pair_type(doc_type: str) -> np.dtype:
     return np.dtype([("doc", doc_type), ("other", doc_type)])
-
-
-def sort_by_key(keys: np.ndarray, docs: np.ndarray, shared_bits: int) -> tuple:
-    """(keys, docs) in ascending key order, stable in docs; all keys share their top bits.
-
-    The key's next bits and the place are packed into one word, which numpy sorts with SIMD about
-    seven times faster than it sorts keys with a payload; keys that differ only further down are
-    put right afterwards.
-    """
-    place_bits = max(1, len(keys).bit_length())
-    low = np.uint64((1 << place_bits) - 1)
-    packed = (keys << np.uint64(shared_bits)) & ~low
-    packed |= np.arange(len(keys), dtype=np.uint64)
-    packed.sort()
-    places = (packed & low).astype(np.int64)
-    keys, docs = keys[places], docs[places]
-    if not mend_order(keys, docs, shared_bits, place_bits):
-        order = np.lexsort((docs, keys))
-        return keys[order], docs[order]
-    return keys, docs
-
-
-@kernel
-def mend_order(keys, docs, shared_bits, place_bits):
-    """Sort runs of keys whose packed bits were equal; False if one is too long to insert."""
-    start = 0
-    total = len(keys)
-    mask = np.uint64(0xFFFFFFFFFFFFFFFF) << np.uint64(place_bits)
-    shift = np.uint64(shared_bits)
-    while start < total:
-        stop = start + 1
-        packed = (keys[start] << shift) & mask
-        mixed = False
-        while stop < total and ((keys[stop] << shift) & mask) == packed:
-            mixed = mixed or keys[stop] != keys[start]
-            stop += 1
-        if mixed:
-            if stop - start > 64:
-                return False
-            for place in range(start + 1, stop):
-                key, doc = keys[place], docs[place]
-                hole = place
-                while hole > start and keys[hole - 1] > key:
-                    keys[hole] = keys[hole - 1]
-                    docs[hole] = docs[hole - 1]
-                    hole -= 1
-                keys[hole] = key
-                docs[hole] = doc
-        start = stop
-    return True
 
 
 @kernel
@@ -131,7 +82,8 @@ def find_pairs(job: Job) -> dict:
 
     def sorted_chunks():
         for keys, docs in column_chunks(job, folder, number, chunk):
-            yield sort_by_key(keys, docs, layout.prefix_bits)
+            sort_pairs(keys, docs, layout.prefix_bits)
+            yield keys, docs
 
     chunks = sorted_chunks()
     first = next(chunks, None)

@@ -56,6 +56,18 @@ def planted_clusters(
     ]
 
 
+def chain(rng: np.random.Generator, documents: int, changed: int = 4) -> list[Planted]:
+    """Documents that each differ from the one before in `changed` of 112 permutations."""
+    signature = random_signature(rng)
+    made = []
+    for _ in range(documents):
+        made.append(Planted(signature.copy()))
+        signature[rng.choice(len(signature), changed, replace=False)] = rng.integers(
+            0, PRIME, changed, dtype=np.uint64
+        )
+    return made
+
+
 def write_run_directory(
     folder: Path, documents: Sequence[Planted], bounds: Sequence[int] = (), permutations: int = 112
 ) -> Store:

@@ -3,12 +3,13 @@
 import numpy as np
 import pytest
 
-from pipeline import layout
+from pipeline import deduplicate, layout
 from pipeline.execute import StepError
 from pipeline.inspect_signatures import SignatureError
 from tests.pipeline.dedup_runs import (
     Planted,
     brute_clusters,
+    chain,
     cluster_sizes,
     decisions_bytes,
     deduplicated,
@@ -79,6 +80,20 @@ def test_partitions_and_memory_do_not_change_a_byte(tmp_path, rng, tiny_tasks):
     assert merged == _rows(whole, 0)
     report = "3-deduplicated/report.json"
     assert whole.read_bytes(report) == pieces.read_bytes(report)
+
+
+def test_closure_on_disk_finds_the_clusters_of_union_find(tmp_path, rng, tiny_tasks, monkeypatch):
+    documents = [*planted_clusters(rng, 300, 0.7), *chain(rng, 150), *planted_clusters(rng, 100)]
+    order = rng.permutation(len(documents))
+    documents = [documents[place] for place in order]
+    held = write_run_directory(tmp_path / "memory", documents)
+    deduplicated(held)
+    tiny_tasks()
+    monkeypatch.setattr(deduplicate, "fits_in_memory", lambda *_: False)
+    disk = write_run_directory(tmp_path / "disk", documents)
+    deduplicated(disk, memory_mb=16)
+    assert any("small-star-001" in name for name in disk.list("manifests"))
+    assert decisions_bytes(disk) == decisions_bytes(held)
 
 
 def test_a_second_run_over_finished_work_changes_nothing(tmp_path, rng):

@@ -1,0 +1,163 @@
+"""Clusters by contraction on disk: large-star and small-star rounds over files of edges.
+
+Kiveris et al. 2014, "Connected Components in MapReduce and Beyond". An edge joins two documents of
+a cluster. In a large-star, every node hands its larger neighbours to its smallest; in a small-star,
+every node hands its smaller neighbours, and itself, to the smallest of them. When neither changes
+anything, each cluster is a star around its smallest document. Rounds grow with the logarithm of
+the longest chain; a task holds one number per document of its slot and streams the edges, so that
+a node may have any number of neighbours.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from filters.compile import kernel
+from pipeline.clusters import flatten, label_type, unite
+from pipeline.execute import Engine, Job, Task
+from pipeline.layout import Layout
+from pipeline.runs import Spill, read_bins, settle, write_catalog, write_run
+
+MOST_ROUNDS = 200  # a chain of 2^100 documents; more is a defect, not data
+
+
+def edge_type(doc_type: str) -> np.dtype:
+    return np.dtype([("node", doc_type), ("other", doc_type)])
+
+
+def close_on_disk(engine: Engine, layout: Layout, pairs: str, scratch: str, digest: str) -> str:
+    """The folder of labels, by slot, of the pairs of a folder."""
+
+    def run_step(name: str, function: Callable, source: str) -> tuple[str, int]:
+        folder = f"{scratch}/{name}"
+        args = {"layout": layout.as_args(), "source": source, "folder": folder}
+        tasks = [Task(f"{slot:08d}", {**args, "slot": slot}) for slot in range(layout.slots)]
+        results = engine.map(f"deduplicate/{name}", function, tasks, digest).values()
+        write_catalog(engine.store, folder, [run for one in results for run in one["runs"]])
+        step = f"deduplicate/{name}"
+        settled = settle(engine, step, folder, layout.slots, layout.payload, digest)
+        return settled, sum(one["changed"] for one in results)
+
+    edges, _ = run_step("contract", contract, pairs)
+    for number in range(MOST_ROUNDS):
+        children, larger = run_step(f"large-star-{number:03d}", large_star, edges)
+        edges, smaller = run_step(f"small-star-{number:03d}", small_star, children)
+        if larger + smaller == 0:
+            return run_step("labels", write_labels, edges)[0]
+    raise AssertionError("the closure does not end")
+
+
+class Edges:
+    """Spills edges, to the slots of both ends or of the larger one only."""
+
+    def __init__(self, job: Job, both: bool):
+        args = job.task.args
+        self._layout = Layout(**args["layout"])
+        self._both = both
+        prefix = f"{args['folder']}/{args['slot']:08d}"
+        self._spill = Spill(job.store, prefix, self._layout.slots, self._layout.payload)
+
+    def add(self, large: np.ndarray, small: np.ndarray) -> None:
+        """Edges between documents large[i] > small[i]."""
+        ways = [(large, small), (small, large)] if self._both else [(large, small)]
+        for node, other in ways:
+            edges = np.empty(len(node), edge_type(self._layout.doc_type))
+            edges["node"], edges["other"] = node, other
+            self._spill.add(edges, edges["node"] // self._layout.width)
+
+    def close(self, changed: int) -> dict:
+        return {"runs": self._spill.close(), "changed": changed}
+
+
+def chunk_rows(layout: Layout) -> int:
+    return max(64, layout.payload // (4 * np.dtype(layout.doc_type).itemsize))
+
+
+def contract(job: Job) -> dict:
+    """Reduce the pairs of one slot to a forest, chunk by chunk: at most one edge per document."""
+    args = job.task.args
+    layout = Layout(**args["layout"])
+    slot = args["slot"]
+    edges = Edges(job, both=True)
+    for pairs in read_bins(job.store, args["source"], slot, slot + 1, chunk_rows(layout)):
+        ends = np.concatenate([pairs["doc"], pairs["other"]])
+        nodes, places = np.unique(ends, return_inverse=True)
+        parent = np.arange(len(nodes))
+        unite(parent, places[: len(pairs)], places[len(pairs) :])
+        flatten(parent, 0, len(parent))
+        away = parent != np.arange(len(nodes))
+        edges.add(nodes[away], nodes[parent[away]])
+    return edges.close(0)
+
+
+@kernel
+def lower(least, nodes, others, low):
+    """least[node - low] = the smallest of itself and the node's neighbours."""
+    for place in range(len(nodes)):
+        at = np.int64(nodes[place]) - low
+        least[at] = min(least[at], np.int64(others[place]))
+
+
+def smallest_neighbours(job: Job, layout: Layout, slot: int) -> np.ndarray:
+    """int64 per document of the slot: the smallest of itself and its neighbours."""
+    low, high = layout.span(slot)
+    least = np.arange(low, high, dtype=np.int64)
+    for edges in read_bins(job.store, job.task.args["source"], slot, slot + 1, chunk_rows(layout)):
+        node, other = (np.ascontiguousarray(edges[name]) for name in ("node", "other"))
+        lower(least, node, other, low)
+    return least
+
+
+def large_star(job: Job) -> dict:
+    """Join the larger neighbours of every node of a slot to its smallest neighbour."""
+    args = job.task.args
+    layout = Layout(**args["layout"])
+    slot = args["slot"]
+    low, _ = layout.span(slot)
+    least = smallest_neighbours(job, layout, slot)
+    made, changed = Edges(job, both=False), 0
+    for edges in read_bins(job.store, args["source"], slot, slot + 1, chunk_rows(layout)):
+        edges = edges[edges["other"] > edges["node"]]
+        to = least[edges["node"].astype(np.int64) - low]
+        changed += int((to != edges["node"]).sum())
+        made.add(edges["other"], to)
+    return made.close(changed)
+
+
+def small_star(job: Job) -> dict:
+    """Join the smaller neighbours of every node of a slot, and the node, to the smallest."""
+    args = job.task.args
+    layout = Layout(**args["layout"])
+    slot = args["slot"]
+    low, high = layout.span(slot)
+    least = smallest_neighbours(job, layout, slot)
+    made, changed = Edges(job, both=True), 0
+    for edges in read_bins(job.store, args["source"], slot, slot + 1, chunk_rows(layout)):
+        to = least[edges["node"].astype(np.int64) - low]
+        moved = edges["other"] != to
+        changed += int(moved.sum())
+        made.add(edges["other"][moved], to[moved])
+    nodes = np.arange(low, high, dtype=np.int64)
+    joined = least != nodes
+    made.add(nodes[joined], least[joined])
+    return made.close(changed)
+
+
+def write_labels(job: Job) -> dict:
+    """Write (document, root) for every document of a slot that is in a cluster."""
+    args = job.task.args
+    layout = Layout(**args["layout"])
+    slot = args["slot"]
+    low, high = layout.span(slot)
+    root = np.full(high - low, -1, np.int64)
+    for edges in read_bins(job.store, args["source"], slot, slot + 1, chunk_rows(layout)):
+        node = edges["node"].astype(np.int64)
+        root[node - low] = np.minimum(node, edges["other"].astype(np.int64))
+    docs = np.flatnonzero(root >= 0)
+    if not len(docs):
+        return {"runs": [], "changed": 0}
+    labels = np.empty(len(docs), label_type(layout.doc_type))
+    labels["doc"], labels["root"] = low + docs, root[docs]
+    path = f"{args['folder']}/{slot:08d}.run"
+    write_run(job.store, path, labels, np.array([len(labels)]), slot)
+    return {"runs": [[path, slot, 1, len(labels)]], "changed": 0}
