@@ -99,7 +99,7 @@ def edit_lines(
             kept.add(line, chunks, doc.chunk_ids[start:place])
         else:
             chunks = uncited.split()
-            kept.add(uncited, chunks, doc.lexicon.chunk_ids_of(uncited, chunks))
+            kept.add(uncited, chunks, doc.lexicon.chunk_ids(uncited, chunks))
     return kept.edited(marks)
 
 
@@ -159,9 +159,8 @@ class _KeptLines:
             sizes,
             before,
             behind,
-            lexicon.word_starts.array,
-            lexicon.word_tokens.array,
-            lexicon.token_flags.array,
+            *lexicon.word_table,
+            lexicon.tokens.flags,
         )
 
     def _white_space_tokens(self, sizes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -66,7 +66,7 @@ class Doc:
     @lazy
     def chunk_ids(self) -> np.ndarray:
         """Lexicon ids of the white-space chunks, int32."""
-        return self.lexicon.chunk_ids_of(self.text, self.text.split())
+        return self.lexicon.chunk_ids(self.text, self.text.split())
 
     @lazy
     def words(self) -> np.ndarray:
@@ -81,13 +81,13 @@ class Doc:
     @lazy
     def word_hashes(self) -> np.ndarray:
         """Running hashes of the words' characters, see `kernels.running_hashes`."""
-        return kernels.running_hashes(self.words, self.lexicon.hashes)
+        return kernels.running_hashes(self.words, self.lexicon.tokens.hashes)
 
     @lazy
     def word_counts(self) -> tuple[int, int, int]:
-        """How many words are no mere symbols, their characters, and how many words have a letter."""
-        lexicon = self.lexicon
-        return kernels.word_counts(self.words, lexicon.token_chars.array, lexicon.token_flags.array)
+        """Words that are no mere symbols, the characters of these, and words with a letter."""
+        tokens = self.lexicon.tokens
+        return kernels.word_counts(self.words, tokens.chars, tokens.flags)
 
     @lazy
     def lines(self) -> list[str]:

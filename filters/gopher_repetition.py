@@ -43,20 +43,15 @@ def top_ngram_char_fraction(doc: Doc, *, n: int) -> float:
 
     An n-gram that occurs once counts too: a text of n words has a fraction near 1.
     """
-    chars = kernels.top_ngram_chars(doc.words, doc.lexicon.token_chars.array, n)
+    chars = kernels.top_ngram_chars(doc.words, doc.lexicon.tokens.chars, n)
     return ratio(chars, len(doc.text))
 
 
 def duplicate_ngram_char_fraction(doc: Doc, *, n: int) -> float:
     """Characters in word n-grams that were there before, as a fraction of the text."""
-    lexicon = doc.lexicon
+    tokens = doc.lexicon.tokens
     chars = kernels.duplicate_ngram_chars(
-        doc.words,
-        doc.word_hashes,
-        lexicon.token_chars.array,
-        lexicon.byte_starts.array,
-        lexicon.bytes.array,
-        n,
+        doc.words, doc.word_hashes, tokens.chars, tokens.byte_starts, tokens.bytes, n
     )
     return ratio(chars, len(doc.text))
 

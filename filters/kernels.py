@@ -1,6 +1,6 @@
 """Numba kernels over token ids: gathering tokens and counting repeated n-grams.
 
-Compiled once per machine; the compiled code lies under `$DECANT_CACHE`, else the user's cache folder.
+Token ids are int32, characters and places int64, hashes uint64 modulo 2^61 - 1.
 """
 
 from __future__ import annotations
@@ -130,7 +130,7 @@ def token_hashes(
 
 @kernel
 def running_hashes(words: np.ndarray, hashes: np.ndarray) -> np.ndarray:
-    """Per word and once more: hash of the bytes of all words before it, and base^-(their length)."""
+    """Hash of the bytes of all words before each word, and base^-length: uint64 [words + 1, 2]."""
     out = np.empty((len(words) + 1, 2), np.uint64)
     code, power, back = np.uint64(0), np.uint64(1), np.uint64(1)
     out[0, 0], out[0, 1] = code, back

@@ -15,7 +15,7 @@ import numpy as np
 
 from filters import kernels
 from filters.flags import JOINED_SHINGLES, JOINED_WORDS
-from filters.words import Splitter, simplify
+from filters.words import ChunkTokens, Splitter, simplify
 
 LEXICON_CHUNKS = 300_000
 MERSENNE = (1 << 61) - 1
@@ -28,18 +28,16 @@ HASH_INVERSE = pow(HASH_BASE, -1, MERSENNE)
 class Column:
     """A numpy array that grows at its end."""
 
-    def __init__(self, dtype: type, capacity: int = 1024) -> None:
-        self._data = np.empty(capacity, dtype)
+    def __init__(self, dtype: type, first: Sequence[int] = ()) -> None:
+        self._data = np.zeros(1024, dtype)
         self.size = 0
+        self.extend(np.array(first, dtype))
 
-    def extend(self, values: Sequence[int] | bytes | bytearray) -> None:
+    def extend(self, values: np.ndarray | Sequence[int]) -> None:
         stop = self.size + len(values)
         if stop > len(self._data):
-            self._data = np.concatenate([self._data, np.empty(stop, self._data.dtype)])
-        if isinstance(values, bytes | bytearray):
-            self._data[self.size : stop] = np.frombuffer(values, np.uint8)
-        else:
-            self._data[self.size : stop] = values
+            self._data = np.concatenate([self._data, np.zeros(stop, self._data.dtype)])
+        self._data[self.size : stop] = values
         self.size = stop
 
     @property
@@ -47,42 +45,94 @@ class Column:
         return self._data[: self.size]
 
 
-class Lexicon:
-    """Chunk ids, token ids, and the tables that kernels read. One process, one thread.
+class TokenTable:
+    """Token ids and what kernels ask of a token.
 
-    Tables per chunk: `word_starts` and `word_tokens` (token ids of chunk c:
-    word_tokens[word_starts[c]:word_starts[c + 1]]), `shingle_starts` and `shingle_tokens` alike,
-    `chunk_flags`. Tables per token: `token_chars` (code points), `byte_starts` and `bytes` (UTF-8),
-    `token_flags`.
+    `chars` (code points), `flags`, `byte_starts` and `bytes` (UTF-8 of token t:
+    bytes[byte_starts[t]:byte_starts[t + 1]]), `hashes` (of these bytes).
     """
 
     def __init__(self, splitter: Splitter) -> None:
         self.splitter = splitter
-        self.chunk_ids: dict[str, int] = {}
-        self.token_ids: dict[str, int] = {}
-        self.word_starts, self.word_tokens = Column(np.int32), Column(np.int32)
-        self.shingle_starts, self.shingle_tokens = Column(np.int32), Column(np.int32)
-        self.chunk_flags = Column(np.uint8)
-        self.token_chars, self.token_flags = Column(np.int32), Column(np.uint8)
-        self.byte_starts, self.bytes = Column(np.int64), Column(np.uint8)
+        self.numbers: dict[str, int] = {}
+        self._chars, self._flags = Column(np.int32), Column(np.uint8)
+        self._byte_starts, self._bytes = Column(np.int64, (0,)), Column(np.uint8)
         self._hashes = np.empty((0, 3), np.uint64)
-        for starts in (self.word_starts, self.shingle_starts, self.byte_starts):
-            starts.extend((0,))
+        self._fresh: list[str] = []
 
-    def ids(self, chunks: Sequence[str]) -> np.ndarray:
-        """The ids of `chunks`, int32; new chunks are split and remembered."""
-        look_up = self.chunk_ids.__getitem__
-        try:
-            found = array("i", map(look_up, chunks))
-        except KeyError:
-            self._learn([chunk for chunk in dict.fromkeys(chunks) if chunk not in self.chunk_ids])
-            found = array("i", map(look_up, chunks))
-        return np.frombuffer(found, np.int32) if found else np.empty(0, np.int32)
+    def ids(self, tokens: Sequence[str]) -> list[int]:
+        """The ids of `tokens`; new ones are in the tables after `settle`."""
+        found = []
+        for token in tokens:
+            number = self.numbers.get(token)
+            if number is None:
+                number = self.numbers[token] = len(self.numbers)
+                self._fresh.append(token)
+            found.append(number)
+        return found
 
-    def chunk_ids_of(self, text: str, chunks: Sequence[str]) -> np.ndarray:
-        """The ids of the chunks of `text`, each with the words it has beside its neighbours."""
-        ids = self.ids(chunks)
-        joined = np.flatnonzero(self.chunk_flags.array[ids] & JOINED_WORDS)
+    def settle(self) -> None:
+        """Write what is new to the tables."""
+        if not self._fresh:
+            return
+        fresh, self._fresh = self._fresh, []
+        encoded = [token.encode() for token in fresh]
+        self._chars.extend([len(token) for token in fresh])
+        self._flags.extend([self.splitter.token_flags(token) for token in fresh])
+        ends = np.cumsum([len(token) for token in encoded]) + self._bytes.size
+        self._byte_starts.extend(ends)
+        self._bytes.extend(np.frombuffer(b"".join(encoded), np.uint8))
+
+    @property
+    def chars(self) -> np.ndarray:
+        return self._chars.array
+
+    @property
+    def flags(self) -> np.ndarray:
+        return self._flags.array
+
+    @property
+    def byte_starts(self) -> np.ndarray:
+        return self._byte_starts.array
+
+    @property
+    def bytes(self) -> np.ndarray:
+        return self._bytes.array
+
+    @property
+    def hashes(self) -> np.ndarray:
+        """Per token: hash of its UTF-8 bytes, base^length, base^-length; uint64 [tokens, 3]."""
+        done = len(self._hashes)
+        if done < self._chars.size:
+            base, inverse = np.uint64(HASH_BASE), np.uint64(HASH_INVERSE)
+            fresh = kernels.token_hashes(done, self.byte_starts, self.bytes, base, inverse)
+            self._hashes = np.concatenate([self._hashes, fresh])
+        return self._hashes
+
+
+class Lexicon:
+    """Chunk ids and what each chunk falls into. One process, one thread.
+
+    The words of chunk c are word_tokens[word_starts[c]:word_starts[c + 1]], its words as MinHash
+    compares them shingle_tokens[shingle_starts[c]:shingle_starts[c + 1]]: token ids, int32.
+    """
+
+    def __init__(self, splitter: Splitter) -> None:
+        self.splitter = splitter
+        self.tokens = TokenTable(splitter)
+        self.chunk_numbers: dict[str, int] = {}
+        self._word_starts, self._word_tokens = Column(np.int32, (0,)), Column(np.int32)
+        self._shingle_starts, self._shingle_tokens = Column(np.int32, (0,)), Column(np.int32)
+        self._chunk_flags = Column(np.uint8)
+
+    def chunk_ids(self, text: str, chunks: Sequence[str]) -> np.ndarray:
+        """The ids of the chunks of `text`, int32; new ones are split and remembered.
+
+        A chunk in which a special case was joined counts with the words it has beside its
+        neighbours.
+        """
+        ids = self._look_up(chunks)
+        joined = np.flatnonzero(self._chunk_flags.array[ids] & JOINED_WORDS)
         if joined.size == 0:
             return ids
         ids = ids.copy()
@@ -90,71 +140,63 @@ class Lexicon:
             ids[number] = self._variant(chunks[number], words)
         return ids
 
-    def token_id(self, token: str) -> int:
-        """The id of `token`; a new token enters the tables."""
-        number = self.token_ids.get(token)
-        if number is None:
-            number = self.token_ids[token] = len(self.token_ids)
-            encoded = token.encode()
-            self.token_chars.extend((len(token),))
-            self.token_flags.extend((self.splitter.token_flags(token),))
-            self.bytes.extend(encoded)
-            self.byte_starts.extend((self.bytes.size,))
-        return number
-
-    def known_ids(self, tokens: tuple[str, ...]) -> np.ndarray:
-        """The ids of those `tokens` that the lexicon has met, int32."""
-        met = (self.token_ids.get(token) for token in tokens)
-        return np.array([number for number in met if number is not None], np.int32)
-
-    @property
-    def hashes(self) -> np.ndarray:
-        """Per token: hash of its UTF-8 bytes, base^length, base^-length; uint64 [tokens, 3]."""
-        done = len(self._hashes)
-        if done < len(self.token_ids):
-            fresh = kernels.token_hashes(
-                done,
-                self.byte_starts.array,
-                self.bytes.array,
-                np.uint64(HASH_BASE),
-                np.uint64(HASH_INVERSE),
-            )
-            self._hashes = np.concatenate([self._hashes, fresh])
-        return self._hashes
-
     def words(self, ids: np.ndarray) -> np.ndarray:
         """The word tokens of these chunks, int32."""
-        return kernels.expand(ids, self.word_starts.array, self.word_tokens.array)
+        return kernels.expand(ids, self._word_starts.array, self._word_tokens.array)
 
     def shingle_words(self, text: str, ids: np.ndarray) -> np.ndarray:
         """The tokens of the normalised `text`, int32."""
-        if (self.chunk_flags.array[ids] & JOINED_SHINGLES).any():
-            tokens = self.splitter.words(simplify(text))
-            return np.array([self.token_id(token) for token in tokens], np.int32)
-        return kernels.expand(ids, self.shingle_starts.array, self.shingle_tokens.array)
+        if (self._chunk_flags.array[ids] & JOINED_SHINGLES).any():
+            found = self.tokens.ids(self.splitter.words(simplify(text)))
+            self.tokens.settle()
+            return np.array(found, np.int32)
+        return kernels.expand(ids, self._shingle_starts.array, self._shingle_tokens.array)
+
+    def known_ids(self, tokens: tuple[str, ...]) -> np.ndarray:
+        """The ids of those `tokens` that the lexicon has met, int32."""
+        numbers = self.tokens.numbers
+        return np.array([numbers[token] for token in tokens if token in numbers], np.int32)
+
+    @property
+    def word_table(self) -> tuple[np.ndarray, np.ndarray]:
+        """`word_starts` and `word_tokens`."""
+        return self._word_starts.array, self._word_tokens.array
+
+    def _look_up(self, chunks: Sequence[str]) -> np.ndarray:
+        number = self.chunk_numbers.__getitem__
+        try:
+            found = array("i", map(number, chunks))
+        except KeyError:
+            self._learn([one for one in dict.fromkeys(chunks) if one not in self.chunk_numbers])
+            found = array("i", map(number, chunks))
+        return np.frombuffer(found, np.int32) if found else np.empty(0, np.int32)
 
     def _learn(self, chunks: Sequence[str]) -> None:
-        for chunk in chunks:
-            split = self.splitter.split(chunk)
-            self._add(chunk, split.words, split.shingle_words, split.flags)
+        split = self.splitter.split
+        self._add(chunks, [split(chunk) for chunk in chunks])
 
-    def _add(self, key: str, words: Sequence[str], shingle_words: Sequence[str], flags: int) -> int:
-        self.word_tokens.extend([self.token_id(word) for word in words])
-        self.word_starts.extend((self.word_tokens.size,))
-        self.shingle_tokens.extend([self.token_id(word) for word in shingle_words])
-        self.shingle_starts.extend((self.shingle_tokens.size,))
-        self.chunk_flags.extend((flags,))
-        self.chunk_ids[key] = len(self.chunk_ids)
-        return self.chunk_ids[key]
+    def _add(self, keys: Sequence[str], splits: Sequence[ChunkTokens]) -> None:
+        words = [self.tokens.ids(one.words) for one in splits]
+        shingle_words = [self.tokens.ids(one.shingle_words) for one in splits]
+        self.tokens.settle()
+        _extend(self._word_starts, self._word_tokens, words)
+        _extend(self._shingle_starts, self._shingle_tokens, shingle_words)
+        self._chunk_flags.extend([one.flags for one in splits])
+        for key in keys:
+            self.chunk_numbers[key] = len(self.chunk_numbers)
 
-    def _variant(self, chunk: str, words: Sequence[str]) -> int:
+    def _variant(self, chunk: str, words: list[str]) -> int:
         """The id of `chunk` with these words; its key holds line feeds, as no chunk does."""
         key = "\n".join((chunk, "", *words))
-        known = self.chunk_ids.get(key)
-        if known is not None:
-            return known
-        split = self.splitter.split(chunk)
-        return self._add(key, words, split.shingle_words, split.flags)
+        if key not in self.chunk_numbers:
+            self._add([key], [self.splitter.split(chunk)._replace(words=words)])
+        return self.chunk_numbers[key]
+
+
+def _extend(starts: Column, tokens: Column, groups: Sequence[list[int]]) -> None:
+    """Append groups of token ids and where each of them ends."""
+    starts.extend(np.cumsum([len(group) for group in groups]) + tokens.size)
+    tokens.extend([token for group in groups for token in group])
 
 
 class Memo:
@@ -168,7 +210,7 @@ class Memo:
         """The lexicon to read the next document with."""
         if self._lexicon is None:
             self._lexicon = Lexicon(Splitter())
-        elif len(self._lexicon.chunk_ids) >= self.limit:
+        elif len(self._lexicon.chunk_numbers) >= self.limit:
             self._lexicon = Lexicon(self._lexicon.splitter)
         return self._lexicon
 

@@ -158,7 +158,7 @@ def _single_key(entry: Any, path: tuple[int | str, ...]) -> tuple[str, Any]:
         return str(key), value
     raise RecipeError(
         path,
-        f"a step is one rule or `edit`, such as `- gopher_stop_words: {{at_least: 2}}`; found {entry!r}",
+        f"a step is one rule or `edit`, as `- gopher_stop_words: {{at_least: 2}}`; found {entry!r}",
     )
 
 

@@ -51,7 +51,7 @@ def swap(value: int) -> int:
 
 @kernel
 def sha1_rounds(w: np.ndarray, state: np.ndarray) -> None:
-    """Adds one block per lane to the running state. w: uint32 [80, lanes], state: uint32 [5, lanes]."""
+    """Adds a block per lane to the state. w: uint32 [80, lanes], state: uint32 [5, lanes]."""
     for t in range(16, 80):
         for lane in range(LANES):
             w[t, lane] = rotate(

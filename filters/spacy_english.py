@@ -4,7 +4,7 @@ spaCy splits a text at white space and each chunk on its own: affixes are peeled
 is left is looked up, taken whole where it is a URL, else cut at infixes; last, token sequences that
 spell a special case (`:-)`) are joined again. Patterns and special cases are spaCy's own objects,
 read from `spacy.blank("en")`; only the walk is ours. spaCy runs each pattern over the whole rest of
-the chunk for every affix (4,000 `=` take 4.7 s); here a pattern sees a window at the end it looks at.
+the chunk for every affix (4,000 `=` take 4.7 s); here a pattern sees a window at its end.
 """
 
 from __future__ import annotations
@@ -15,7 +15,11 @@ from dataclasses import dataclass
 
 # Longest affix of spaCy 3.8's English patterns is 5 characters, its look-behind 2; a run of full
 # stops is the one affix without a limit and is counted by hand.
-AFFIX_WINDOW = 16
+LONGEST_AFFIX = 5
+AFFIX_WINDOW = 8
+PLAIN_SUFFIXES = frozenset(",;:!?)(][}{><_#*&\"'")
+GENITIVES = frozenset(("'s", "'S", "’s", "’S"))
+DIGIT = re.compile(r"[0-9]")
 # spaCy's URL pattern tries every split of `user:password@`; past this length we try each `@` once.
 URL_PATTERN_CHARS = 1000
 
@@ -96,8 +100,10 @@ class ChunkTokenizer:
         special = self.rules.specials.get(chunk)
         if special is not None:
             return list(special), False
+        if chunk.isalpha():
+            return [chunk], False
         tokens = self.affix_tokens(chunk)
-        if len(tokens) == 1 and tokens[0] not in self.join_starts:
+        if self.join_starts.isdisjoint(tokens):
             return tokens, False
         joined = self.join([tokens])[0]
         return joined, joined != tokens
@@ -142,28 +148,43 @@ class ChunkTokenizer:
         return 0 < stop - start <= self.longest_special and text[start:stop] in self.rules.specials
 
     def _prefix_chars(self, text: str, start: int, stop: int) -> int:
-        if text[start] == ".":
+        first = text[start]
+        if first == ".":
             run = _dots_from(text, start, stop)
             return run if run > 1 else 0
+        if first.isalnum() and "$" not in text[start : start + 3]:
+            return 0  # US$, C$ and A$ are the prefixes that begin with a letter
         found = self.rules.prefix.search(text[start : min(stop, start + AFFIX_WINDOW)])
         return found.end() if found else 0
 
     def _suffix_chars(self, text: str, start: int, stop: int) -> int:
         if start >= stop:
             return 0
-        if text[stop - 1] == ".":
+        last = text[stop - 1]
+        if last == ".":
             run = _dots_before(text, start, stop)
             if run > 1:
                 return run
+        elif last in PLAIN_SUFFIXES:
+            return 1
+        elif last.isascii() and last.isalnum() and not self._may_end_suffix(text, start, stop):
+            return 0
         window = text[max(start, stop - AFFIX_WINDOW) : stop]
         found = self.rules.suffix.search(window)
         return len(window) - found.start() if found else 0
+
+    def _may_end_suffix(self, text: str, start: int, stop: int) -> bool:
+        """Whether letters or digits at the end may be a unit behind a digit, or a genitive 's."""
+        tail = text[max(start, stop - LONGEST_AFFIX - 1) : stop]
+        return DIGIT.search(tail) is not None or tail[-2:] in GENITIVES
 
     def _middle(self, text: str) -> list[str]:
         special = self.rules.specials.get(text)
         if special is not None:
             return list(special)
-        if self._is_url(text):
+        if text.isascii() and text.isalnum():
+            return [text]
+        if "." in text and self._is_url(text):
             return [text]
         return self._cut_at_infixes(text)
 

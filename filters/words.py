@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import regex
 
@@ -32,7 +32,11 @@ CHUNK = re.compile(r"\S+")
 
 
 def simplify(text: str) -> str:
-    """`text` as MinHash compares it: lower case, numbers as 0, no punctuation, no diacritics."""
+    """`text` as MinHash compares it: lower case, numbers as 0, no punctuation, no diacritics.
+
+    >>> simplify("A naïve ‘count’: 1,234.5")
+    'a naive count 0 0'
+    """
     text = NUMBER.sub("0", text.lower()).translate(TO_SPACE)
     text = " ".join(text.split())
     if text.isascii():
@@ -41,12 +45,11 @@ def simplify(text: str) -> str:
     return "".join(c for c in marks_apart if unicodedata.category(c) != "Mn").strip()
 
 
-@dataclass(frozen=True, slots=True)
-class ChunkTokens:
+class ChunkTokens(NamedTuple):
     """The tokens of one chunk: as words, and as MinHash sees them."""
 
-    words: tuple[str, ...]
-    shingle_words: tuple[str, ...]
+    words: list[str]
+    shingle_words: list[str]
     flags: int
 
 
@@ -61,9 +64,6 @@ class Splitter:
 
     def split(self, chunk: str) -> ChunkTokens:
         """The tokens of `chunk`, which holds no white space."""
-        if chunk.isascii() and chunk.isalpha() and chunk not in self.tokenizer.rules.specials:
-            lowered = chunk.lower()
-            return ChunkTokens((chunk,), tuple(self._one(lowered)), 0)
         words, joined = self.tokenizer.tokens(chunk)
         flags = JOINED_WORDS if joined else 0
         shingle_words: list[str] = []
@@ -71,25 +71,22 @@ class Splitter:
             tokens, joined = self.tokenizer.tokens(part)
             shingle_words += tokens
             flags |= JOINED_SHINGLES if joined else 0
-        return ChunkTokens(tuple(words), tuple(shingle_words), flags)
-
-    def _one(self, letters: str) -> Sequence[str]:
-        return self.tokenizer.rules.specials.get(letters) or (letters,)
+        return ChunkTokens(words, shingle_words, flags)
 
     def words(self, text: str) -> list[str]:
         """All tokens of `text` without any memo; white-space tokens are left out."""
         spans = [match.span() for match in CHUNK.finditer(text)]
         return [word for chunk in self._join(text, spans) for word in chunk]
 
-    def words_in_context(self, text: str, numbers: Sequence[int]) -> dict[int, tuple[str, ...]]:
-        """The words of the chunks of `text` with these numbers, joined as their neighbours allow."""
+    def words_in_context(self, text: str, numbers: Sequence[int]) -> dict[int, list[str]]:
+        """The words of the chunks with these numbers, joined as their neighbours allow."""
         spans = [match.span() for match in CHUNK.finditer(text)]
         reach = self.tokenizer.longest_join
-        found: dict[int, tuple[str, ...]] = {}
+        found: dict[int, list[str]] = {}
         for number in numbers:
             first = max(0, number - reach)
             near = self._join(text, spans[first : number + reach + 1])
-            found[number] = tuple(near[number - first])
+            found[number] = near[number - first]
         return found
 
     def _join(self, text: str, spans: Sequence[tuple[int, int]]) -> list[list[str]]:

@@ -48,8 +48,8 @@ def shingles(doc: Doc, minhash: MinHash = MinHash()) -> np.ndarray:
 
     Empty where the text has fewer than `ngram` tokens.
     """
-    lexicon = doc.lexicon
-    text, places = spaced_bytes(doc.shingle_words, lexicon.byte_starts.array, lexicon.bytes.array)
+    tokens = doc.lexicon.tokens
+    text, places = spaced_bytes(doc.shingle_words, tokens.byte_starts, tokens.bytes)
     hash_shingles = sha1_shingles if minhash.hash == "sha1" else xxhash_shingles
     return hash_shingles(text, places, minhash.ngram)
 
