@@ -104,16 +104,17 @@ RUNGS = (
     Rung("cpu-m", Shape(192, 6, 6, 512, 8192, 256), 8, 2e-3, 5e6, _LIKELIHOOD),
     # R4-R6: one GPU, half an hour.
     Rung("gpu-s", Shape(384, 8, 6, 1024, 16_384, 1024), 64, 4e-3, 0.5e9, _PROXY),
-    Rung("gpu-m", Shape(512, 12, 8, 1408, 16_384, 1024), 128, 3e-3, 0.35e9, _PROXY),
+    Rung("gpu-m", Shape(512, 12, 8, 1408, 16_384, 1024), 128, 3e-3, 0.35e9, _PROXY,
+         micro_sequences=64),
     Rung("gpu-l", Shape(768, 12, 12, 2048, 32_768, 1024), 256, 2e-3, 0.4e9, _PROXY,
          micro_sequences=64),
     # R7-R10: clusters. R8 and R9 are DCLM's shapes, whose embeddings are not tied.
     Rung("cluster-150m", Shape(768, 12, 12, 2048, 50_304, 2048), 192, 3e-3, 15e9, _DECISION,
          micro_sequences=16),
     Rung("dclm-400m", Shape(1024, 24, 8, 2816, 50_432, 2048, tied=False), 512, 3e-3, 8.2e9,
-         _DECISION, weight_decay=0.033, micro_sequences=16),
-    Rung("dclm-1b", Shape(2048, 24, 16, 5632, 50_432, 2048, tied=False), 256, 3e-3, 28.8e9,
          _DECISION, weight_decay=0.033, micro_sequences=8),
+    Rung("dclm-1b", Shape(2048, 24, 16, 5632, 50_432, 2048, tied=False), 256, 3e-3, 28.8e9,
+         _DECISION, weight_decay=0.033, micro_sequences=4),
     # FineWeb's ablation model to the weight: 1.71 B ("1.82 B" counts the embedding twice).
     Rung("fineweb", Shape(2048, 24, 32, 8192, 50_272, 2048), 1024, 3e-4, 28e9, _DECISION,
          schedule="cosine", warmup_steps=500, average_last=1, micro_sequences=4),

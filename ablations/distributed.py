@@ -1,0 +1,102 @@
+"""One run on several GPUs: the ordinary training loop inside Ray Train's TorchTrainer.
+
+Only for runs too long for one GPU; arms and seeds side by side need none of this. Ray starts the
+workers and their process group, and starts them again when one dies; `train` finds the group,
+takes its share of each batch, and goes on from the last state. The same batches are read for any
+number of workers. Data and run directory lie on storage that every worker sees.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ablations.devices import pick_device
+from ablations.export import load
+from ablations.neural import NeuralModel
+from ablations.rungs import Rung, Shape
+from ablations.stream import Stream
+from ablations.train import train
+
+MAX_FAILURES = 3  # of a group; each costs the updates since its last state
+
+
+@dataclass(frozen=True)
+class StreamFiles:
+    """A `Stream` by its files, since a memory map would travel to the workers as its contents."""
+
+    tokens: Path  # .npy, one-dimensional integers
+    spans: Path  # .npy, int64 [n, 2]
+    eos: int | None
+
+    def open(self) -> Stream:
+        return Stream(np.load(self.tokens, mmap_mode="r"), np.load(self.spans), self.eos)
+
+
+def train_on_group(
+    step: Rung,
+    data: StreamFiles,
+    *,
+    workers: int,
+    seed: int,
+    out_dir: Path,
+    learning_rate: float | None = None,
+    tokens: float | None = None,
+    continue_from: Path | None = None,
+    use_gpu: bool = True,
+) -> NeuralModel:
+    """The model trained by `workers` workers, one GPU (or CPU core) each; Ray must be connected."""
+    if step.batch_sequences % workers:
+        raise ValueError(
+            f"rung {step.name}'s {step.batch_sequences} sequences a batch do not split over "
+            f"{workers} workers"
+        )
+    from ray.train import FailureConfig, RunConfig, ScalingConfig
+    from ray.train.torch import TorchTrainer
+
+    out_dir.mkdir(parents=True, exist_ok=True)
+    settings = {
+        "rung": asdict(step),
+        "data": (str(data.tokens), str(data.spans), data.eos),
+        "seed": seed,
+        "out_dir": str(out_dir),
+        "learning_rate": learning_rate,
+        "tokens": tokens,
+        "continue_from": None if continue_from is None else str(continue_from),
+    }
+    trainer = TorchTrainer(
+        train_worker,
+        train_loop_config=settings,
+        scaling_config=ScalingConfig(num_workers=workers, use_gpu=use_gpu),
+        run_config=RunConfig(
+            name="ray",
+            storage_path=str(out_dir.resolve()),
+            failure_config=FailureConfig(max_failures=MAX_FAILURES),
+        ),
+    )
+    trainer.fit()
+    device = pick_device()
+    return NeuralModel(load(out_dir).to(device.place), eos=data.eos, device=device)
+
+
+def train_worker(settings: dict[str, Any]) -> None:
+    """One worker's part, on the device that Ray gave it."""
+    import ray.train.torch
+
+    tokens, spans, eos = settings["data"]
+    origin = settings["continue_from"]
+    fields = dict(settings["rung"])
+    train(
+        Rung(**{**fields, "shape": Shape(**fields["shape"])}),
+        StreamFiles(Path(tokens), Path(spans), eos).open(),
+        seed=settings["seed"],
+        out_dir=Path(settings["out_dir"]),
+        learning_rate=settings["learning_rate"],
+        tokens=settings["tokens"],
+        eos=eos,
+        continue_from=None if origin is None else Path(origin),
+        device=str(ray.train.torch.get_device()),
+    )
