@@ -209,5 +209,5 @@ def _payload(kind: Kind, page: bytes, random: Random) -> bytes:
     if kind.payload == "pdf":
         return b"%PDF-1.4\n" + random.randbytes(2_000)
     if kind.payload == "noise":
-        return bytes(random.choice((0x81, 0x8D, 0x8F, 0xFF, 0xFE, 0x00)) for _ in range(2_000))
+        return random.randbytes(3_000)
     return b"" if kind.payload == "nothing" else page

@@ -82,7 +82,8 @@ def thin(random: Random) -> list[Block]:
     """Fewer than fifty words, but the 250 characters that an extractor takes for a text."""
     while True:
         text = Writer(random).paragraph(3)
-        if len(text) > 260 and len(text.split()) < 44:
+        words = text.split()
+        if len(text) > 260 and len(words) < 41 and len(set(words)) > 0.9 * len(words):
             return [("p", text)]
 
 
@@ -129,14 +130,17 @@ def hashtags(random: Random) -> list[Block]:
 
 
 def price_table(random: Random) -> list[Block]:
+    """More numbers than words."""
     writer = Writer(random)
+    forms = (
+        "The {t} of {a} costs {b} and {c} / {d}, {e}.",
+        "For this {t} we want {a} or {b} / {c}, {d} - {e}.",
+        "{a} or {b}: that {t} was {c} and {d} / {e}.",
+    )
     rows = []
     for _ in range(24):
-        first, second, third = (random.randrange(100, 9_000) for _ in range(3))
-        thing = random.choice(writer.words("T"))
-        rows.append(
-            f"The {thing} of {first} costs {second} and {third + 7} / {first * 3}, {third}."
-        )
+        numbers = dict(zip("abcde", random.sample(range(100, 9_000), 5), strict=True))
+        rows.append(random.choice(forms).format(t=random.choice(writer.words("T")), **numbers))
     return [("p", row) for row in rows]
 
 
@@ -150,10 +154,10 @@ def keywords_only(random: Random) -> list[Block]:
         form = random.choice((
             "Our shop sells {a}, {b} or {c} in {p}.",
             "Good {a} are rare; we found some near {p}.",
-            "Everybody likes {a}. Who can resist {b}?",
+            "Everybody here likes {a} but who can resist any {b}?",
             "{p} is famous for its {t}, {q} {a} are not.",
             "Why not visit {p} on Sunday? Bring {b}, bring {c}.",
-            "This {t} looks {q}, {a} never do.",
+            "This {t} always looks {q} while {a} never do.",
             "You might find {c} behind every {q} {t}.",
         ))  # fmt: skip
         quality = random.choice(writer.words("Q"))
@@ -242,7 +246,7 @@ KINDS = (
     *(
         Kind(
             f"in {tongue.name.title()}",
-            1,
+            2,
             "language_score",
             partial(foreign, tongue=tongue),
             tongue=tongue,
