@@ -162,7 +162,8 @@ class _Runs:
     ):
         self.pool, self.contrast, self.design, self.score = pool, contrast, design, score
         self.part = pool.data_seeds(design.data_seeds, design.seed)
-        self.places = [pool.priority(design.seed * 1000 + o) for o in range(design.orders)]
+        # As many orders again for a-a, whose two arms differ in nothing else.
+        self.places = [pool.priority(design.seed * 1000 + o) for o in range(2 * design.orders)]
         self.size = sizes(pool, design)
         self.budget = budget
         self.arms: list[Draw] = []
@@ -176,8 +177,9 @@ class _Runs:
         wide = self.size[(self.contrast.without | self.contrast.with_rule) & here].sum()
         self.pool_share = max(self.pool_share, float(self.budget[seed] / max(wide, 1)))
         rows = []
+        shift = self.design.orders if self.contrast.design == "a-a" else 0
         for order in range(self.design.orders):
-            without = self._run(self.contrast.without & here, seed, order)
+            without = self._run(self.contrast.without & here, seed, order + shift)
             rows.append(without - self._arm(seed, order))
         return np.mean(rows, axis=0)
 
@@ -219,7 +221,7 @@ class _Runs:
         budget = self.budget[seed]
         if self.design.match == "epochs":
             budget = self.design.epochs * self.size[mask].sum()
-        read = draw(self.size, mask, self.places[order], budget)
+        read = draw(self.pool.lengths, self.size, mask, self.places[order], budget)
         if keep:
             self.arms.append(read)
         return self.score(read, order)

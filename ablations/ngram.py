@@ -167,22 +167,43 @@ class NgramModel:
 
     def _probabilities(self, positions: Positions) -> np.ndarray:
         """p3 of each listed n-gram, float64 [n_grams]."""
-        bigram_level, trigram_level = self.index._levels
         total, size = self.words.sum(), self.index.vocab_size
         if total == 0:
             return np.full(len(positions.word), 1.0 / size)
         rest = DISCOUNT * np.count_nonzero(self.words) / total / size
         p1 = np.maximum(self.words - DISCOUNT, 0.0)[positions.word] / total + rest
-        p2 = _discounted(self.bigrams, bigram_level, positions.bi, positions.bi_context, p1)
-        return _discounted(self.trigrams, trigram_level, positions.tri, positions.tri_context, p2)
+        p2 = _discounted(
+            self.bigrams, self._bigram_contexts, positions.bi, positions.bi_context, p1
+        )
+        return _discounted(
+            self.trigrams, self._trigram_contexts, positions.tri, positions.tri_context, p2
+        )
+
+    @cached_property
+    def _bigram_contexts(self) -> tuple[np.ndarray, np.ndarray]:
+        return _per_context(self.bigrams, self.index._levels[0].starts)
+
+    @cached_property
+    def _trigram_contexts(self) -> tuple[np.ndarray, np.ndarray]:
+        return _per_context(self.trigrams, self.index._levels[1].starts)
+
+
+def _per_context(counts: np.ndarray, starts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(events, distinct words) after each context, float64 [n_contexts] each."""
+    if not len(starts):
+        return np.zeros(1), np.zeros(1)
+    return np.add.reduceat(counts, starts), np.add.reduceat((counts > 0).astype(np.float64), starts)
 
 
 def _discounted(
-    counts: np.ndarray, level: _Level, types: np.ndarray, contexts: np.ndarray, lower: np.ndarray
+    counts: np.ndarray,
+    per_context: tuple[np.ndarray, np.ndarray],
+    types: np.ndarray,
+    contexts: np.ndarray,
+    lower: np.ndarray,
 ) -> np.ndarray:
     """One order of the interpolation: `lower` is the next shorter order's probability."""
-    totals = np.add.reduceat(counts, level.starts)
-    kinds = np.add.reduceat((counts > 0).astype(np.float64), level.starts)
+    totals, kinds = per_context
     seen = contexts >= 0
     total = np.where(seen, totals[contexts], 0.0)
     kind = np.where(seen, kinds[contexts], 0.0)

@@ -18,7 +18,7 @@ class Pool:
     identity, domain: uint64 [n], hashes of the document's id and registered domain.
     failed: bool [n, rules] in recipe order; measures: float64 of the same shape.
     bands: uint64 [n, bands], equal in a column where two documents are candidates for duplicates;
-    signed: bool [n], false where a document was too short for a signature (never a duplicate).
+    may_repeat: bool [n], documents that share a band key with another one of the pool.
     """
 
     tokens: np.ndarray
@@ -32,7 +32,7 @@ class Pool:
     failed: np.ndarray = field(default_factory=lambda: np.zeros((0, 0), dtype=bool))
     measures: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))
     bands: np.ndarray = field(default_factory=lambda: np.zeros((0, 0), dtype=np.uint64))
-    signed: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=bool))
+    may_repeat: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=bool))
 
     def __len__(self) -> int:
         return len(self.first) - 1
@@ -76,11 +76,17 @@ class Pool:
 
 @dataclass(frozen=True)
 class Draw:
-    """What one training run reads: how often each document, and what that amounts to."""
+    """What one training run reads: documents in order, those of a second pass again."""
 
-    copies: np.ndarray  # int64 [n]
+    documents: np.ndarray  # int64 [reads]
+    pool_documents: int
     tokens: int
     unique_tokens: int
+
+    @property
+    def copies(self) -> np.ndarray:
+        """How often each document of the pool is read, int64 [n]."""
+        return np.bincount(self.documents, minlength=self.pool_documents)
 
     @property
     def epochs(self) -> float:
@@ -88,7 +94,9 @@ class Draw:
         return self.tokens / self.unique_tokens if self.unique_tokens else 0.0
 
 
-def draw(size: np.ndarray, mask: np.ndarray, place: np.ndarray, budget: float) -> Draw:
+def draw(
+    lengths: np.ndarray, size: np.ndarray, mask: np.ndarray, place: np.ndarray, budget: float
+) -> Draw:
     """The first documents of `mask` in hash order whose sizes fit the budget, over and over.
 
     `size` [n] is what the budget counts (tokens or bytes). A document too large for what is left
@@ -99,12 +107,11 @@ def draw(size: np.ndarray, mask: np.ndarray, place: np.ndarray, budget: float) -
     chosen = np.flatnonzero(mask & (size > 0))
     chosen = chosen[np.argsort(place[chosen])]
     supply = int(size[chosen].sum())
-    copies = np.zeros(len(size), dtype=np.int64)
-    if supply:
-        passes = int(budget // supply)
-        copies[chosen] = passes
-        copies[_fill(chosen, size, budget - passes * supply)] += 1
-    return Draw(copies, int((copies * size).sum()), int(size[copies > 0].sum()))
+    passes = int(budget // supply) if supply else 0
+    last = _fill(chosen, size, budget - passes * supply)
+    documents = np.concatenate([np.tile(chosen, passes), last])
+    unique = chosen if passes else last
+    return Draw(documents, len(size), int(lengths[documents].sum()), int(lengths[unique].sum()))
 
 
 def _fill(order: np.ndarray, size: np.ndarray, room: float) -> np.ndarray:

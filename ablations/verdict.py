@@ -67,7 +67,7 @@ class Verdict:
 
     @property
     def label(self) -> str:
-        """The overall verdict, INCONCLUSIVE where nothing could be measured, "" for a diagnostic."""
+        """The overall verdict; INCONCLUSIVE where nothing was measured, "" for a diagnostic."""
         if not self.effect.judged:
             return ""
         return self.overall.verdict if self.overall else INCONCLUSIVE

@@ -1,0 +1,93 @@
+"""`decant ablate CONFIG`: plan, train, score, judge; results to stdout, progress to stderr."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from typing import Any
+
+from ablations import outcome, rendering
+from ablations.benchmarks import BenchmarkError
+from ablations.finished_run import RunUnfit
+from ablations.outcome import NGRAM_SAYS, Outcome
+from ablations.planning import plan_lines, rung_says
+from ablations.references import HeldoutError
+from ablations.study import Study, measure, prepare
+from ablations.study_config import StudyConfig, load
+from ablations.variants import ArmsError
+from ablations.verdict import HURTS, INCONCLUSIVE
+from pipeline.config import ConfigError, RunConfig
+from pipeline.events import Progress
+from pipeline.execute import Engine, StepError
+from pipeline.lock import Lock, LockError
+from pipeline.storage import StorageError, Store
+from pipeline.versions import versions
+
+FINISHED, FAILED, WRONG, GATE_CLOSED = 0, 1, 2, 4
+
+# What a user can mend: one line, no traceback.
+MISUSE = (ConfigError, RunUnfit, ArmsError, BenchmarkError, HeldoutError, LockError)
+
+
+def ablate(
+    config_path: str,
+    output: str = "STUDY",
+    gate: bool = False,
+    workers: int | None = None,
+    overrides: tuple[str, ...] = (),
+) -> int:
+    """The exit code of one study: 0 done, 2 wrong configuration, 4 closed gate, 1 anything else.
+
+    With `gate`, any HURTS or INCONCLUSIVE on any rung gives 4. Finished work stays under `output`;
+    the same call goes on from there.
+    """
+    try:
+        config = load(config_path, overrides)
+        outcomes = run_study(config, output, workers)
+    except MISUSE as error:
+        print(f"decant: {error}", file=sys.stderr)
+        return WRONG
+    except (StepError, StorageError, OSError, ValueError) as error:
+        print(f"decant: {error}", file=sys.stderr)
+        print(f"decant: finished work stays in {output}; the same call goes on", file=sys.stderr)
+        return FAILED
+    closed = any(v.label in (HURTS, INCONCLUSIVE) for o in outcomes for v in o.verdicts)
+    return GATE_CLOSED if gate and closed else FINISHED
+
+
+def run_study(config: StudyConfig, output: str, workers: int | None = None) -> list[Outcome]:
+    """The outcomes of every rung, after writing them under `output`."""
+    store = Store(output)
+    started = time.monotonic()
+    study = prepare(config, store)
+    for line in plan_lines(study):
+        print(line, file=sys.stderr)
+    wanted = workers if workers is not None else config.workers
+    outcomes: list[Outcome] = []
+    seconds: dict[str, Any] = {"preparation": f"{time.monotonic() - started:.0f} s"}
+    with Lock(store), Engine(store, RunConfig(), wanted, progress=Progress(store)) as engine:
+        _write_about(store, study)
+        for rung in config.rungs:
+            began = time.monotonic()
+            rates = (1.0,) if rung == "ngram" else config.neural.learning_rates
+            measured = [measure(study, engine, rung, rate) for rate in rates]
+            says = NGRAM_SAYS if rung == "ngram" else rung_says(rung)
+            outcomes.append(outcome.conclude(study, measured, says))
+            for name, data in rendering.figures(study, outcomes[-1], measured[0]).items():
+                store.write_bytes(f"plots/{name}", data)
+            seconds[f"rung {rung}"] = f"{time.monotonic() - began:.0f} s"
+    store.write_bytes("verdict.json", rendering.as_json(study, outcomes, seconds))
+    text = rendering.as_markdown(study, outcomes, seconds)
+    store.write_bytes("verdict.md", text.encode())
+    print(text)
+    return outcomes
+
+
+def _write_about(store: Store, study: Study) -> None:
+    about = {
+        "study": study.config.model_dump(mode="json"),
+        "address": study.address,
+        "versions": versions(),
+    }
+    store.write_bytes("study.json", (json.dumps(about, indent=1) + "\n").encode())

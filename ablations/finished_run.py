@@ -1,0 +1,167 @@
+"""A finished run with all measures, as the columns that arms are made of.
+
+`1-extracted` has the documents, `2-filtered` a value per rule and the failed rules of each, kept or
+not, and signatures of all of them. Anything less is refused: an arm would silently lack documents.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+import numpy as np
+import pyarrow as pa
+import tldextract
+import yaml
+
+from ablations import hashing
+from ablations.duplicates import shared_bands
+from pipeline.bands import band_keys
+from pipeline.config import RunConfig
+from pipeline.layout import Part, signature_rows
+from pipeline.scope import Salts, only_dump
+from pipeline.storage import Store
+
+
+class RunUnfit(Exception):
+    """The run cannot carry a study; says what is missing and how to get it."""
+
+
+@dataclass(frozen=True)
+class Documents:
+    """All documents of a run that reached the rules, in row-key order, without their texts."""
+
+    ids: list[str]
+    urls: list[str]
+    domain: np.ndarray  # uint64 [n]
+    rules: tuple[str, ...]
+    measures: np.ndarray  # float64 [n, rules]
+    failed: np.ndarray  # bool [n, rules]
+    bands: np.ndarray  # uint64 [n, bands]
+    may_repeat: np.ndarray  # bool [n]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+def read_config(store: Store) -> RunConfig:
+    """The run's own configuration; refuses a run without all measures."""
+    if not store.exists("config.yaml"):
+        raise RunUnfit(f"{store.url} is no run directory: it has no config.yaml")
+    config = RunConfig.model_validate(yaml.safe_load(store.read_bytes("config.yaml")))
+    if not config.filter.all_measures:
+        raise RunUnfit(
+            f"{store.url} stopped at each document's first failing rule: a study needs every "
+            "measure; run it again with `--set filter.all_measures=true`"
+        )
+    if not store.list("2-filtered/signatures"):
+        raise RunUnfit(f"{store.url} has no 2-filtered/signatures: finish the filter stage first")
+    return config
+
+
+def read_documents(store: Store, config: RunConfig) -> Documents:
+    """Every document with its measures, verdicts and band keys."""
+    rules = tuple(rule.name for rule in config.recipe().rules)
+    parts = [_read_partition(store, config, rules, number) for number in partitions(store)]
+    if not sum(len(p.ids) for p in parts):
+        raise RunUnfit(f"{store.url} has no document that reached the rules")
+    bands = np.concatenate([p.bands for p in parts])
+    signed = np.concatenate([p.may_repeat for p in parts])
+    return Documents(
+        [i for p in parts for i in p.ids],
+        [u for p in parts for u in p.urls],
+        np.concatenate([p.domain for p in parts]),
+        rules,
+        np.concatenate([p.measures for p in parts]),
+        np.concatenate([p.failed for p in parts]),
+        bands,
+        shared_bands(bands, signed),
+    )
+
+
+def partitions(store: Store) -> list[int]:
+    """The numbers of the run's partitions, ascending."""
+    names = [PurePosixPath(path) for path in store.list("2-filtered/signatures")]
+    return sorted(int(name.stem) for name in names if name.suffix == ".parquet")
+
+
+def read_texts(store: Store) -> Iterator[str]:
+    """The text of every document as the rules left it, in the order of `read_documents`."""
+    for number in partitions(store):
+        edited = {}
+        for folder in ("kept", "dropped"):
+            table = store.read_table(_path(folder, number), ["offset", "text"])
+            offsets, texts = table.column("offset").to_pylist(), table.column("text").to_pylist()
+            edited.update((o, t) for o, t in zip(offsets, texts, strict=True) if t is not None)
+        for batch in store.iter_batches(f"1-extracted/{number:05d}.parquet", ["offset", "text"]):
+            offsets, texts = batch.column("offset").to_pylist(), batch.column("text").to_pylist()
+            for offset, text in zip(offsets, texts, strict=True):
+                yield edited.get(offset, text) or ""
+
+
+def _path(folder: str, number: int) -> str:
+    return f"2-filtered/{folder}/{number:05d}.parquet"
+
+
+def _read_partition(
+    store: Store, config: RunConfig, rules: Sequence[str], number: int
+) -> Documents:
+    """One partition; `may_repeat` says here which documents have a signature at all."""
+    extracted = store.read_table(f"1-extracted/{number:05d}.parquet", ["offset", "id", "url"])
+    columns = ["offset", *rules, "failed_rules"]
+    judged = pa.concat_tables(
+        [store.read_table(_path(folder, number), columns) for folder in ("kept", "dropped")]
+    ).sort_by("offset")
+    signed = store.read_table(_path("signatures", number), ["offset", "signature"])
+    offsets = extracted.column("offset").to_numpy()
+    for name, table in (("rows of 2-filtered", judged), ("signatures", signed)):
+        if not np.array_equal(table.column("offset").to_numpy(), offsets):
+            raise RunUnfit(
+                f"{store.url}: partition {number:05d} has {len(offsets)} documents but "
+                f"{table.num_rows} {name}: the run is unfinished or was made without all measures"
+            )
+    measures = [judged.column(rule).to_numpy() for rule in rules]
+    failed = np.zeros((len(offsets), len(rules)), dtype=bool)
+    column_of = {rule: k for k, rule in enumerate(rules)}
+    for row, names in enumerate(judged.column("failed_rules").to_pylist()):
+        failed[row, [column_of[n] for n in names or ()]] = True
+    urls = [url or "" for url in extracted.column("url").to_pylist()]
+    bands, has = _bands(store, config, number, offsets, signed.column("signature"))
+    return Documents(
+        extracted.column("id").to_pylist(),
+        urls,
+        registered_domains(urls),
+        tuple(rules),
+        np.stack(measures, axis=1) if measures else np.zeros((len(offsets), 0)),
+        failed,
+        bands,
+        has,
+    )
+
+
+def _bands(
+    store: Store, config: RunConfig, number: int, offsets: np.ndarray, column: pa.ChunkedArray
+) -> tuple[np.ndarray, np.ndarray]:
+    """(band keys uint64 [n, bands], who has a signature), as the dedup stage computes them."""
+    dedup = config.dedup
+    has, values = signature_rows(column.combine_chunks(), dedup.bands * dedup.rows)
+    part = Part(number, 0, len(offsets), only_dump(store, number))  # type: ignore[arg-type]
+    salts = Salts(store, config, part).of(offsets[has])
+    bands = np.zeros((len(offsets), dedup.bands), dtype=np.uint64)
+    if has.any():
+        bands[has] = band_keys(values, salts, dedup.bands, dedup.rows).T
+    return bands, has
+
+
+# The suffix list that comes with the package: no network, the same answer everywhere.
+_SUFFIXES = tldextract.TLDExtract(suffix_list_urls=(), cache_dir=None)
+
+
+def registered_domains(urls: Sequence[str]) -> np.ndarray:
+    """A hash of each URL's registered domain, uint64 [n]; of the host where there is none."""
+    names = []
+    for url in urls:
+        found = _SUFFIXES(url)
+        names.append(found.top_domain_under_public_suffix or found.fqdn or found.domain or url)
+    return hashing.hash_strings(names)

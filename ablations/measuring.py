@@ -1,0 +1,181 @@
+"""What a worker does: train the runs of one contrast on one rung and score them.
+
+Each task maps the study's shared files, so that tasks carry numbers only. Finished tasks are found
+by their manifest; a neural run inside an unfinished task by its own directory.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import xxhash
+
+from ablations import prepared, scored, statistics
+from ablations.effects import Contrast, Design, measure, sizes
+from ablations.ngram import NgramIndex
+from ablations.pool import Draw, draw
+from ablations.prepared import Prepared
+from ablations.score import LanguageModel
+from pipeline.execute import Job
+
+HEALTH_FRACTIONS = (0.25, 0.5, 1.0)
+
+
+class Trainer(Protocol):
+    """A rung at work: a draw in, a language model or its signals out."""
+
+    def model(self, read: Draw, order: int) -> LanguageModel: ...
+
+    def signals(self, read: Draw, order: int) -> np.ndarray: ...
+
+
+class NgramTrainer:
+    """The n-gram rung over a prepared study; models cost milliseconds and are not kept."""
+
+    def __init__(self, study: Prepared) -> None:
+        pool = study.pool
+        self._index = NgramIndex(pool.tokens, pool.first, pool.vocab_size, pool.eos)
+        self._scorer = scored.NgramScorer(self._index, study.scored)
+
+    def model(self, read: Draw, order: int) -> LanguageModel:
+        return self._index.fit(read.copies)
+
+    def signals(self, read: Draw, order: int) -> np.ndarray:
+        return self._scorer.signals(self._index.fit(read.copies))
+
+
+@lru_cache(maxsize=2)
+def trainer(url: str, address: str, rung: str, rate: float, device: str | None) -> Trainer:
+    """The rung's trainer, built once per process."""
+    study = prepared.load(url, address)
+    if rung == "ngram":
+        return NgramTrainer(study)
+    # torch is imported only where a neural rung is asked for
+    from ablations.neural_trainer import NeuralTrainer
+
+    return NeuralTrainer(study, Path(url) / "models" / rung, rung, rate, device)
+
+
+def measure_contrast(job: Job) -> dict[str, Any]:
+    """The effect of one contrast, its tasks' metrics, and its option rows on storage."""
+    args = job.task.args
+    study = prepared.load(job.store.url, args["address"])
+    contrast = study.contrasts[args["contrast"]]
+    design = Design(**{**args["design"], "kinds": tuple(args["design"]["kinds"])})
+    budget = np.array(args["budget"])
+    at_work = _trainer(job)
+    effect = measure(study.pool, contrast, design, budget, at_work.signals)
+    tasks = {} if effect.problem else _tasks(job, study, contrast, design, budget, at_work)
+    return {"effect": prepared.effect_to_json(effect), "tasks": tasks}
+
+
+def measure_health(job: Job) -> dict[str, Any]:
+    """Signals of the first contrast's arm at a quarter, half and all of the budget.
+
+    values: [fractions, seeds, orders, signals]: a signal that does not fall with data, or falls
+    less than its noise between orders, tells nothing about data.
+    """
+    args = job.task.args
+    study = prepared.load(job.store.url, args["address"])
+    design = Design(**{**args["design"], "kinds": tuple(args["design"]["kinds"])})
+    mask = study.contrasts[0].with_rule
+    part = study.pool.data_seeds(design.data_seeds, design.seed)
+    at_work = _trainer(job)
+    values = [
+        [
+            [
+                at_work.signals(
+                    _read(study, design, mask & (part == seed), order, fraction * budget), order
+                )
+                for order in range(2 if args["rung"] == "ngram" else 1)
+            ]
+            for seed, budget in enumerate(args["budget"])
+        ]
+        for fraction in HEALTH_FRACTIONS
+    ]
+    return {"values": np.array(values).tolist()}
+
+
+def _trainer(job: Job) -> Trainer:
+    args = job.task.args
+    device = args.get("neural", {}).get("device")
+    rate = args.get("learning_rate", 1.0)
+    return trainer(job.store.url, args["address"], args["rung"], rate, device)
+
+
+def _read(study: Prepared, design: Design, mask: np.ndarray, order: int, budget: float) -> Draw:
+    size = sizes(study.pool, design)
+    place = study.pool.priority(design.seed * 1000 + order)
+    if design.match == "epochs":
+        budget = design.epochs * float(size[mask].sum())
+    return draw(study.pool.lengths, size, mask, place, budget)
+
+
+def _tasks(
+    job: Job,
+    study: Prepared,
+    contrast: Contrast,
+    design: Design,
+    budget: np.ndarray,
+    at_work: Trainer,
+) -> dict[str, Any]:
+    """Each task's metrics with and without the rule, and its question-level interval.
+
+    Per question the difference is averaged over data seeds; the interval is clustered and
+    conditional on these models: shown, never deciding.
+    """
+    part = study.pool.data_seeds(design.data_seeds, design.seed)
+    arms = {"without": contrast.without, "with": contrast.with_rule}
+    found: dict[str, list[scored.TaskScores]] = {"without": [], "with": []}
+    for seed in range(design.data_seeds):
+        for name, mask in arms.items():
+            read = _read(study, design, mask & (part == seed), 0, budget[seed])
+            scores = scored.score_options(at_work.model(read, 0), study.scored)
+            found[name].append(scores)
+            _write_samples(job, study, scores, mask, seed)
+    result = {}
+    for task, encoded in study.scored.tasks:
+        means = {
+            name: {
+                metric: float(np.mean([s.metrics[task][metric].mean() for s in runs]))
+                for metric in runs[0].metrics[task]
+            }
+            for name, runs in found.items()
+        }
+        gain = np.mean([
+            a.metrics[task]["gold_bpb"] - b.metrics[task]["gold_bpb"]
+            for a, b in zip(found["without"], found["with"], strict=True)
+        ], axis=0)  # fmt: skip
+        clusters = np.array([q.cluster for q in encoded.questions])
+        error = statistics.clustered_se(gain, clusters)
+        right = [s.metrics[task]["acc"] for s in (found["without"][0], found["with"][0])]
+        result[task] = {
+            **means,
+            "questions": len(gain),
+            "clusters": len(np.unique(clusters)),
+            "gold_bpb_gain": float(gain.mean()),
+            "clustered_se": None if np.isnan(error) else error,
+            "mcnemar_p": statistics.mcnemar_p(
+                int(np.sum(right[0] > right[1])), int(np.sum(right[1] > right[0]))
+            ),
+        }
+    return result
+
+
+def _write_samples(
+    job: Job, study: Prepared, scores: scored.TaskScores, mask: np.ndarray, seed: int
+) -> None:
+    """Option rows of one run, named by what it read; an arm of many contrasts is written once."""
+    rung = job.task.args["rung"]
+    if not study.scored.tasks:
+        return
+    run = f"{xxhash.xxh3_64_hexdigest(np.packbits(mask).tobytes())}-{seed}"
+    path = f"samples/{rung}/{run}.parquet"
+    if job.store.exists(path):
+        return
+    table = scored.option_rows(study.scored, scores, {"run": run, "rung": rung})
+    with job.store.table_writer(path, table.schema) as writer:
+        writer.write(table)

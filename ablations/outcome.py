@@ -1,0 +1,100 @@
+"""From a rung's measurements to its verdicts: unhealthy signals out, learning rates agreeing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from ablations.effects import Effect
+from ablations.study import Measured, Study
+from ablations.verdict import HELPS, HURTS, INCONCLUSIVE, Settings, Verdict, judge
+
+# A signal must fall by this many times its own noise when the data grows fourfold.
+LEAST_SIGNAL_TO_NOISE = 3.0
+
+NGRAM_SAYS = (
+    "surface-statistics verdict: it sees which words follow which, not facts or long-range order, "
+    "rewards diversity and likeness to the references, and cannot tell quality from genre"
+)
+
+
+@dataclass(frozen=True)
+class Health:
+    """Whether a signal says anything about data at this scale."""
+
+    signal: str
+    small: float  # bits per byte at a quarter of the budget
+    full: float  # and at all of it
+    noise: float  # sd between document orders; NaN where only one was run
+    healthy: bool
+    reason: str
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One rung's verdicts with what they rest on."""
+
+    rung: str
+    says: str
+    health: list[Health]
+    verdicts: list[Verdict]
+    tasks: list[dict[str, Any]]
+    rates: tuple[float, ...]
+
+
+def health(names: Sequence[str], values: np.ndarray) -> list[Health]:
+    """The health of each signal; values: [fractions, seeds, orders, signals], fractions rising."""
+    means = values.mean(axis=(1, 2))
+    orders = values.shape[2]
+    found = []
+    for j, name in enumerate(names):
+        series = means[:, j]
+        # Orders share their documents' domains: their spread is the noise of drawing documents.
+        noise = float(np.sqrt(values[-1, :, :, j].var(axis=1, ddof=1).mean())) if orders > 1 else 0
+        gain = float(series[0] - series[-1])
+        falls = bool(np.all(np.diff(series) < 0))
+        clear = gain > LEAST_SIGNAL_TO_NOISE * noise
+        reason = "" if falls and clear else ("does not fall with data" if not falls else "noisy")
+        found.append(
+            Health(name, float(series[0]), float(series[-1]), noise, falls and clear, reason)
+        )
+    return found
+
+
+def conclude(study: Study, measured: Sequence[Measured], says: str) -> Outcome:
+    """The verdicts of one rung from its measurements at one or more learning rates."""
+    first = measured[0]
+    states = health(study.signals, first.health)
+    kept = [j for j, state in enumerate(states) if state.healthy]
+    names = [study.signals[j] for j in kept]
+    config = study.config.verdict
+    settings = Settings(config.alpha, config.margin_bpb, config.correction, config.power)
+    per_rate = [judge([_only(e, kept) for e in m.effects], names, settings) for m in measured]
+    verdicts = [_agree(list(found)) for found in zip(*per_rate, strict=True)]
+    return Outcome(first.rung, says, states, verdicts, first.tasks, tuple(m.rate for m in measured))
+
+
+def _only(effect: Effect, kept: list[int]) -> Effect:
+    """The effect on healthy signals only; none left is a problem of its own."""
+    if effect.problem:
+        return effect
+    if not kept:
+        return replace(effect, problem="no signal falls with data at this budget: nothing to read")
+    null = {kind: values[:, :, kept] for kind, values in effect.null.items()}
+    return replace(effect, values=effect.values[:, kept], null=null)
+
+
+def _agree(found: list[Verdict]) -> Verdict:
+    """The first rate's verdict; HELPS or HURTS stands only where every rate has its sign."""
+    verdict = found[0]
+    if verdict.overall is None or verdict.label not in (HELPS, HURTS):
+        return verdict
+    signs = {np.sign(v.overall.effect) for v in found if v.overall}
+    if len(signs) == 1:
+        return verdict
+    overall = replace(verdict.overall, verdict=INCONCLUSIVE)
+    note = "the sign changes with the learning rate"
+    return replace(verdict, overall=overall, caveats=(*verdict.caveats, note))

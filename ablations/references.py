@@ -1,0 +1,85 @@
+"""Held-out texts of several genres, in no arm: what a model's bits per byte are measured on.
+
+A folder of reference sets: `NAME.txt` holds documents parted by lines of three dashes,
+`NAME.jsonl[.gz]` one object with a `text` per line, `NAME/` a document per `.txt[.gz]` file.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from ablations import hashing
+
+BUNDLED = Path(__file__).parent / "data" / "heldout"
+
+
+class HeldoutError(Exception):
+    """A reference set is missing or empty; says which."""
+
+
+@dataclass(frozen=True)
+class ReferenceSet:
+    """One genre's documents."""
+
+    name: str
+    texts: tuple[str, ...]
+
+
+def load_references(
+    root: str | Path | None, names: list[str] | None, max_chars: int, seed: int
+) -> list[ReferenceSet]:
+    """The reference sets under `root` (the bundled ones for None), sorted by name.
+
+    Each is cut to `max_chars`: documents in hash order, long ones to a tenth of the whole, so that
+    one book does not stand for a genre.
+    """
+    folder = Path(root) if root is not None else BUNDLED
+    found = {_name(path): path for path in sorted(folder.iterdir())} if folder.is_dir() else {}
+    wanted = names if names is not None else sorted(found)
+    missing = [name for name in wanted if name not in found]
+    if missing or not wanted:
+        raise HeldoutError(
+            f"no reference set {', '.join(missing) or 'at all'} under {folder}; "
+            f"found: {', '.join(sorted(found)) or 'nothing'}"
+        )
+    sets = [ReferenceSet(name, _sample(_texts(found[name]), max_chars, seed)) for name in wanted]
+    for one in sets:
+        if not one.texts:
+            raise HeldoutError(f"reference set {one.name} ({found[one.name]}) has no text")
+    return sets
+
+
+def _name(path: Path) -> str:
+    return path.name.split(".")[0]
+
+
+def _sample(texts: list[str], max_chars: int, seed: int) -> tuple[str, ...]:
+    longest = max(max_chars // 10, 1)
+    left, chosen = max_chars, []
+    for i in hashing.mix(hashing.hash_strings(texts), seed).argsort(kind="stable").tolist():
+        # From the middle of a long document: title pages and licences stand at the ends.
+        start = max((len(texts[i]) - longest) // 2, 0)
+        part = texts[i][start : start + min(longest, left)]
+        left -= len(part)
+        chosen.append(part)
+        if left <= 0:
+            break
+    return tuple(chosen)
+
+
+def _texts(path: Path) -> list[str]:
+    if path.is_dir():
+        return [_read(one) for one in sorted(path.iterdir()) if ".txt" in one.name]
+    if ".jsonl" in path.name:
+        rows = [json.loads(line) for line in _read(path).splitlines() if line.strip()]
+        return [row["text"] for row in rows if row.get("text")]
+    parts = _read(path).split("\n---\n")
+    return [part.strip() for part in parts if part.strip()]
+
+
+def _read(path: Path) -> str:
+    data = path.read_bytes()
+    return (gzip.decompress(data) if path.suffix == ".gz" else data).decode("utf-8", "replace")

@@ -1,0 +1,222 @@
+"""A study's results as verdict.md, verdict.json and figures."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ablations import plots
+from ablations.measuring import HEALTH_FRACTIONS
+from ablations.outcome import Outcome
+from ablations.study import Measured, Study
+from ablations.verdict import Judged, Verdict
+
+SHOWN_HITS = 50
+
+
+def as_json(study: Study, outcomes: Sequence[Outcome], cost: dict[str, Any]) -> bytes:
+    """Everything a machine could ask of the study; no numbers are rounded, NaN is null."""
+    data = {
+        "study": study.config.model_dump(mode="json"),
+        "pool": study.facts,
+        "budget_per_data_seed": study.budget.tolist(),
+        "contamination": [vars(hit) for hit in study.hits],
+        "cost": cost,
+        "rungs": [
+            {
+                "rung": outcome.rung,
+                "says": outcome.says,
+                "learning_rates": outcome.rates,
+                "health": [vars(state) for state in outcome.health],
+                "verdicts": [
+                    {**_plain(verdict), "tasks": tasks}
+                    for verdict, tasks in zip(outcome.verdicts, outcome.tasks, strict=True)
+                ],
+            }
+            for outcome in outcomes
+        ],
+    }
+    return (json.dumps(_clean(data), indent=1, ensure_ascii=False) + "\n").encode()
+
+
+def _plain(verdict: Verdict) -> dict[str, Any]:
+    effect = verdict.effect
+    return {
+        "name": effect.name,
+        "design": effect.design,
+        "verdict": verdict.label,
+        "removed_fraction": effect.removed_fraction,
+        "changed_documents": effect.removed_documents,
+        "run_tokens": effect.run_tokens,
+        "unique_tokens": effect.unique_tokens,
+        "epochs": effect.epochs,
+        "data_seeds": effect.values.shape[0],
+        "overall": vars(verdict.overall) if verdict.overall else None,
+        "signals": {name: vars(judged) for name, judged in verdict.signals.items()},
+        "placebo_rank_p": verdict.rank_p,
+        "placebo_sd": {k: float(v.mean(axis=(1, 2)).std(ddof=1)) for k, v in effect.null.items()},
+        "caveats": verdict.caveats,
+    }
+
+
+def _clean(value: Any) -> Any:
+    """JSON has no NaN or infinity: both become null."""
+    if isinstance(value, dict):
+        return {key: _clean(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_clean(item) for item in value]
+    if isinstance(value, float | np.floating):
+        return float(value) if math.isfinite(value) else None
+    return value
+
+
+def as_markdown(study: Study, outcomes: Sequence[Outcome], cost: dict[str, Any]) -> str:
+    """The verdict tables, for people."""
+    facts = study.facts
+    lines = [
+        f"# Study of {study.config.run}",
+        "",
+        f"Pool: {facts['documents']:,} documents of {facts['domains']:,} domains, "
+        f"{facts['tokens'] / 1e6:.2f} MT ({facts['vocabulary']:,} tokens of vocabulary), "
+        f"{facts['bytes'] / 1e6:.1f} MB. Scored on {facts['reference_documents']} held-out texts "
+        f"and {facts['questions']:,} questions ({facts['prompts']} prompts).",
+        "",
+    ]
+    for outcome in outcomes:
+        lines += _rung(study, outcome)
+    lines += _contamination(study)
+    lines += ["## Cost", "", *(f"- {name}: {value}" for name, value in cost.items()), ""]
+    return "\n".join(lines)
+
+
+def _rung(study: Study, outcome: Outcome) -> list[str]:
+    design = study.rung_design(outcome.rung)
+    budget = ", ".join(f"{b:,.0f}" for b in study.budget)
+    lines = [
+        f"## Rung {outcome.rung}: {outcome.says}",
+        "",
+        f"{design.data_seeds} disjoint data seeds of {budget} {design.match} a run, "
+        f"{design.orders} document orders, {design.draws} placebos of each kind "
+        f"({', '.join(design.kinds)}). Effects in bits per byte, positive: the rule helps.",
+        "",
+        "| rule | design | tokens removed | effect | 95 % interval | q | detectable | verdict "
+        "| notes |",
+        "|---|---|---|---|---|---|---|---|---|",
+        *(_row(verdict) for verdict in outcome.verdicts),
+        "",
+        f"Figures: [forest](plots/{outcome.rung}-forest.svg), "
+        f"[tokens kept against effect](plots/{outcome.rung}-trade-off.svg), "
+        f"[curves](plots/{outcome.rung}-curves.svg).",
+        "",
+    ]
+    return [*lines, *_signals(outcome), *_health(outcome)]
+
+
+def _row(verdict: Verdict) -> str:
+    effect, overall = verdict.effect, verdict.overall
+    cells = [effect.name, effect.design, f"{effect.removed_fraction:.2%}"]
+    cells += _numbers(overall) if overall else ["", "", "", ""]
+    cells += [f"**{verdict.label}**" if verdict.label else "–", "; ".join(verdict.caveats)]
+    return "| " + " | ".join(cells) + " |"
+
+
+def _numbers(judged: Judged) -> list[str]:
+    if math.isnan(judged.q):
+        return [f"{judged.effect:+.4f}", "", "", ""]
+    return [
+        f"{judged.effect:+.4f}",
+        f"{judged.low:+.4f} … {judged.high:+.4f}",
+        f"{judged.q:.3f}",
+        f"{judged.detectable:.4f}",
+    ]
+
+
+def _signals(outcome: Outcome) -> list[str]:
+    """Effects per signal: a rule can help one task and hurt another."""
+    names = [state.signal for state in outcome.health if state.healthy]
+    shown = [v for v in outcome.verdicts if v.signals]
+    if not names or not shown:
+        return []
+    mark = {"HELPS": " ▲", "HURTS": " ▼"}
+    rows = []
+    for verdict in shown:
+        cells = [
+            f"{verdict.signals[n].effect:+.4f}{mark.get(verdict.signals[n].verdict, '')}"
+            for n in names
+        ]
+        rows.append(f"| {verdict.effect.name} ({verdict.effect.design}) | {' | '.join(cells)} |")
+    short = [n.split(":", 1)[1] for n in names]
+    return [
+        "Effect on each signal (▲ helps, ▼ hurts, beyond its own placebos):",
+        "",
+        f"| rule | {' | '.join(short)} |",
+        "|---" * (len(names) + 1) + "|",
+        *rows,
+        "",
+    ]
+
+
+def _health(outcome: Outcome) -> list[str]:
+    lines = [
+        "Health of the signals (bits per byte at a quarter of the budget and at all of it; "
+        "unhealthy ones are left out of the verdict):",
+        "",
+        "| signal | at a quarter | at all | sd between orders | healthy |",
+        "|---|---|---|---|---|",
+    ]
+    for state in outcome.health:
+        answer = "yes" if state.healthy else f"no: {state.reason}"
+        lines.append(
+            f"| {state.signal} | {state.small:.4f} | {state.full:.4f} | {state.noise:.4f} "
+            f"| {answer} |"
+        )
+    return [*lines, ""]
+
+
+def _contamination(study: Study) -> list[str]:
+    lines = ["## Contamination", ""]
+    if not study.hits:
+        return [*lines, "No scored text shares an n-gram of words with the pool.", ""]
+    lines.append(
+        f"{len(study.hits)} scored texts share an n-gram of words with the pool and were left out:"
+    )
+    lines.append("")
+    lines += [f"- `{hit.owner}` in `{hit.document}`" for hit in study.hits[:SHOWN_HITS]]
+    if len(study.hits) > SHOWN_HITS:
+        lines.append(f"- … and {len(study.hits) - SHOWN_HITS} more, all in verdict.json")
+    return [*lines, ""]
+
+
+def figures(study: Study, outcome: Outcome, measured: Measured) -> dict[str, bytes]:
+    """The rung's figures by file name."""
+    judged = [v for v in outcome.verdicts if v.overall]
+    bars = [
+        plots.Bar(
+            f"{v.effect.name} ({v.effect.design})",
+            v.overall.effect, v.overall.low, v.overall.high, v.label,
+        )
+        for v in judged if v.overall
+    ]  # fmt: skip
+    points = [
+        (v.effect.name, 1.0 - v.effect.removed_fraction, v.overall.effect, v.label)
+        for v in judged if v.overall
+    ]  # fmt: skip
+    values = measured.health
+    series = {
+        name.split(":", 1)[1]: values[:, :, :, j].reshape(len(values), -1)
+        for j, name in enumerate(study.signals)
+    }
+    margin = study.config.verdict.margin_bpb
+    name = outcome.rung
+    drawn = {
+        f"{name}-forest.svg": plots.forest(f"Effect of each rule, rung {name}", bars, margin),
+        f"{name}-trade-off.svg": plots.trade_off(
+            f"Tokens kept against effect, rung {name}", points
+        ),
+        f"{name}-curves.svg": plots.curves(f"Signals, rung {name}", HEALTH_FRACTIONS, series),
+    }
+    return {file: text.encode() for file, text in drawn.items()}

@@ -1,0 +1,215 @@
+"""A study from configuration to verdicts: prepare the pool, plan, measure every contrast, judge.
+
+OUT/study.json           what was asked, and the address of everything it depends on
+OUT/pool/                tokens, attributes and arms: every worker maps these files
+OUT/scored.json          reference texts and questions as scored
+OUT/manifests/           finished contrasts; a second call measures what is missing
+OUT/samples/RUNG/*.parquet   one row per (run, task, question, option)
+OUT/verdict.json verdict.md plots/*.svg
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import xxhash
+
+from ablations import benchmarks, contamination, finished_run, prepared, references, tokens
+from ablations.effects import Contrast, Design, Effect, budgets
+from ablations.measuring import measure_contrast, measure_health
+from ablations.pool import Pool
+from ablations.study_config import StudyConfig
+from ablations.variants import Arms, contrasts, recipe_steps
+from pipeline.config import RunConfig
+from pipeline.execute import Engine, Task
+from pipeline.storage import Store
+
+VERSION = 1  # of what is measured; raise it when the same study would give other numbers
+
+
+@dataclass(frozen=True)
+class Study:
+    """A prepared study: everything that its tasks need lies under `store`."""
+
+    store: Store
+    config: StudyConfig
+    pool: Pool
+    contrasts: list[Contrast]
+    design: Design
+    budget: np.ndarray
+    signals: list[str]
+    hits: list[contamination.Hit]
+    facts: dict[str, Any]
+    address: str
+
+    def rung_design(self, rung: str) -> Design:
+        """The design as this rung can pay for it."""
+        if rung == "ngram":
+            return self.design
+        neural = self.config.neural
+        return Design(**{
+            **asdict(self.design), "orders": 1, "draws": neural.draws, "kinds": neural.kinds,
+        })  # fmt: skip
+
+
+def prepare(config: StudyConfig, store: Store) -> Study:
+    """Read the run, tokenise, make the arms, check for contamination; write it all to `store`."""
+    source = Store(config.run)
+    run_config = finished_run.read_config(source)
+    documents = finished_run.read_documents(source, run_config)
+    tokenizer = _tokenizer(config, source)
+    ids, first, size = tokens.tokenise(tokenizer, finished_run.read_texts(source))
+    pool = prepared.make_pool(documents, ids, first, size, tokenizer)
+    other = None
+    if config.arms.against:
+        pool, other = _both_runs(config, pool, tokenizer, run_config)
+    found = contrasts(pool, config.arms, other)
+    held = references.load_references(
+        config.heldout.root, _listed(config.heldout.sets), config.heldout.max_chars, config.seed
+    )
+    questions = _questions(config)
+    hits = _contamination(source, documents.ids, held, questions)
+    leaked = {hit.owner for hit in hits}
+    questions = [q for q in questions if f"{q.task}/{q.key}" not in leaked]
+    held = _without_leaks(held, leaked)
+    design = _design(config)
+    address = prepared.save(store, pool, found, tokenizer, held, questions)
+    scored = [f"heldout:{r.name}" for r in held]
+    scored += [f"task:{t}" for t in dict.fromkeys(q.task for q in questions)]
+    facts = _facts(config, pool, questions, held)
+    return Study(
+        store, config, pool, found, design, budgets(pool, found, design), scored, hits, facts,
+        address,
+    )  # fmt: skip
+
+
+def _listed(values: tuple[str, ...] | None) -> list[str] | None:
+    return list(values) if values is not None else None
+
+
+def _tokenizer(config: StudyConfig, source: Store) -> tokens.StudyTokenizer:
+    if config.tokenizer.path:
+        return tokens.read_tokenizer(config.tokenizer.path)
+    return tokens.train_bpe(finished_run.read_texts(source), config.tokenizer.vocab_size)
+
+
+def _both_runs(
+    config: StudyConfig, pool: Pool, tokenizer: tokens.StudyTokenizer, run_config: RunConfig
+) -> tuple[Pool, np.ndarray]:
+    """(documents of both runs end to end, what the other run's recipe keeps).
+
+    A document of both runs stands twice, under one id, so that the arms read it at the same place.
+    """
+    source = Store(config.arms.against or "")
+    other_config = finished_run.read_config(source)
+    documents = finished_run.read_documents(source, other_config)
+    ids, first, size = tokens.tokenise(tokenizer, finished_run.read_texts(source))
+    second = prepared.make_pool(documents, ids, first, size, tokenizer)
+    steps = recipe_steps(second.rules, config.arms.model_copy(update={"groups": None}))
+    kept = Arms(second, steps).keep(steps.names)
+    return prepared.join(pool, second), np.concatenate([np.zeros(len(pool), bool), kept])
+
+
+def _questions(config: StudyConfig) -> list[benchmarks.Question]:
+    chosen = config.benchmarks
+    root = chosen.root or benchmarks.BUNDLED
+    return [
+        question
+        for task in chosen.tasks
+        for question in benchmarks.load_questions(
+            root, task, chosen.prompts, chosen.max_questions, config.seed
+        )
+    ]
+
+
+def _contamination(
+    source: Store,
+    ids: list[str],
+    held: list[references.ReferenceSet],
+    questions: list[benchmarks.Question],
+) -> list[contamination.Hit]:
+    """Scored texts found in the pool: a question with its right answer, a held-out document."""
+    texts = [
+        (f"{q.task}/{q.key}", f"{q.contexts[q.gold]} {q.continuations[q.gold]}") for q in questions
+    ]
+    texts += [(f"{r.name}/{k}", text) for r in held for k, text in enumerate(r.texts)]
+    wanted = contamination.wanted(texts)
+    return contamination.find_hits(wanted, ids, finished_run.read_texts(source))
+
+
+def _without_leaks(
+    held: list[references.ReferenceSet], leaked: set[str]
+) -> list[references.ReferenceSet]:
+    """Reference sets less the documents that stand in the pool; an emptied set is left out."""
+    kept = []
+    for one in held:
+        texts = tuple(t for k, t in enumerate(one.texts) if f"{one.name}/{k}" not in leaked)
+        if texts:
+            kept.append(references.ReferenceSet(one.name, texts))
+    return kept
+
+
+def _design(config: StudyConfig) -> Design:
+    budget, placebo = config.budget, config.placebo
+    return Design(
+        data_seeds=budget.data_seeds, orders=budget.orders, draws=placebo.draws,
+        kinds=tuple(placebo.kinds), seed=config.seed, match=budget.match, budget=budget.size,
+        epochs=budget.epochs,
+    )  # fmt: skip
+
+
+def _facts(config: StudyConfig, pool: Pool, questions: list, held: list) -> dict[str, Any]:
+    root = config.benchmarks.root or benchmarks.BUNDLED
+    variants = {t: benchmarks.variant(root, t) for t in config.benchmarks.tasks}
+    return {
+        "documents": len(pool),
+        "tokens": len(pool.tokens),
+        "bytes": int(pool.size_bytes.sum()),
+        "domains": len(np.unique(pool.domain)),
+        "vocabulary": pool.vocab_size,
+        "questions": len(questions),
+        "reference_documents": sum(len(r.texts) for r in held),
+        "prompts": config.benchmarks.prompts,
+        "task_files": variants,
+    }
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One rung's measurements: effects in the order of the contrasts, at one learning rate."""
+
+    rung: str
+    rate: float  # times the rung's own learning rate
+    effects: list[Effect]
+    health: np.ndarray  # [fractions, seeds, orders, signals]
+    tasks: list[dict[str, Any]]
+
+
+def measure(study: Study, engine: Engine, rung: str, rate: float = 1.0) -> Measured:
+    """Every contrast's effect on one rung and its signals' health; finished tasks are read."""
+    design = study.rung_design(rung)
+    shared: dict[str, Any] = {
+        "rung": rung,
+        "address": study.address,
+        "design": asdict(design),
+        "budget": study.budget.tolist(),
+        "learning_rate": rate,
+    }
+    if rung != "ngram":
+        shared["neural"] = study.config.neural.model_dump(mode="json")
+    digest = xxhash.xxh3_128_hexdigest(json.dumps(shared, sort_keys=True).encode())
+    step = f"ablate-{rung}-{rate:g}"
+    health = engine.map(f"{step}/health", measure_health, [Task("health", shared)], digest, VERSION)
+    tasks = [Task(f"{k:04d}", {**shared, "contrast": k}) for k in range(len(study.contrasts))]
+    results = engine.map(f"{step}/contrasts", measure_contrast, tasks, digest, VERSION)
+    found = [results[task.key] for task in tasks]
+    return Measured(
+        rung,
+        rate,
+        [prepared.effect_from_json(one["effect"]) for one in found],
+        np.array(health["health"]["values"]),
+        [one["tasks"] for one in found],
+    )

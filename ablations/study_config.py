@@ -1,0 +1,145 @@
+"""One YAML file = one study: which run, which arms, how much is spent, when a verdict is given."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from ablations.benchmarks import DEFAULT_TASKS
+from pipeline.config import ConfigError, Lines, apply_override, parse_yaml
+
+DesignName = Literal[
+    "add-one-in", "leave-one-out", "cumulative", "threshold-sweep", "placebo", "removed-only",
+    "a-a", "recipe-vs-recipe",
+]  # fmt: skip
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SweepConfig(Section):
+    """Arms of one rule under other bounds: each keeps `at_most` or `at_least` one of these."""
+
+    rule: str
+    at_most: tuple[float, ...] = ()
+    at_least: tuple[float, ...] = ()
+
+
+class ArmsConfig(Section):
+    """What is compared with what."""
+
+    designs: tuple[DesignName, ...] = ("leave-one-out",)
+    # Rules judged together, by name; None: every rule of the recipe on its own.
+    groups: Mapping[str, tuple[str, ...]] | None = None
+    dedup: bool = True  # the last step of the recipe, judged like a rule
+    sweeps: tuple[SweepConfig, ...] = ()
+    against: str | None = None  # the other run, for recipe-vs-recipe: the same crawl
+
+
+class BudgetConfig(Section):
+    """What each training run reads."""
+
+    match: Literal["tokens", "bytes", "epochs"] = "tokens"
+    size: Annotated[int, Field(gt=0)] | None = None  # tokens or bytes a run; None: smallest arm
+    epochs: Annotated[float, Field(gt=0)] = 1.0  # of each arm's own supply, under match: epochs
+    data_seeds: Annotated[int, Field(ge=1)] = 2  # disjoint samples of domains
+    orders: Annotated[int, Field(ge=1)] = 2  # document orders averaged over
+
+
+class PlaceboConfig(Section):
+    """Drops that mean nothing, per contrast; 20 of a kind give an interval that can be believed."""
+
+    draws: Annotated[int, Field(ge=2)] = 20
+    kinds: tuple[Literal["tokens", "domains", "topics"], ...] = ("tokens", "domains", "topics")
+
+
+class TokenizerConfig(Section):
+    """One for the whole study: trained on all documents, or read from `path`."""
+
+    vocab_size: Annotated[int, Field(ge=300, le=2**16)] = 4096
+    path: str | None = None
+
+
+class BenchmarksConfig(Section):
+    """Questions in hub field layout; `root: null` is the small self-written set."""
+
+    root: str | None = None
+    tasks: tuple[str, ...] = DEFAULT_TASKS
+    prompts: Literal["fineweb", "harness"] = "fineweb"
+    max_questions: Annotated[int, Field(ge=1)] | None = 1000  # per task, as FineWeb
+
+
+class HeldoutConfig(Section):
+    """Reference texts in no arm; `root: null` is the small self-written set."""
+
+    root: str | None = None
+    sets: tuple[str, ...] | None = None
+    max_chars: Annotated[int, Field(ge=1000)] = 100_000  # of each set
+
+
+class VerdictConfig(Section):
+    """When a verdict is given."""
+
+    alpha: Annotated[float, Field(gt=0, lt=0.5)] = 0.05
+    margin_bpb: Annotated[float, Field(gt=0)] = 0.002
+    correction: Literal["holm", "bh"] = "holm"
+    power: Annotated[float, Field(gt=0.5, lt=1)] = 0.8
+
+
+class NeuralConfig(Section):
+    """How the neural rungs are run; the n-gram rung needs none of it."""
+
+    draws: Annotated[int, Field(ge=2)] = 4  # placebos of each kind
+    kinds: tuple[Literal["tokens", "domains", "topics"], ...] = ("tokens", "domains")
+    learning_rates: tuple[float, ...] = (1.0, 0.25)  # times the rung's own; all must agree in sign
+    device: str | None = None
+
+
+class StudyConfig(Section):
+    """A whole study, frozen."""
+
+    run: str
+    seed: int = 1
+    rungs: tuple[str, ...] = ("ngram",)
+    arms: ArmsConfig = ArmsConfig()
+    budget: BudgetConfig = BudgetConfig()
+    placebo: PlaceboConfig = PlaceboConfig()
+    tokenizer: TokenizerConfig = TokenizerConfig()
+    benchmarks: BenchmarksConfig = BenchmarksConfig()
+    heldout: HeldoutConfig = HeldoutConfig()
+    verdict: VerdictConfig = VerdictConfig()
+    neural: NeuralConfig = NeuralConfig()
+    workers: Annotated[int, Field(ge=0)] | None = None  # None: one per core
+
+
+def load(path: str | Path, overrides: tuple[str, ...] = ()) -> StudyConfig:
+    """The study of a YAML file; a mistake is named with file, line and the valid keys."""
+    name = str(path)
+    try:
+        source = Path(path).read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"{name}: cannot be read: {error.strerror or error}") from error
+    data, lines = parse_yaml(source, name)
+    for override in overrides:
+        apply_override(data, lines, override)
+    try:
+        return StudyConfig.model_validate(data)
+    except ValidationError as error:
+        raise ConfigError(_explain(error, lines, name)) from None
+
+
+def _explain(error: ValidationError, lines: Lines, name: str) -> str:
+    first = error.errors()[0]
+    path = tuple(first["loc"])
+    where = f"{name}:{lines.find(path)}"
+    dotted = ".".join(map(str, path))
+    if first["type"] == "extra_forbidden":
+        model: Any = StudyConfig
+        for part in path[:-1]:
+            model = model.model_fields[part].annotation
+        return f"{where}: unknown key {dotted!r}; valid keys here: {', '.join(model.model_fields)}"
+    return f"{where}: {dotted}: {first['msg']} (given: {first.get('input')!r})"

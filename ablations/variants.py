@@ -1,0 +1,179 @@
+"""Arms as views over a finished run: masks made from stored verdicts and measures.
+
+A run that measured every rule on every document holds every corpus that could be made from its
+rules. `Contrasts` are pairs of such corpora that differ by one thing; each arm is deduplicated
+among its own survivors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ablations.duplicates import without_duplicates
+from ablations.effects import Contrast
+from ablations.placebo import placebo_drop
+from ablations.pool import Pool
+from ablations.study_config import ArmsConfig, SweepConfig
+from filters.rule import Bounds, at_least, at_most
+
+DEDUP = "dedup"
+PLACEBO_FRACTION = 0.2
+
+
+class ArmsError(Exception):
+    """The configured arms do not fit the run's recipe; lists what would."""
+
+
+@dataclass(frozen=True)
+class Steps:
+    """The recipe cut into judged steps, in recipe order: name, the rules in it; dedup last."""
+
+    names: tuple[str, ...]
+    rules: Mapping[str, tuple[str, ...]]
+
+    @property
+    def filters(self) -> tuple[str, ...]:
+        return tuple(name for name in self.names if name != DEDUP)
+
+
+def recipe_steps(rules: Sequence[str], config: ArmsConfig) -> Steps:
+    """The steps that the study judges; rules in no group are part of every arm's base."""
+    groups = dict(config.groups) if config.groups is not None else {r: (r,) for r in rules}
+    for name, members in groups.items():
+        unknown = [m for m in members if m not in rules]
+        if unknown or name == DEDUP:
+            wrong = f"rules {unknown}" if unknown else f"a group called {DEDUP!r}"
+            raise ArmsError(f"arms.groups.{name}: no {wrong} in this run; it has: {list(rules)}")
+    place = {rule: k for k, rule in enumerate(rules)}
+    ordered = sorted(groups, key=lambda g: min(place[m] for m in groups[g]))
+    names = (*ordered, DEDUP) if config.dedup else tuple(ordered)
+    return Steps(names, groups)
+
+
+class Arms:
+    """Makes masks: which documents pass which steps, deduplicated where dedup is one of them."""
+
+    def __init__(self, pool: Pool, steps: Steps) -> None:
+        self.pool, self.steps = pool, steps
+        column = {rule: k for k, rule in enumerate(pool.rules)}
+        self._fails = {
+            step: pool.failed[:, [column[r] for r in steps.rules[step]]].any(axis=1)
+            for step in steps.filters
+        }
+        judged = {r for members in steps.rules.values() for r in members}
+        outside = [column[r] for r in pool.rules if r not in judged]
+        self._base = ~pool.failed[:, outside].any(axis=1)
+
+    def keep(self, steps: Sequence[str], extra: np.ndarray | None = None) -> np.ndarray:
+        """The documents that pass these steps (and `extra`), bool [n]."""
+        fails = [self._fails[step] for step in steps if step != DEDUP]
+        mask = np.logical_and.reduce([self._base, *(~f for f in fails)])
+        if extra is not None:
+            mask = np.logical_and(mask, extra)
+        return without_duplicates(self.pool, mask) if DEDUP in steps else mask
+
+    def without(self, step: str) -> np.ndarray:
+        """The whole recipe but one step."""
+        return self.keep([s for s in self.steps.names if s != step])
+
+
+def contrasts(pool: Pool, config: ArmsConfig, other: np.ndarray | None = None) -> list[Contrast]:
+    """Every contrast of the configured designs; `other` is the mask of the run compared with."""
+    steps = recipe_steps(pool.rules, config)
+    arms = Arms(pool, steps)
+    made = {
+        "leave-one-out": _leave_one_out,
+        "add-one-in": _add_one_in,
+        "cumulative": _cumulative,
+        "removed-only": _removed_only,
+        "a-a": _same_twice,
+        "placebo": _placebos,
+    }
+    if other is not None and config.designs != ("recipe-vs-recipe",):
+        raise ArmsError("a study against another run compares the two recipes and nothing else")
+    found: list[Contrast] = []
+    for design in config.designs:
+        if design in made:
+            found += made[design](arms)
+        elif design == "threshold-sweep":
+            found += _sweeps(arms, config.sweeps)
+        elif other is None:
+            raise ArmsError("arms.against names no run to compare with")
+        else:
+            mine = arms.keep(steps.names)
+            found.append(Contrast("this recipe", design, without=other, with_rule=mine))
+    return found
+
+
+def _leave_one_out(arms: Arms) -> list[Contrast]:
+    """All rules against all but one: what the rule adds where the others already are."""
+    full = arms.keep(arms.steps.names)
+    return [Contrast(s, "leave-one-out", arms.without(s), full) for s in arms.steps.names]
+
+
+def _add_one_in(arms: Arms) -> list[Contrast]:
+    """One rule against none: what the rule does alone."""
+    base = arms.keep([])
+    return [Contrast(s, "add-one-in", base, arms.keep([s])) for s in arms.steps.names]
+
+
+def _cumulative(arms: Arms) -> list[Contrast]:
+    """Each step of the recipe on top of those before it, in the recipe's order."""
+    names = arms.steps.names
+    masks = [arms.keep(names[:k]) for k in range(len(names) + 1)]
+    return [
+        Contrast(f"+ {name}", "cumulative", masks[k], masks[k + 1]) for k, name in enumerate(names)
+    ]
+
+
+def _removed_only(arms: Arms) -> list[Contrast]:
+    """What a rule removes against what the whole recipe keeps: is the removed text worse?"""
+    full = arms.keep(arms.steps.names)
+    return [
+        Contrast(s, "removed-only", arms.without(s) & ~full, full, judged=False)
+        for s in arms.steps.names
+    ]
+
+
+def _same_twice(arms: Arms) -> list[Contrast]:
+    """The same documents in both arms: the difference must be zero, and the noise shows."""
+    full = arms.keep(arms.steps.names)
+    return [Contrast("same documents", "a-a", full, full, judged=False)]
+
+
+def _placebos(arms: Arms) -> list[Contrast]:
+    """A fifth of the tokens dropped for nothing, judged as if it were a rule."""
+    full = arms.keep(arms.steps.names)
+    return [
+        Contrast(f"random {kind}", "placebo", full, full & ~drop)
+        for kind in ("tokens", "domains")
+        # Numbered far beyond the draws that make the null.
+        for drop in [placebo_drop(arms.pool, kind, full, PLACEBO_FRACTION, 0, 10**6)]
+    ]
+
+
+def _sweeps(arms: Arms, sweeps: Sequence[SweepConfig]) -> list[Contrast]:
+    """The recipe with one rule's bound moved, against the recipe without that rule's step."""
+    found = []
+    column = {rule: k for k, rule in enumerate(arms.pool.rules)}
+    for sweep in sweeps:
+        if sweep.rule not in column:
+            raise ArmsError(f"arms.sweeps: no rule {sweep.rule!r}; it has: {sorted(column)}")
+        values = arms.pool.measures[:, column[sweep.rule]]
+        owner = [s for s in arms.steps.filters if sweep.rule in arms.steps.rules[s]]
+        others = [s for s in arms.steps.names if s not in owner]
+        beside = [column[r] for s in owner for r in arms.steps.rules[s] if r != sweep.rule]
+        passed = np.logical_not(arms.pool.failed[:, beside].any(axis=1))
+        without = arms.keep(others, passed)
+        for name, bounds in _bounds(sweep):
+            kept = arms.keep(others, np.logical_and(passed, bounds.keeps_array(values)))
+            found.append(Contrast(f"{sweep.rule} {name}", "threshold-sweep", without, kept))
+    return found
+
+
+def _bounds(sweep: SweepConfig) -> list[tuple[str, Bounds]]:
+    lower = [(f"at_least {x:g}", at_least(x)) for x in sweep.at_least]
+    return lower + [(f"at_most {x:g}", at_most(x)) for x in sweep.at_most]
