@@ -30,8 +30,9 @@ def answer_type(doc_type: str, permutations: int) -> np.dtype:
 
 
 def score_type(doc_type: str) -> np.dtype:
-    """`matches`: equal permutations; `met`: the bands that agree, as bits."""
-    return np.dtype([("doc", doc_type), ("other", doc_type), ("matches", "<u2"), ("met", "<u8")])
+    """`matches`: equal permutations; `met`: bands that agree; `claimed`: bands whose keys agree."""
+    pair = [("doc", doc_type), ("other", doc_type)]
+    return np.dtype([*pair, ("matches", "<u2"), ("met", "<u8"), ("claimed", "<u8")])
 
 
 def compare(
@@ -64,16 +65,21 @@ def compare(
 
 
 def unique_pairs(job: Job, layout: Layout, slot: int) -> np.ndarray:
-    """The distinct (doc, other) pairs of one slot, ordered by other, then doc."""
-    dtype = np.dtype([("doc", layout.doc_type), ("other", layout.doc_type)])
+    """The distinct pairs of one slot as unscored scores, ordered by other, then doc."""
+    dtype = score_type(layout.doc_type)
     pairs = read_whole(job.store, job.task.args["pairs"], slot, slot + 1, dtype)
     pairs = pairs[pairs["doc"] != pairs["other"]]
-    order = np.lexsort((pairs["doc"], pairs["other"]))
-    pairs = pairs[order]
     if not len(pairs):
-        return pairs
+        return np.empty(0, dtype)
+    pairs = pairs[np.lexsort((pairs["doc"], pairs["other"]))]
     fresh = np.r_[True, (np.diff(pairs["doc"]) != 0) | (np.diff(pairs["other"]) != 0)]
-    return pairs[fresh]
+    starts = np.flatnonzero(fresh)
+    scores = np.zeros(len(starts), dtype)
+    scores["doc"], scores["other"] = pairs["doc"][starts], pairs["other"][starts]
+    if "band" in (pairs.dtype.names or ()):
+        bits = np.uint64(1) << pairs["band"].astype(np.uint64)
+        scores["claimed"] = np.bitwise_or.reduceat(bits, starts)
+    return scores
 
 
 def spill_requests(job: Job) -> dict:
@@ -117,22 +123,20 @@ def write_scores(job: Job) -> dict:
     slot = args["slot"]
     permutations = layout.bands * layout.rows
     low, _ = layout.span(slot)
-    pairs = unique_pairs(job, layout, slot)
-    scores = np.zeros(len(pairs), score_type(layout.doc_type))
-    scores["doc"], scores["other"] = pairs["doc"], pairs["other"]
+    scores = unique_pairs(job, layout, slot)
     found = 0
-    if len(pairs):
+    if len(scores):
         own = read_sketches(job.store, args["sketches"], slot, permutations)
         chunk = max(64, layout.payload // (4 * permutations))
         for answers in read_bins(job.store, args["source"], slot, slot + 1, chunk):
             order = np.argsort(answers["doc"], kind="stable")
             answered = answers["doc"][order]
-            places = np.searchsorted(answered, pairs["other"])
+            places = np.searchsorted(answered, scores["other"])
             places[places == len(answered)] = 0
-            here = np.flatnonzero(answered[places] == pairs["other"])
+            here = np.flatnonzero(answered[places] == scores["other"])
             matches, met = compare_rows(
                 own,
-                pairs["doc"][here].astype(np.int64) - low,
+                scores["doc"][here].astype(np.int64) - low,
                 np.ascontiguousarray(answers["sketch"]),
                 order[places[here]],
                 layout.bands,
@@ -140,7 +144,7 @@ def write_scores(job: Job) -> dict:
             )
             scores["matches"][here], scores["met"][here] = matches, met
             found += len(here)
-    assert found == len(pairs), f"slot {slot}: {len(pairs) - found} pairs were not answered"
+    assert found == len(scores), f"slot {slot}: {len(scores) - found} pairs were not answered"
     path = f"{args['score']}/{slot:08d}.run"
     write_run(job.store, path, scores, np.array([len(scores)]), slot)
     agreed = np.bincount(scores["matches"], minlength=permutations + 1)

@@ -17,6 +17,7 @@ def build(
     totals: Mapping[str, int],
     found: Mapping[str, dict],
     scores: Mapping[str, dict],
+    accepted: Mapping[str, dict],
     chosen: Mapping[str, dict],
     decided: Mapping[str, dict],
 ) -> dict[str, Any]:
@@ -26,6 +27,11 @@ def build(
         "without_signature": totals["short"],
         "candidates": candidates(found),
         "compared": agreement(scores, layout.bands * layout.rows),
+        "verified": {
+            name: sum(one[name] for one in accepted.values())
+            for name in ("joined", "below", "chance")
+            if accepted
+        },
         "clusters": {
             "count": sum(one["clusters"] for one in chosen.values()),
             "documents": sum(one["clustered"] for one in decided.values()),

@@ -27,6 +27,7 @@ from pipeline.runs import settle, write_catalog
 from pipeline.star_closure import close_on_disk
 from pipeline.storage import Store, partition_numbers
 from pipeline.survivors import choose_survivors, spill_members
+from pipeline.verify import accept_pairs, relink
 
 SCRATCH = "3-deduplicated/_scratch"
 VERSION = 1
@@ -89,12 +90,14 @@ def run(engine: Engine, store: Store, config: RunConfig) -> dict[str, Any]:
     found = candidate_pairs(stage)
     edges = stage.settled("pairs")
     scores: dict[str, dict] = {}
+    accepted: dict[str, dict] = {}
     if config.dedup.compare:
-        _, scores = compare_pairs(stage, "edges", edges)
+        scored, scores = compare_pairs(stage, "edges", edges)
+        edges, accepted = verified(stage, scored)
     choices, chosen = survivors_of(stage, close(stage, edges))
     decided = decide(stage, choices)
     dropped = sum(one["dropped"] for one in decided.values())
-    report = dedup_report.build(config, layout, totals, found, scores, chosen, decided)
+    report = dedup_report.build(config, layout, totals, found, scores, accepted, chosen, decided)
     store.write_bytes("3-deduplicated/report.json", dedup_report.encode(report))
     return {
         "in": totals["in"],
@@ -119,6 +122,22 @@ def compare_pairs(stage: Stage, name: str, pairs: str) -> tuple[str, dict[str, d
     return compare(
         stage.engine, name, stage.layout, pairs, stage.folder("sketches"), SCRATCH, stage.digest
     )
+
+
+def verified(stage: Stage, scores: str) -> tuple[str, dict[str, dict]]:
+    """(folder of the pairs that may join, counts), chance meetings of keys undone."""
+    chance = stage.folder("chance")
+    results = stage.per_slot("accepted", accept_pairs, scores=scores, chance=chance)
+    runs = [entry for one in results.values() for entry in one["runs"]]
+    met_by_chance = [entry for one in results.values() for entry in one["chance_runs"]]
+    if met_by_chance:
+        write_catalog(stage.engine.store, chance, met_by_chance)
+        args = {"chance": chance, "sketches": stage.folder("sketches")}
+        task = Task("all", {**stage.shared("relinked"), **args})
+        linked = stage.run("relinked", relink, [task])
+        runs += [entry for one in linked.values() for entry in one["runs"]]
+        write_catalog(stage.engine.store, stage.folder("accepted"), runs)
+    return stage.folder("accepted"), results
 
 
 def close(stage: Stage, pairs: str) -> str:

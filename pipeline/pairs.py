@@ -5,6 +5,8 @@ reported. Under `cluster` the closure joins them all the same. A bin that does n
 read twice in chunks, so that one bucket may hold every document of a dump.
 """
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from filters.compile import kernel
@@ -12,14 +14,20 @@ from pipeline.execute import Job
 from pipeline.layout import SORT_BYTES_PER_RECORD, Layout
 from pipeline.radix import sort_pairs
 from pipeline.runs import Spill, read_bins
+from pipeline.storage import Store
+
+Table = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 GIANT_BUCKET = 1_000  # documents; such buckets are listed with samples
 LISTED_BUCKETS = 20
-SAMPLE_DOCUMENTS = 5
 
 
 def pair_type(doc_type: str) -> np.dtype:
-    return np.dtype([("doc", doc_type), ("other", doc_type)])
+    return np.dtype([("doc", doc_type), ("other", doc_type), ("band", "u1")])
+
+
+def empty_table(doc_type: str) -> Table:
+    return np.empty(0, np.uint64), np.empty(0, doc_type), np.empty(0, np.int64)
 
 
 @kernel
@@ -60,10 +68,8 @@ def star_pairs(keys, docs, names, heads, out_docs, out_heads):
     return count
 
 
-def merge_tables(tables: list[tuple]) -> tuple:
+def merge_tables(tables: list[Table]) -> Table:
     """One bucket table of several; sizes add up, the smallest document stays."""
-    if len(tables) == 1:
-        return tables[0]
     names, heads, sizes = (np.concatenate(column) for column in zip(*tables, strict=True))
     order = np.argsort(names, kind="stable")
     names, heads, sizes = names[order], heads[order], sizes[order]
@@ -73,51 +79,72 @@ def merge_tables(tables: list[tuple]) -> tuple:
     return names[starts], np.minimum.reduceat(heads, starts), np.add.reduceat(sizes, starts)
 
 
+class BucketReader:
+    """The buckets of one bin of band keys, in memory where they fit, else read in chunks twice."""
+
+    def __init__(self, store: Store, folder: str, number: int, layout: Layout):
+        self._store, self._folder, self._number, self._layout = store, folder, number, layout
+        self._rows = max(64, (layout.payload * 8) // SORT_BYTES_PER_RECORD)
+        self._held: list[tuple[np.ndarray, np.ndarray]] = []
+        self._table: Table | None = None
+
+    def table(self) -> Table:
+        """(key, smallest document, size) of every bucket, in key order."""
+        if self._table is None:
+            whole = empty_table(self._layout.doc_type)
+            for number, chunk in enumerate(self._sorted_chunks()):
+                part = bucket_table(*chunk)
+                whole = merge_tables([whole, part]) if number else part
+                self._held = [] if number else [chunk]
+            self._table = whole
+        return self._table
+
+    def chunks(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """(keys, docs) in key order inside each chunk; call `table` first."""
+        return iter(self._held) if self._held else self._sorted_chunks()
+
+    def counts(self) -> dict:
+        _, heads, sizes = self.table()
+        band = self._number >> self._layout.prefix_bits
+        return {**bucket_counts(sizes), "giants": giant_buckets(band, heads, sizes)}
+
+    def _sorted_chunks(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        keys: list[np.ndarray] = []
+        docs: list[np.ndarray] = []
+        held = 0
+        bins = (self._number, self._number + 1)
+        for records in read_bins(self._store, self._folder, *bins, self._rows):
+            if held and held + len(records) > self._rows:
+                yield self._sorted(keys, docs)
+                keys, docs, held = [], [], 0
+            keys.append(np.ascontiguousarray(records["key"]))
+            docs.append(np.ascontiguousarray(records["doc"]))
+            held += len(records)
+        if held:
+            yield self._sorted(keys, docs)
+
+    def _sorted(self, keys: list, docs: list) -> tuple[np.ndarray, np.ndarray]:
+        pair = np.concatenate(keys), np.concatenate(docs)
+        sort_pairs(*pair, self._layout.prefix_bits)
+        return pair
+
+
 def find_pairs(job: Job) -> dict:
     """Spill the (document, bucket head) pairs of one bin of band keys, by slot of the document."""
     args = job.task.args
     layout = Layout(**args["layout"])
-    number, folder = args["bin"], args["bands"]
-    chunk = max(64, (layout.payload * 8) // SORT_BYTES_PER_RECORD)
-
-    def sorted_chunks():
-        for keys, docs in column_chunks(job, folder, number, chunk):
-            sort_pairs(keys, docs, layout.prefix_bits)
-            yield keys, docs
-
-    chunks = sorted_chunks()
-    first = next(chunks, None)
+    number = args["bin"]
+    reader = BucketReader(job.store, args["bands"], number, layout)
     spill = Spill(job.store, f"{args['folder']}/{number:08d}", layout.slots, layout.payload)
-    if first is None:
-        return {"runs": spill.close(), **bucket_counts(np.empty(0, np.int64))}
-    tables, again = [bucket_table(*first)], [first]
-    for keys, docs in chunks:
-        tables = [merge_tables([*tables, bucket_table(keys, docs)])]
-        again = []  # more than one chunk: read a second time instead of held
-    names, heads, sizes = tables[0]
-    for keys, docs in again or sorted_chunks():
-        pairs = np.empty(len(docs), pair_type(layout.doc_type))
+    names, heads, _ = reader.table()
+    for keys, docs in reader.chunks():
         left, right = np.empty(len(docs), docs.dtype), np.empty(len(docs), docs.dtype)
         count = star_pairs(keys, docs, names, heads, left, right)
-        pairs = pairs[:count]
+        pairs = np.empty(count, pair_type(layout.doc_type))
         pairs["doc"], pairs["other"] = left[:count], right[:count]
+        pairs["band"] = number >> layout.prefix_bits
         spill.add(pairs, pairs["doc"] // layout.width)
-    giants = giant_buckets(number >> layout.prefix_bits, heads, sizes)
-    return {"runs": spill.close(), **bucket_counts(sizes), "giants": giants}
-
-
-def column_chunks(job: Job, folder: str, number: int, chunk_rows: int):
-    """(keys, docs) of one bin in chunks of about `chunk_rows`, small runs joined together."""
-    keys, docs, held = [], [], 0
-    for records in read_bins(job.store, folder, number, number + 1, chunk_rows):
-        if held and held + len(records) > chunk_rows:
-            yield np.concatenate(keys), np.concatenate(docs)
-            keys, docs, held = [], [], 0
-        keys.append(np.ascontiguousarray(records["key"]))
-        docs.append(np.ascontiguousarray(records["doc"]))
-        held += len(records)
-    if held:
-        yield np.concatenate(keys), np.concatenate(docs)
+    return {"runs": spill.close(), **reader.counts()}
 
 
 def bucket_counts(sizes: np.ndarray) -> dict:

@@ -1,9 +1,11 @@
 """Deduplication of planted signatures, against a comparison of all pairs."""
 
+import json
+
 import numpy as np
 import pytest
 
-from pipeline import deduplicate, layout
+from pipeline import bands, deduplicate, layout
 from pipeline.execute import StepError
 from pipeline.inspect_signatures import SignatureError
 from tests.pipeline.dedup_runs import (
@@ -96,6 +98,30 @@ def test_closure_on_disk_finds_the_clusters_of_union_find(tmp_path, rng, tiny_ta
     assert decisions_bytes(disk) == decisions_bytes(held)
 
 
+def test_keys_that_meet_by_chance_join_nobody_and_part_nobody(tmp_path, rng, monkeypatch):
+    documents = planted_clusters(rng, 200)
+    keys = bands.band_keys
+    few = np.uint64(0xFF << 56)  # 256 keys per band: most meetings are chance
+    monkeypatch.setattr(bands, "band_keys", lambda *args: keys(*args) & few)
+    store = write_run_directory(tmp_path, documents)
+    _, dropped = deduplicated(store)
+    roots = brute_clusters(documents)
+    expected = {doc: f"<doc:{root}>" for doc, root in enumerate(roots) if doc != root}
+    assert {doc: row["duplicate_of"] for doc, row in dropped.items()} == expected
+    assert report(store)["verified"]["chance"] > 500
+
+
+def test_pairs_below_min_jaccard_do_not_join(tmp_path, rng):
+    first, second = random_signature(rng), random_signature(rng)
+    second[:28] = first[:28]  # three bands and a half: a candidate pair at 0.25
+    documents = [Planted(first), Planted(second)]
+    at = write_run_directory(tmp_path / "at", documents)
+    assert sorted(deduplicated(at, min_jaccard=0.25)[1]) == [1]
+    above = write_run_directory(tmp_path / "above", documents)
+    assert deduplicated(above, min_jaccard=29 / 112)[1] == {}
+    assert report(above)["verified"] == {"joined": 0, "below": 1, "chance": 0}
+
+
 def test_a_second_run_over_finished_work_changes_nothing(tmp_path, rng):
     store = write_run_directory(tmp_path, planted_clusters(rng, 200), [50])
     deduplicated(store)
@@ -155,6 +181,10 @@ def test_signatures_of_another_configuration_are_refused(tmp_path, rng):
     store = write_run_directory(tmp_path, planted_clusters(rng, 10))
     with pytest.raises((SignatureError, StepError), match="20 bands x 8 rows = 160"):
         deduplicated(store, bands=20)
+
+
+def report(store):
+    return json.loads(store.read_bytes("3-deduplicated/report.json"))
 
 
 def _rows(store, number):
