@@ -68,12 +68,12 @@ def clean(tree: _Element, tags: set[str]) -> _Element:
 def convert(tree: _Element) -> _Element:
     """The tree in the library's own tags (list, item, head, quote, ref, lb), in place."""
     for link in list(tree.iterdescendants("a")):
-        for ancestor in link.iterancestors():
-            if ancestor is tree:
-                break
+        ancestor = link.getparent()
+        while ancestor is not tree:
             if ancestor.tag in LINK_HOLDERS:
                 link.tag = "ref"
                 break
+            ancestor = ancestor.getparent()
     strip_tags(tree, "a")
     strip_tags(tree, *REND_TAG_MAPPING)
     for element in tree.iter(*CONVERSIONS):
@@ -155,6 +155,8 @@ def delete_by_link_density(
     long one is not read at all.
     """
     blocks = list(subtree.iter(tag))
+    if not blocks:
+        return
     long: set[_Element] = set()
     removals: dict[_Element, list[_Element]] = {}
     for block in reversed(blocks):
@@ -237,10 +239,11 @@ def collect(elements: list[_Element], tags: set[str], options: Extractor) -> lis
 def extract_content(tree: _Element, flagged: Flagged, options: Extractor) -> tuple[_Element, int]:
     """The main text as a <body> of the library's elements, and the length of its text."""
     prune(flagged, COMMENTS)
-    backup = copy(tree)
+    backup = None
     tags = set(TAG_CATALOG | TABLE_TAGS)
     body = Element("body")
     for candidate in body_candidates(tree, flagged):
+        backup = copy(tree) if backup is None else backup
         subtree = prune_sections(candidate, inside(flagged, candidate))
         for table in subtree.iter("table"):
             if is_link_table(table):
@@ -260,7 +263,11 @@ def extract_content(tree: _Element, flagged: Flagged, options: Extractor) -> tup
             break
     length = text_length(body)
     if len(body) == 0 or length < MIN_CHARS:
-        recover_wild_text(backup, body, tags, options)
+        if backup is None and tree.getparent() is None:  # nothing has touched the tree
+            recover_wild_text(tree, inside(flagged, tree), body, tags, options)
+        else:
+            backup = copy(tree) if backup is None else backup
+            recover_wild_text(backup, flag(backup)[0], body, tags, options)
         length = text_length(body)
     strip_elements(body, "done")
     strip_tags(body, "div")
@@ -268,10 +275,9 @@ def extract_content(tree: _Element, flagged: Flagged, options: Extractor) -> tup
 
 
 def recover_wild_text(
-    tree: _Element, body: _Element, tags: set[str], options: Extractor
+    tree: _Element, flagged: Flagged, body: _Element, tags: set[str], options: Extractor
 ) -> None:
     """Adds the text elements of the whole page to a body that has too few."""
-    flagged, _, _ = flag(tree)
     tree = prune_sections(tree, flagged)
     strip_tags(tree, "a", "ref", "span")
     elements = [

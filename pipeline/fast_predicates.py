@@ -11,14 +11,17 @@ that does not have this form raises `UnknownRule`, and the plain library runs in
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import accumulate
+from string import ascii_lowercase, ascii_uppercase
 from typing import Any
 
 from trafilatura import readability_lxml, xpaths
 
-MEMO_VALUES = 50_000  # per attribute; 50,000 short strings are about 5 MB
-MEMO_CHARS = 300  # longer values are rare and not worth remembering
+SEPARATOR = "\0"  # libxml2 strings end at NUL, so that no value holds one
+MEMO_CHARS = 2_000_000  # remembered per attribute from page to page: some 70,000 classes
 
 _TERM = re.compile(
     r"""(?:(?P<test>contains|starts-with)\(\s*)?
@@ -41,53 +44,65 @@ class UnknownRule(ValueError):
 
 @dataclass
 class AttributeTests:
-    """The tests on one attribute: each maps to the bits of the rules that it satisfies."""
+    """The tests on one attribute as strings to find in its values, between two separators.
+
+    `SEPARATOR + x` is a test on the start, `SEPARATOR + x + SEPARATOR` one on the whole value.
+    `find[""]` searches the value itself, `find["FULTEX>fultex"]` the value so translated.
+    """
 
     present: int = 0
-    equal: dict[str, int] = field(default_factory=dict)
-    starts: list[tuple[str, int]] = field(default_factory=list)
-    contains: list[tuple[str, int]] = field(default_factory=list)
-    moved: list[tuple[dict[int, int], str, str, int]] = field(default_factory=list)
-    searches: list[tuple[re.Pattern[str], tuple[str, ...], int]] = field(default_factory=list)
+    find: dict[str, dict[str, int]] = field(default_factory=dict)
+    searches: list[tuple[re.Pattern[str], int]] = field(default_factory=list)
 
-    def bits(self, value: str) -> int:
-        """The rules that an attribute of this value satisfies, whatever the tag."""
-        bits = self.present | self.equal.get(value, 0)
-        for literal, bit in self.contains:
-            if literal in value:
-                bits |= bit
-        for literal, bit in self.starts:
-            if value.startswith(literal):
-                bits |= bit
-        for table, test, literal, bit in self.moved:
-            translated = value.translate(table)
-            if translated.startswith(literal) if test == "starts-with" else literal in translated:
-                bits |= bit
-        lowered = value.lower() if value.isascii() else None
-        for pattern, words, bit in self.searches:
-            if lowered is None:  # case folding beyond ASCII (K, ſ) is left to the pattern itself
-                found = pattern.search(value) is not None
-            else:
-                found = any(word in lowered for word in words)
-            if found:
-                bits |= bit
-        return bits
+    def add(self, translation: str, needle: str, bit: int) -> None:
+        """Lets values that hold the needle satisfy the rule of the bit."""
+        needles = self.find.setdefault(translation, {})
+        needles[needle] = needles.get(needle, 0) | bit
 
 
 class Memo(dict[str, int]):
-    """value → bits, filled on first sight and bounded; a cache of a pure function."""
+    """value → the bits of the rules it satisfies, filled for all new values of a page at once.
 
-    def __init__(self, tests: AttributeTests) -> None:
+    One search for a literal through all new values of a page costs little more than through one
+    (180 literals × 75 classes a page: 0.1 ms for 1.4 ms).
+    """
+
+    def __init__(self) -> None:
         super().__init__()
-        self.tests = tests
+        self.tests = AttributeTests()
+        self.chars = 0
 
-    def __missing__(self, value: str) -> int:
-        bits = self.tests.bits(value)
-        if len(value) <= MEMO_CHARS:
-            if len(self) >= MEMO_VALUES:
-                self.clear()
-            self[value] = bits
-        return bits
+    def learn(self, values: Iterable[str]) -> None:
+        """Adds the bits of the values, which are distinct."""
+        values = list(values)
+        joined = SEPARATOR + SEPARATOR.join(values) + SEPARATOR
+        bits = [self.tests.present] * len(values)
+        starts = [0, *accumulate(len(value) + 1 for value in values)]
+        for translation, needles in self.tests.find.items():
+            haystack = _translated(joined, translation)
+            for needle, bit in needles.items():
+                position = haystack.find(needle)
+                while position >= 0:
+                    index = bisect_right(starts, position) - 1
+                    bits[index] |= bit
+                    position = haystack.find(needle, starts[index + 1])
+        for index, value in enumerate(values):
+            if not value.isascii():  # case folding beyond ASCII (K, ſ) is left to the pattern
+                for pattern, bit in self.tests.searches:
+                    if pattern.search(value):
+                        bits[index] |= bit
+        self.update(zip(values, bits, strict=True))
+        self.chars += len(joined)
+
+
+def _translated(text: str, translation: str) -> str:
+    """The text with each character before the ">" replaced by its counterpart after it."""
+    source, _, target = translation.partition(">")
+    if len(source) == 26 and text.isascii():
+        return text.lower()
+    for old, new in zip(source, target, strict=True):
+        text = text.replace(old, new)
+    return text
 
 
 @dataclass(frozen=True)
@@ -106,6 +121,13 @@ class RuleBook:
         self.memos: dict[str, Memo] = {}
         self._count = 0
 
+    def start_page(self) -> None:
+        """Empties what has grown too large; between pages only, a page relies on its own values."""
+        for memo in self.memos.values():
+            if memo.chars > MEMO_CHARS:
+                memo.clear()
+                memo.chars = 0
+
     def new_bit(self) -> int:
         """A bit that no rule has yet."""
         self._count += 1
@@ -113,7 +135,7 @@ class RuleBook:
 
     def tests(self, attribute: str) -> AttributeTests:
         """The tests of an attribute, made empty on first use."""
-        return self.memos.setdefault(attribute, Memo(AttributeTests())).tests
+        return self.memos.setdefault(attribute, Memo()).tests
 
     def compile(self, expression: Any) -> Rule:
         """The rule that selects what this lxml XPath selects (for `…[1]`: whose first match it is)."""
@@ -136,15 +158,14 @@ class RuleBook:
             raise UnknownRule(term)
         tests = self.tests(match["moved"] or match["plain"])
         literal, test = match["literal"], match["test"]
-        if match["equal"] and not test and match["plain"]:
-            tests.equal[match["equal"]] = tests.equal.get(match["equal"], 0) | bit
-        elif literal and test and match["moved"]:
-            table = str.maketrans(match["from"], match["to"])
-            tests.moved.append((table, test, literal, bit))
-        elif literal and test == "contains":
-            tests.contains.append((literal, bit))
-        elif literal and test == "starts-with":
-            tests.starts.append((literal, bit))
+        translation = f"{match['from']}>{match['to']}" if match["moved"] else ""
+        if set(match["from"] or "") & set(match["to"] or ""):
+            raise UnknownRule(term)  # the characters are replaced one after the other
+        if test and literal and len(match["from"] or "") == len(match["to"] or ""):
+            prefix = SEPARATOR if test == "starts-with" else ""
+            tests.add(translation, prefix + literal, bit)
+        elif match["equal"] and match["plain"] and not test:
+            tests.add("", SEPARATOR + match["equal"] + SEPARATOR, bit)
         elif match["plain"] and not (test or literal or match["equal"]):
             tests.present |= bit
         else:
@@ -157,7 +178,10 @@ class RuleBook:
             raise UnknownRule(pattern.pattern)
         bit = self.new_bit()
         for attribute in attributes:
-            self.tests(attribute).searches.append((pattern, words, bit))
+            tests = self.tests(attribute)
+            tests.searches.append((pattern, bit))
+            for word in words:
+                tests.add(f"{ascii_uppercase}>{ascii_lowercase}", word, bit)
         return bit
 
 

@@ -22,11 +22,12 @@ from trafilatura.readability_lxml import (
     STRUCTURE_SCORES,
 )
 
-from pipeline.fast_predicates import MAYBE, MEMO_CHARS, MEMO_VALUES, UNLIKELY
+from pipeline.fast_predicates import MAYBE, UNLIKELY
 from pipeline.fast_tree import Flagged, contains_tag, delete, text_of, trimmed_length
 
 MIN_TEXT_CHARS = 25
 RETRY_CHARS = 250
+WEIGHED_VALUES, WEIGHED_CHARS = 20_000, 200  # the memo of class weights: at most 4 MB
 # The library looks for "<" and one of these, without a word boundary, in the serialised children:
 # <address> and <picture> count as well.
 BLOCK_PREFIXES = ("a", "blockquote", "dl", "div", "img", "ol", "p", "pre", "table", "ul")
@@ -114,8 +115,9 @@ def score_paragraphs(doc: _Element) -> dict[_Element, float]:
         scores[parent] += score
         if grandparent is not None:
             scores[grandparent] += score / 2
+    seen: dict[_Element, int] = {}  # links stand in a parent and in a grandparent
     for element in scores:
-        scores[element] *= 1 - link_density(element)
+        scores[element] *= 1 - link_density(element, seen)
     return scores
 
 
@@ -147,16 +149,25 @@ def _weigh(value: str) -> int:
         weight -= 25
     if REGEXES["positiveRe"].search(value):
         weight += 25
-    if len(value) <= MEMO_CHARS:
-        if len(_weights) >= MEMO_VALUES:
+    if len(value) <= WEIGHED_CHARS:
+        if len(_weights) >= WEIGHED_VALUES:
             _weights.clear()
         _weights[value] = weight
     return weight
 
 
-def link_density(element: _Element) -> float:
-    """The share of an element's trimmed characters that stands in links."""
-    links = sum(trimmed_length(link) for link in element.iterdescendants("a"))
+def link_density(element: _Element, seen: dict[_Element, int] | None = None) -> float:
+    """The share of an element's trimmed characters that stands in links.
+
+    `seen` keeps the lengths of links from call to call while the tree does not change.
+    """
+    seen = {} if seen is None else seen
+    links = 0
+    for link in element.iterdescendants("a"):
+        length = seen.get(link)
+        if length is None:
+            length = seen[link] = len(" ".join(text_of(link).split()))
+        links += length
     return links / (trimmed_length(element) or 1) if links else 0.0
 
 

@@ -41,7 +41,7 @@ from pipeline.fast_content import (
 )
 from pipeline.fast_justext import good_paragraphs
 from pipeline.fast_output import plain_text
-from pipeline.fast_predicates import COMMENTS, OVERALL, PAYWALL
+from pipeline.fast_predicates import BOOK, COMMENTS, OVERALL, PAYWALL
 from pipeline.fast_readability import article_of
 from pipeline.fast_tree import (
     Flagged,
@@ -69,16 +69,27 @@ def text(html: str) -> str | None:
 
 
 def _text(html: str) -> str | None:
+    BOOK.start_page()
     tree = parse(html)
     if tree is None:
         return None
     flagged, indexes, tags = flag(tree)
-    for_readability = copy(tree)
-    clean(tree, tags)
-    for_justext = copy(tree)
-    convert(tree)
+    page = copy(tree)
+    convert(clean(tree, tags))
     body, length = extract_content(tree, flagged, OPTIONS)
-    body, length = compare(body, length, for_readability, for_justext, (flagged, indexes, tags))
+    article, article_length = readability(page, flagged, indexes, tags)
+    use_article = prefers_article(body, length, article, article_length)
+    if use_article:
+        body, length = article, article_length
+    rescued = False
+    if length < MIN_CHARS or contains_tag(body, *UNCLEAN_TAGS):
+        paragraphs = rescue(html, tags)
+        rescue_length = len(body_text(paragraphs))
+        rescued = rescue_length > 0
+        if rescued and not length > 4 * rescue_length:
+            body, length = paragraphs, rescue_length
+    if use_article and not rescued:
+        body, length = clean_article(body)
     if length < MIN_CHARS:
         body, _, length = baseline(load_html(html))
     if length < OPTIONS.min_output_size or deduplication.duplicate_test(body, OPTIONS):
@@ -86,31 +97,18 @@ def _text(html: str) -> str | None:
     return plain_text(body)
 
 
-def compare(
-    body: _Element,
-    length: int,
-    page: _Element,
-    cleaned: _Element,
-    flags: tuple[Flagged, list[int], set[str]],
-) -> tuple[_Element, int]:
-    """The better of our body, Readability's and jusText's, as `compare_extraction` decides."""
-    article, article_length = readability(page, *flags)
-    use_article = prefers_article(body, length, article, article_length)
-    if use_article:
-        body, length = article, article_length
-    rescued = False
-    if length < MIN_CHARS or contains_tag(body, *UNCLEAN_TAGS):
-        cleaned_flags, _, _ = flag(cleaned)
-        prune(cleaned_flags, PAYWALL)
-        prune(cleaned_flags, COMMENTS)
-        paragraphs = good_paragraphs(cleaned)
-        rescue_length = len(body_text(paragraphs))
-        rescued = rescue_length > 0
-        if rescued and not length > 4 * rescue_length:
-            body, length = paragraphs, rescue_length
-    if use_article and not rescued:
-        body, length = clean_article(body)
-    return body, length
+def rescue(html: str, tags: set[str]) -> _Element:
+    """jusText's paragraphs of the cleaned page, read anew: one page in six comes here, and a copy
+    kept for it on every page costs more."""
+    tree = parse(html)
+    assert tree is not None, "parsed before"
+    clean(tree, tags)
+    if tree.getparent() is not None:
+        tree = copy(tree)  # a fragment without its surroundings, as the library's copy is
+    flagged, _, _ = flag(tree)
+    prune(flagged, PAYWALL)
+    prune(flagged, COMMENTS)
+    return good_paragraphs(tree)
 
 
 def readability(

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 import lxml.html
 from lxml import etree
 from lxml.etree import _Element
-from trafilatura.utils import FAULTY_HTML, is_dubious_html, repair_faulty_html
+from trafilatura.utils import DOCTYPE_TAG, FAULTY_HTML, is_dubious_html
 
 from pipeline.fast_predicates import BODY, BOOK, PRECISION, Rule
 
@@ -28,7 +28,7 @@ HEAD_CHARS = 4096
 
 Flagged = list[tuple[_Element, int]]
 
-text_of = etree.XPath("string()", smart_strings=False)
+_string = etree.XPath("string()", smart_strings=False)
 has_paragraph_text = etree.XPath("boolean(.//p//text())")
 
 _TAG_BITS = {tag: rule.bit for rule in (*BODY, *PRECISION) for tag in rule.always}
@@ -41,8 +41,7 @@ class Unproven(Exception):
 def parse(html: str) -> _Element | None:
     """The tree that trafilatura's `load_html` gives for a string, None where it gives none."""
     beginning = html[:50].lower()
-    if "doctype" in beginning or _may_be_faulty(html):
-        html = repair_faulty_html(html, beginning)
+    html = repaired(html, "doctype" in beginning)
     try:
         tree = lxml.html.fromstring(html, parser=PARSER)
     except ValueError:  # lxml refuses a str with an encoding declaration; so does the library's
@@ -54,19 +53,32 @@ def parse(html: str) -> _Element | None:
     return None if is_dubious_html(beginning) and len(tree) < 2 else tree
 
 
+def repaired(html: str, has_doctype: bool) -> str:
+    """What `repair_faulty_html` gives, without splitting 100 KB for the sake of four lines."""
+    if has_doctype:
+        end = html.find("\n")
+        first = html if end < 0 else html[:end]
+        kept = DOCTYPE_TAG.sub("", first, count=1)
+        if end < 0:
+            html = kept + "\n"
+        elif len(kept) < len(first):
+            html = kept + html[end:]
+    lines = html[:HEAD_CHARS].splitlines()
+    if len(lines) < 5 and len(html) > HEAD_CHARS:  # else the first four are whole
+        lines = html.splitlines() if "<html" in html else []
+    if any("<html" in line and line.endswith("/>") for line in lines[:4]):
+        html = FAULTY_HTML.sub(r"\1>", html, count=1)
+    return html
+
+
 def parse_bytes(html: str) -> _Element:
     """The tree of a string handed over as UTF-8, as the library's `fromstring_bytes` does."""
     return lxml.html.fromstring(html.encode("utf8", "surrogatepass"), parser=PARSER)
 
 
-def _may_be_faulty(html: str) -> bool:
-    """Whether one of the first four lines has `<html … />`, the library's reason for a repair."""
-    lines = html[:HEAD_CHARS].splitlines()
-    if len(lines) < 5:  # else the first four are whole; saves splitting 100 KB for four lines
-        if "<html" not in html or not FAULTY_HTML.search(html):
-            return False
-        lines = html.splitlines()
-    return any("<html" in line and line.endswith("/>") for line in lines[:4])
+def text_of(element: _Element) -> str:
+    """All text inside an element, as lxml.html's `text_content` gives it."""
+    return _string(element) if len(element) else element.text or ""
 
 
 def trimmed(text: str) -> str:
@@ -105,7 +117,7 @@ def root_of(element: _Element) -> _Element:
 
 
 def bits_of(element: _Element, memos=BOOK.memos) -> int:
-    """The rules that an element's tag or attributes satisfy now."""
+    """The rules that an element's tag or attributes satisfy now; its page has been flagged."""
     bits = _TAG_BITS.get(element.tag, 0)
     for name, value in element.items():
         memo = memos.get(name)
@@ -120,18 +132,36 @@ def flag(tree: _Element) -> tuple[Flagged, list[int], set[str]]:
     The one pass that reads attributes. No step adds an attribute that a rule reads, so that the
     result stays a superset for every later step on this tree, and its indexes hold for a copy.
     """
-    flagged: Flagged = []
-    indexes: list[int] = []
+    rows: list[tuple[int, _Element, int, list[tuple[str, str]]]] = []
     tags: set[str] = set()
+    unknown: dict[str, dict[str, None]] = {name: {} for name in BOOK.memos}
     memos, tag_bits = BOOK.memos, _TAG_BITS
     for index, element in enumerate(tree.iterdescendants("*")):
         tag = element.tag
         tags.add(tag)
-        bits = tag_bits.get(tag, 0)
-        for name, value in element.items():
-            memo = memos.get(name)
-            if memo is not None:
-                bits |= memo[value]
+        bits, late = tag_bits.get(tag, 0), False
+        attributes = element.items()
+        for name, value in attributes:
+            if name in memos:
+                known = memos[name].get(value)
+                if known is None:
+                    unknown[name][value] = None
+                    late = True
+                else:
+                    bits |= known
+        if late:
+            rows.append((index, element, bits, attributes))
+        elif bits:
+            rows.append((index, element, bits, []))
+    for name, values in unknown.items():
+        if values:
+            memos[name].learn(values)
+    flagged: Flagged = []
+    indexes: list[int] = []
+    for index, element, bits, attributes in rows:
+        for name, value in attributes:
+            if name in memos:
+                bits |= memos[name][value]
         if bits:
             flagged.append((element, bits))
             indexes.append(index)
