@@ -1,0 +1,146 @@
+"""WARC to published corpus, one worker each: decant's recipes against datatrove's FineWeb example.
+
+    python tests/bench/whole_run.py --input DIR --tokenizer tokenizer.json --files 8
+
+Both sides run in this process, one after the other, on the same files. Each first runs on a few
+pages, which loads models, kernels and lists; that time is given apart as start-up. Then pages per
+second over all files, and how far the surviving documents agree.
+"""
+
+import argparse
+import shutil
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline import config as configuration
+from pipeline import inputs
+from pipeline.execute import Engine
+from pipeline.run import run_stages
+from pipeline.shard import published_files
+from pipeline.storage import Store
+
+WARM_UP_PAGES = 20
+CONFIGS = Path(__file__).parents[2] / "configs"
+
+
+@dataclass(frozen=True)
+class Side:
+    """One measured pipeline."""
+
+    name: str
+    start_up_s: float
+    seconds: float
+    pages: int
+    texts: dict[str, str]
+
+    @property
+    def rate(self) -> float:
+        return self.pages / self.seconds
+
+
+def decant_side(name: str, folder: Path, tokenizer: Path, scratch: Path, *changes: str) -> Side:
+    """A recipe of ours, in process."""
+    overrides = [f"input.paths=[{folder}]", f"tokens.path={tokenizer}", *changes]
+    began = time.monotonic()
+    warm = [*overrides, "input.limit=1", f"input.limit_records={WARM_UP_PAGES}"]
+    _decant(name, warm, scratch / "warm")
+    start_up_s = time.monotonic() - began
+    began = time.monotonic()
+    pages, store = _decant(name, overrides, scratch / "run")
+    seconds = time.monotonic() - began
+    texts = {
+        row["id"]: row["text"]
+        for path in published_files(store)
+        for row in store.read_table(path, ["id", "text"]).to_pylist()
+    }
+    return Side(" ".join([name, *changes]), start_up_s, seconds, pages, texts)
+
+
+def _decant(name: str, overrides: list[str], output: Path) -> tuple[int, Store]:
+    config = configuration.load(CONFIGS / name, overrides)
+    output.mkdir(parents=True)
+    store = Store(str(output))
+    inputs.freeze(store, config)
+    with Engine(store, config, workers=0) as engine:
+        outcome = run_stages(engine, store, config)
+    return outcome.stages["extract"]["in"], store
+
+
+def reference_side(folder: Path, tokenizer: Path, scratch: Path) -> Side:
+    """datatrove's FineWeb example."""
+    from tests.bench.reference_fineweb import FineWebReference
+
+    began = time.monotonic()
+    reference = FineWebReference(tokenizer)
+    reference.run(folder, scratch / "warm", limit=WARM_UP_PAGES)
+    start_up_s = time.monotonic() - began
+    began = time.monotonic()
+    documents = reference.run(folder, scratch / "run")
+    seconds = time.monotonic() - began
+    reader = reference.filtering[0]
+    pages = reader.stats["total"].total - WARM_UP_PAGES
+    texts = {str(document.id): document.text for document in documents}
+    return Side("datatrove FineWeb example", start_up_s, seconds, int(pages), texts)
+
+
+def table(sides: list[Side]) -> str:
+    """The sides as a table; ratios and agreement are against the first."""
+    base = sides[0]
+    lines = [
+        f"{'pipeline':<44}{'start-up s':>11}{'pages':>7}{'pages/s':>9}{'ratio':>7}"
+        f"{'documents':>11}{'same':>8}{'same text':>11}"
+    ]
+    for side in sides:
+        shared = side.texts.keys() & base.texts.keys()
+        equal = sum(side.texts[key] == base.texts[key] for key in shared)
+        whole = max(1, len(base.texts))
+        lines.append(
+            f"{side.name:<44}{side.start_up_s:>11.1f}{side.pages:>7,}{side.rate:>9.1f}"
+            f"{side.rate / base.rate:>7.1f}{len(side.texts):>11,}"
+            f"{len(shared) / whole:>8.1%}{equal / whole:>11.1%}"
+        )
+    return "\n".join(lines)
+
+
+def tokenizer_file(path: Path, scratch: Path) -> Path:
+    """One tokenizer.json that both sides read."""
+    from pipeline.tokens import load_tokenizer
+
+    target = scratch / "tokenizer.json"
+    target.write_text(load_tokenizer(path).to_str())
+    return target
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--input", type=Path, default=Path("../shared/data/web"))
+    parser.add_argument("--tokenizer", type=Path, default=Path("../shared/data/tokenizers/gpt2"))
+    parser.add_argument("--files", type=int, default=1)
+    parser.add_argument("--no-reference", action="store_true", help="decant's recipes only")
+    options = parser.parse_args()
+    scratch = Path(tempfile.mkdtemp(prefix="decant-whole-run-"))
+    folder = scratch / "input"
+    folder.mkdir()
+    for file in sorted(options.input.glob("*.warc.gz"))[: options.files]:
+        (folder / file.name).symlink_to(file.resolve())
+    tokenizer = tokenizer_file(options.tokenizer, scratch)
+    sides = []
+    if not options.no_reference:
+        sides.append(reference_side(folder, tokenizer, scratch / "reference"))
+    for number, (name, *changes) in enumerate(RECIPES):
+        sides.append(decant_side(name, folder, tokenizer, scratch / str(number), *changes))
+    print(table(sides))
+    shutil.rmtree(scratch)
+
+
+RECIPES: tuple[tuple[str, ...], ...] = (
+    ("fineweb.yaml",),
+    ("fineweb-fast.yaml",),
+    ("fineweb.yaml", "extractor=resiliparse"),
+    ("fineweb-fast.yaml", "extractor=resiliparse"),
+)
+
+if __name__ == "__main__":
+    main()
