@@ -17,9 +17,9 @@ import xxhash
 
 from filters.recipe import Recipe
 from filters.rule import Verdict
-from pipeline import inputs, ledger, minhash
+from pipeline import inputs, ledger, minhash, overlap
 from pipeline.config import RunConfig, stage_digest
-from pipeline.execute import Engine, Job, Task
+from pipeline.execute import Engine, Job, Step, Task
 from pipeline.inspect_signatures import METADATA_KEY, signature_parameters
 from pipeline.light_spacy import import_spacy
 from pipeline.minhash import MinHash
@@ -40,6 +40,16 @@ COLUMNS = ("file", "offset", "id", "url", "text")
 
 def run(engine: Engine, store: Store, config: RunConfig) -> dict[str, Any]:
     """The ledger entry of judging every extracted document."""
+    results = judge_partitions(engine, store, config, filter_partition)
+    entry = {"in": 0, "kept": 0, "errors": 0, "dropped": {}} | ledger.add(results.values())
+    overlap.write(engine, store, config, entry)
+    return entry
+
+
+def judge_partitions(
+    engine: Engine, store: Store, config: RunConfig, step: Step
+) -> dict[str, dict[str, Any]]:
+    """The counts of every partition, by name, from `step`: filtering, or deciding again."""
     before = engine.outputs("extract/pages")
     tasks = []
     for one in inputs.load(store):
@@ -47,10 +57,7 @@ def run(engine: Engine, store: Store, config: RunConfig) -> dict[str, Any]:
         made = before[name].outputs if name in before else ()
         checksums = {output.path: output.checksum for output in made}
         tasks.append(Task(name, {"partition": one.number}, checksums))
-    results = engine.map("filter/verdicts", filter_partition, tasks, stage_digest(config, STAGE))
-    entry = ledger.add(results.values())
-    empty = {"in": 0, "kept": 0, "errors": 0, "dropped": {}}
-    return {**empty, **entry}
+    return engine.map("filter/verdicts", step, tasks, stage_digest(config, STAGE))
 
 
 def filter_partition(job: Job) -> dict[str, Any]:
