@@ -7,6 +7,7 @@ refused, so that no command overwrites finished work.
 """
 
 import json
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,6 +18,7 @@ from pipeline import deduplicate, extract, ledger, manifest, shard
 from pipeline import filter as filtering
 from pipeline.config import RunConfig, stage_digest, stage_keys
 from pipeline.execute import Engine
+from pipeline.retain import release, released_patterns
 from pipeline.storage import Store
 from pipeline.versions import versions
 
@@ -47,10 +49,11 @@ class RunError(Exception):
 
 @dataclass
 class Outcome:
-    """What a run came to: the ledger entries by stage, and the inputs that were quarantined."""
+    """What a run came to: ledger entries by stage, inputs quarantined, digests of the corpus."""
 
     stages: dict[str, dict[str, Any]] = field(default_factory=dict)
     quarantined: list[str] = field(default_factory=list)
+    digest: dict[str, str] = field(default_factory=dict)
 
 
 def run_stages(
@@ -62,9 +65,12 @@ def run_stages(
     write_run_files(store, config)
     outcome = Outcome()
     upstream = ""
+    sharded = _marker(store, STAGES[-1]) is not None
+    released = released_patterns(config.retain) if sharded else []
     for stage in STAGES:
         marker = _marker(store, stage)
-        if not _is_done(store, stage, marker, config, upstream):
+        ready = _is_done(store, stage, marker, config, upstream, released)
+        if not ready:
             if stage.name not in wanted:
                 if wanted & {later.name for later in STAGES[STAGES.index(stage) :]}:
                     raise RunError(f"{store.url}: stage {stage.name} has not run yet; run it first")
@@ -73,13 +79,21 @@ def run_stages(
             marker = _run_stage(engine, store, config, stage, upstream)
         assert marker is not None
         upstream = marker["output"]
-        outcome.stages[stage.name] = marker["ledger"]
-        outcome.quarantined = marker["quarantined"] or outcome.quarantined
-        ledger.check_chain(outcome.stages)
-        write_ledger(store, outcome.stages, marker)
-        if wanted <= set(outcome.stages):
-            break
+        _add(outcome, marker)
+        if not ready:
+            write_ledger(store, outcome)
+    write_ledger(store, outcome)
+    if len(outcome.stages) == len(STAGES):
+        release(engine, store, config)
     return outcome
+
+
+def _add(outcome: Outcome, marker: dict[str, Any]) -> None:
+    outcome.stages[marker["stage"]] = marker["ledger"]
+    outcome.quarantined = marker["quarantined"] or outcome.quarantined
+    if marker["stage"] == "shard":
+        outcome.digest = {"documents": marker["ledger"]["documents"], "shards": marker["output"]}
+    ledger.check_chain(outcome.stages)
 
 
 def _run_stage(
@@ -119,12 +133,9 @@ def output_digest(store: Store, stage: Stage) -> str:
     return ledger.digest_of(sorted(set(lines)))
 
 
-def write_ledger(store: Store, stages: dict[str, dict[str, Any]], marker: dict[str, Any]) -> None:
+def write_ledger(store: Store, outcome: Outcome) -> None:
     """`ledger.json`, with the digests once the last stage is done."""
-    digests = {}
-    if marker["stage"] == "shard":
-        digests = {"documents": marker["ledger"]["documents"], "shards": marker["output"]}
-    data = ledger.encode(stages, digests)
+    data = ledger.encode(outcome.stages, outcome.digest)
     if not (store.exists("ledger.json") and store.read_bytes("ledger.json") == data):
         store.write_bytes("ledger.json", data)
 
@@ -152,7 +163,12 @@ def _refuse_other_configuration(store: Store, config: RunConfig) -> None:
 
 
 def _is_done(
-    store: Store, stage: Stage, marker: dict | None, config: RunConfig, upstream: str
+    store: Store,
+    stage: Stage,
+    marker: dict | None,
+    config: RunConfig,
+    upstream: str,
+    released: list[str],
 ) -> bool:
     if marker is None or marker["upstream"] != upstream:
         return False
@@ -163,6 +179,8 @@ def _is_done(
         for one in manifest.decode(store.read_bytes(name)):
             for output in one.outputs:
                 if output.path.startswith(stage.scratch or ("\0",)):
+                    continue
+                if any(re.fullmatch(pattern, output.path) for pattern in released):
                     continue
                 if sizes.get(output.path) != output.bytes:
                     return False
