@@ -4,7 +4,6 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from pipeline.config import RunConfig
 from pipeline.layout import Layout
 
 LEVELS = (0.5, 0.6, 0.7, 0.75, 0.8, 0.9)
@@ -12,16 +11,11 @@ LISTED = 20
 
 
 def build(
-    config: RunConfig,
-    layout: Layout,
-    totals: Mapping[str, int],
-    found: Mapping[str, dict],
-    scores: Mapping[str, dict],
-    accepted: Mapping[str, dict],
-    chosen: Mapping[str, dict],
-    decided: Mapping[str, dict],
+    layout: Layout, totals: Mapping[str, int], findings: Mapping[str, Mapping[str, dict]]
 ) -> dict[str, Any]:
     """The report; every figure is a sum over tasks, so it is the same for any cutting up."""
+    found, chosen, decided = (findings[name] for name in ("found", "chosen", "decided"))
+    scores, accepted = findings.get("scores", {}), findings.get("accepted", {})
     return {
         "documents": totals["in"],
         "without_signature": totals["short"],

@@ -7,75 +7,27 @@ Every arrow is a step of tasks that read and write run files (runs.py) under `de
 tasks return counts. No result depends on how documents were cut into partitions, slots or bins.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 from pipeline import dedup_report
 from pipeline.bands import write_bands
 from pipeline.clusters import close_in_memory, fits_in_memory
-from pipeline.compare import compare
 from pipeline.config import RunConfig, stage_digest
 from pipeline.decisions import NEAR_RULE, write_decisions
+from pipeline.dedup_stage import SCRATCH, VERSION, Stage
 from pipeline.execute import Engine, Task
+from pipeline.greedy_rounds import greedy_labels
 from pipeline.inspect_signatures import number_documents
-from pipeline.layout import Layout, Part, parts_of, plan
+from pipeline.layout import plan
 from pipeline.names import spill_name_requests, spill_names
 from pipeline.pairs import find_pairs
 from pipeline.ranks import check_order
-from pipeline.runs import settle, write_catalog
+from pipeline.runs import write_catalog
 from pipeline.star_closure import close_on_disk
 from pipeline.storage import Store, partition_numbers
 from pipeline.survivors import choose_survivors, spill_members
 from pipeline.verify import accept_pairs, relink
-
-SCRATCH = "3-deduplicated/_scratch"
-VERSION = 1
-
-
-@dataclass
-class Stage:
-    """One deduplication under way: its engine, its layout, and how a step is run over it."""
-
-    engine: Engine
-    config: RunConfig
-    layout: Layout
-    parts: Sequence[Part]
-    digest: str
-
-    def folder(self, name: str) -> str:
-        return f"{SCRATCH}/{name}"
-
-    def per_slot(self, step: str, function: Callable, with_parts: bool = False, **args) -> dict:
-        """Run a step over all slots of documents; its runs become the folder of that name."""
-        tasks = []
-        for slot in range(self.layout.slots):
-            mine: dict[str, Any] = {"slot": slot}
-            if with_parts:
-                inside = parts_of(list(self.parts), *self.layout.span(slot))
-                mine["parts"] = [list(asdict(part).values()) for part in inside]
-            tasks.append(Task(f"{slot:08d}", {**self.shared(step), **mine, **args}))
-        return self.run(step, function, tasks)
-
-    def run(self, step: str, function: Callable, tasks: list[Task]) -> dict[str, dict]:
-        results = self.engine.map(f"deduplicate/{step}", function, tasks, self.digest, VERSION)
-        runs = [entry for one in results.values() for entry in one.get("runs", [])]
-        write_catalog(self.engine.store, self.folder(step), runs)
-        return results
-
-    def shared(self, step: str) -> dict[str, Any]:
-        return {"layout": self.layout.as_args(), "folder": self.folder(step)}
-
-    def settled(self, step: str, bins: int | None = None) -> str:
-        """The folder with a step's runs in pieces that are worth a read each."""
-        return settle(
-            self.engine,
-            f"deduplicate/{step}",
-            self.folder(step),
-            bins or self.layout.slots,
-            self.layout.payload,
-            self.digest,
-        )
 
 
 def run(engine: Engine, store: Store, config: RunConfig) -> dict[str, Any]:
@@ -87,17 +39,15 @@ def run(engine: Engine, store: Store, config: RunConfig) -> dict[str, Any]:
     layout = plan(totals["rows"], 0, config)
     stage = Stage(engine, config, layout, parts, digest)
     stage.per_slot("bands", write_bands, with_parts=True, sketches=stage.folder("sketches"))
-    found = candidate_pairs(stage)
-    edges = stage.settled("pairs")
-    scores: dict[str, dict] = {}
-    accepted: dict[str, dict] = {}
-    if config.dedup.compare:
-        scored, scores = compare_pairs(stage, "edges", edges)
-        edges, accepted = verified(stage, scored)
-    choices, chosen = survivors_of(stage, close(stage, edges))
+    if config.dedup.mode == "greedy":
+        labels, findings = greedy_labels(stage)
+    else:
+        labels, findings = cluster_labels(stage)
+    choices, findings["chosen"] = survivors_of(stage, labels)
     decided = decide(stage, choices)
     dropped = sum(one["dropped"] for one in decided.values())
-    report = dedup_report.build(config, layout, totals, found, scores, accepted, chosen, decided)
+    findings["decided"] = decided
+    report = dedup_report.build(layout, totals, findings)
     store.write_bytes("3-deduplicated/report.json", dedup_report.encode(report))
     return {
         "in": totals["in"],
@@ -107,21 +57,21 @@ def run(engine: Engine, store: Store, config: RunConfig) -> dict[str, Any]:
     }
 
 
+def cluster_labels(stage: Stage) -> tuple[str, dict[str, dict]]:
+    """(folder of labels, findings): the transitive closure of the candidate pairs."""
+    findings = {"found": candidate_pairs(stage)}
+    pairs = stage.settled("pairs")
+    if stage.config.dedup.compare:
+        scores, findings["scores"] = stage.compare("edges", pairs)
+        pairs, findings["accepted"] = verified(stage, scores)
+    return close(stage, pairs), findings
+
+
 def candidate_pairs(stage: Stage) -> dict[str, dict]:
     """The counts of the pairs step, after its runs are written."""
     layout = stage.layout
     bands = stage.settled("bands", layout.bins)
-    tasks = [
-        Task(f"{number:08d}", {**stage.shared("pairs"), "bands": bands, "bin": number})
-        for number in range(layout.bins)
-    ]
-    return stage.run("pairs", find_pairs, tasks)
-
-
-def compare_pairs(stage: Stage, name: str, pairs: str) -> tuple[str, dict[str, dict]]:
-    return compare(
-        stage.engine, name, stage.layout, pairs, stage.folder("sketches"), SCRATCH, stage.digest
-    )
+    return stage.per_bin("pairs", find_pairs, lambda _: {"bands": bands})
 
 
 def verified(stage: Stage, scores: str) -> tuple[str, dict[str, dict]]:
@@ -152,9 +102,10 @@ def close(stage: Stage, pairs: str) -> str:
 
 def survivors_of(stage: Stage, labels: str) -> tuple[str, dict[str, dict]]:
     """(folder of choices by slot, counts): the survivor of every clustered document."""
-    stage.per_slot("members", spill_members, with_parts=True, labels=labels)
+    fixed = stage.config.dedup.mode == "greedy"  # its labels name the survivor already
+    stage.per_slot("members", spill_members, with_parts=True, labels=labels, fixed=fixed)
     members = stage.settled("members")
-    counts = stage.per_slot("choices", choose_survivors, members=members)
+    counts = stage.per_slot("choices", choose_survivors, members=members, fixed=fixed)
     return stage.settled("choices"), counts
 
 
@@ -162,7 +113,7 @@ def decide(stage: Stage, choices: str) -> dict[str, dict]:
     """Counts by slot, after the dropped and clusters tables of every partition are written."""
     scores = ""
     if stage.config.dedup.compare:
-        scores, _ = compare_pairs(stage, "chosen", choices)
+        scores, _ = stage.compare("chosen", choices)
     stage.per_slot("name-requests", spill_name_requests, choices=choices)
     requests = stage.settled("name-requests")
     stage.per_slot("names", spill_names, with_parts=True, requests=requests)

@@ -35,9 +35,12 @@ def spill_members(job: Job) -> dict:
     if len(labels):
         members = np.zeros(len(labels), member_type(layout.doc_type))
         members["doc"], members["root"] = labels["doc"], labels["root"]
-        ranks = Ranks(job.store, job.config, args["parts"]).of(labels["doc"].astype(np.int64))
-        for name, values in ranks.items():
-            members[name] = values
+        if not args["fixed"]:
+            labels.sort(order="doc")
+            members["doc"], members["root"] = labels["doc"], labels["root"]
+            ranks = Ranks(job.store, job.config, args["parts"])
+            for name, values in ranks.of(labels["doc"].astype(np.int64)).items():
+                members[name] = values
         spill.add(members, members["root"] // layout.width)
     return {"runs": spill.close()}
 
@@ -54,6 +57,7 @@ def choose_survivors(job: Job) -> dict:
     low, high = layout.span(slot)
     chunk = max(64, layout.payload // (2 * member_type(layout.doc_type).itemsize))
     best = Best(low, high)
+    own = np.arange(low, high)
     for members in read_bins(job.store, folder, slot, slot + 1, chunk):
         best.add(members, layout.earlier)
     spill = Spill(job.store, f"{args['folder']}/{slot:08d}", layout.slots, layout.payload)
@@ -61,9 +65,10 @@ def choose_survivors(job: Job) -> dict:
         choices = np.zeros(len(members), choice_type(layout.doc_type))
         roots = members["root"].astype(np.int64) - low
         choices["doc"] = members["doc"]
-        choices["other"] = best.doc[roots]
+        choices["other"] = (own if args["fixed"] else best.doc)[roots]
         choices["size"] = best.size[roots]
         choices["flags"] = np.where(best.earlier[roots] > 1, BRIDGE, 0)
+        choices = choices[choices["size"] > 1]
         spill.add(choices, choices["doc"] // layout.width)
     return {"runs": spill.close(), **cluster_counts(best.size, low)}
 

@@ -3,6 +3,7 @@
 import json
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from pipeline import bands, deduplicate, layout
@@ -120,6 +121,58 @@ def test_pairs_below_min_jaccard_do_not_join(tmp_path, rng):
     above = write_run_directory(tmp_path / "above", documents)
     assert deduplicated(above, min_jaccard=29 / 112)[1] == {}
     assert report(above)["verified"] == {"joined": 0, "below": 1, "chance": 0}
+
+
+@pytest.mark.parametrize("mode", ["cluster", "greedy"])
+def test_longest_survives_ties_by_text_hash(tmp_path, rng, mode):
+    one = random_signature(rng)
+    documents = [
+        Planted(one, chars=500, text_hash=b"\x00" * 16),
+        Planted(one, chars=900, text_hash=b"\x02" * 16),
+        Planted(one, chars=900, text_hash=b"\x01" + b"\xff" * 15),
+        Planted(one, chars=899, text_hash=b"\x00" * 16),
+    ]
+    store = write_run_directory(tmp_path, documents, [2])
+    _, dropped = deduplicated(store, mode=mode, survivor="longest")
+    assert {doc: row["duplicate_of"] for doc, row in dropped.items()} == dict.fromkeys(
+        (0, 1, 3), "<doc:2>"
+    )
+    assert cluster_sizes(store) == {2: 4}
+
+
+@pytest.mark.parametrize(
+    ("options", "survivor"),
+    [
+        ({"survivor": "newest_dump"}, 2),
+        ({"survivor": "source_rank", "sources": ("CC-MAIN-2013-20", "CC-MAIN-2024-10")}, 1),
+    ],
+)
+def test_dumps_rank_survivors_across_a_run(tmp_path, rng, options, survivor):
+    one = random_signature(rng)
+    dumps = ["CC-MAIN-2009-2010", "CC-MAIN-2013-20", "CC-MAIN-2024-10"]
+    documents = [Planted(one, dump=dump) for dump in dumps]
+    store = write_run_directory(tmp_path, documents, [1, 2])
+    _, dropped = deduplicated(store, scope="run", **options)
+    assert cluster_sizes(store) == {survivor: 3}
+    assert len(dropped) == 2
+
+
+def test_the_highest_score_survives_and_a_missing_column_is_named(tmp_path, rng):
+    one = random_signature(rng)
+    store = write_run_directory(tmp_path, [Planted(one)] * 3)
+    schema = pa.schema([("file", pa.int32()), ("offset", pa.int64()), ("quality", pa.float64())])
+    with store.table_writer("2-filtered/kept/00000.parquet", schema) as writer:
+        writer.write(pa.table([[0, 0, 0], [0, 10, 20], [-1.5, 0.25, float("nan")]], schema=schema))
+    with pytest.raises(StepError, match="no column 'words'"):
+        deduplicated(store, survivor="score:words")
+    deduplicated(store, survivor="score:quality")
+    assert cluster_sizes(store) == {1: 3}
+
+
+def test_an_unknown_order_lists_the_valid_ones(tmp_path, rng):
+    store = write_run_directory(tmp_path, planted_clusters(rng, 3))
+    with pytest.raises(ValueError, match="none of row_key, longest, newest_dump"):
+        deduplicated(store, survivor="shortest")
 
 
 def test_a_second_run_over_finished_work_changes_nothing(tmp_path, rng):

@@ -1,0 +1,287 @@
+"""Greedy deduplication: a document is dropped only if it is similar to a kept one.
+
+Rounds between documents and buckets, until nobody is undecided. A bucket tells its undecided
+members which documents were newly kept and who is now the first of them (`spill_leads`). A document
+similar to a newly kept one is dropped and names it; one that is first in all its buckets is kept
+(`judge`). Earlier documents are thus always decided, and compared with, before later ones.
+
+The rounds stop early when what is left fits in memory; greedy_memory.py then finishes in one pass
+with the same outcome, so that a long chain of near-duplicates does not cost a round per link.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from filters.compile import kernel
+from pipeline.buckets import bucket_places
+from pipeline.clusters import label_type
+from pipeline.execute import Job
+from pipeline.layout import Layout
+from pipeline.ranks import RANK_COLUMNS, Ranks
+from pipeline.runs import Spill, read_bins, read_whole, write_run
+from pipeline.verify import least_matches
+
+MOST_COMPARED = 1_000  # kept documents of one bucket that later ones are compared with
+UNDECIDED, KEPT, FOLLOWS = 0, 1, 2
+
+
+def lead_type(doc_type: str) -> np.dtype:
+    """To a document: `other` a newly kept member (else itself), `head` the first undecided one.
+
+    A membership takes one row per newly kept member, the first of which has `first` set.
+    """
+    docs = [(name, doc_type) for name in ("doc", "other", "head")]
+    return np.dtype([*docs, ("bucket", "<u8"), ("kept", "<u2"), ("first", "u1"), ("band", "u1")])
+
+
+def vote_type(doc_type: str) -> np.dtype:
+    """To a bucket: the state of a member; `kept` counts the kept members announced so far."""
+    ranks = [(name, "<u8") for name in RANK_COLUMNS]
+    return np.dtype(
+        [("doc", doc_type), ("bucket", "<u8"), ("kept", "<u2"), ("state", "u1"), *ranks]
+    )
+
+
+def enter(job: Job) -> dict:
+    """Send the members of one slot to their buckets; documents of an index are kept already."""
+    args = job.task.args
+    layout = Layout(**args["layout"])
+    slot = args["slot"]
+    low, high = layout.span(slot)
+    spill = Spill(job.store, f"{args['folder']}/{slot:08d}", layout.bins, layout.payload)
+    ranks = Ranks(job.store, job.config, args["parts"])
+    seen = np.zeros(high - low, np.bool_)
+    chunk = max(64, layout.payload // (2 * vote_type(layout.doc_type).itemsize))
+    for members in read_bins(job.store, args["members"], slot, slot + 1, chunk):
+        seen[members["doc"].astype(np.int64) - low] = True
+    docs = low + np.flatnonzero(seen)
+    order = ranks.of(docs)
+    for members in read_bins(job.store, args["members"], slot, slot + 1, chunk):
+        votes = np.zeros(len(members), vote_type(layout.doc_type))
+        votes["doc"], votes["bucket"] = members["doc"], members["bucket"]
+        votes["state"] = np.where(members["doc"] < layout.earlier, KEPT, UNDECIDED)
+        places = np.searchsorted(docs, members["doc"])
+        for name, values in order.items():
+            votes[name] = values[places]
+        spill.add(votes, bin_of(votes["bucket"]))
+    earlier = docs[docs < layout.earlier]
+    return {
+        "runs": spill.close(),
+        "undecided": int((docs >= layout.earlier).sum()),
+        "labels": write_labels(job, layout, slot, earlier, earlier),
+    }
+
+
+def bin_of(buckets: np.ndarray) -> np.ndarray:
+    return (buckets >> np.uint64(40)).astype(np.int64)
+
+
+def write_labels(
+    job: Job, layout: Layout, slot: int, docs: np.ndarray, roots: np.ndarray
+) -> list[list]:
+    """Leave (document, representative) of newly decided documents; the catalog's entries."""
+    if not len(docs):
+        return []
+    labels = np.empty(len(docs), label_type(layout.doc_type))
+    labels["doc"], labels["root"] = docs, roots
+    path = f"{job.task.args['labels']}/{slot:08d}.run"
+    write_run(job.store, path, labels, np.array([len(labels)]), slot)
+    return [[path, slot, 1, len(labels)]]
+
+
+@dataclass
+class Leaders:
+    """Per bucket of a bin: its first undecided member by (rank, tie, document), and the count of
+    kept members announced before."""
+
+    doc: np.ndarray
+    rank: np.ndarray
+    tie: np.ndarray
+    kept: np.ndarray
+
+    @classmethod
+    def of(cls, buckets: int) -> "Leaders":
+        return cls(
+            np.full(buckets, -1, np.int64),
+            np.zeros(buckets, np.uint64),
+            np.zeros(buckets, np.uint64),
+            np.zeros(buckets, np.int64),
+        )
+
+
+@kernel
+def lead(places, docs, ranks, ties, leader_doc, leader_rank, leader_tie):
+    """Make each vote's document the leader of its bucket if it comes before the one held."""
+    for row in range(len(places)):
+        at = places[row]
+        doc, held = np.int64(docs[row]), leader_doc[at]
+        before = held < 0
+        if not before:
+            if ranks[row] != leader_rank[at]:
+                before = ranks[row] < leader_rank[at]
+            elif ties[row] != leader_tie[at]:
+                before = ties[row] < leader_tie[at]
+            else:
+                before = doc < held
+        if before:
+            leader_doc[at], leader_rank[at], leader_tie[at] = doc, ranks[row], ties[row]
+
+
+def spill_leads(job: Job) -> dict:
+    """Tell the undecided members of one bin's buckets who leads and who was newly kept."""
+    args = job.task.args
+    layout = Layout(**args["layout"])
+    number, source = args["bin"], args["source"]
+    chunk = max(64, layout.payload // (4 * vote_type(layout.doc_type).itemsize))
+    leaders = Leaders.of(args["buckets"])
+    kept: list[np.ndarray] = []
+    for votes in read_bins(job.store, source, number, number + 1, chunk):
+        places = bucket_places(votes["bucket"])
+        open_votes = votes["state"] == UNDECIDED
+        columns = (np.ascontiguousarray(votes[name][open_votes]) for name in ("doc", *RANK_COLUMNS))
+        lead(places[open_votes], *columns, leaders.doc, leaders.rank, leaders.tie)
+        np.maximum.at(leaders.kept, places, votes["kept"].astype(np.int64))
+        kept.append(votes[~open_votes])
+    announced = Announced.of(kept, leaders)
+    spill = Spill(job.store, f"{args['folder']}/{number:08d}", layout.slots, layout.payload)
+    band = number >> layout.prefix_bits
+    for votes in read_bins(job.store, source, number, number + 1, chunk):
+        votes = votes[votes["state"] == UNDECIDED]
+        leads = announced.leads(votes, layout, band)
+        spill.add(leads, leads["doc"] // layout.width)
+    return {"runs": spill.close()}
+
+
+class Announced:
+    """The newly kept members of the buckets of one bin, at most MOST_COMPARED per bucket ever."""
+
+    def __init__(self, docs: np.ndarray, starts: np.ndarray, leaders: Leaders):
+        self._docs, self._starts, self._leaders = docs, starts, leaders
+
+    @classmethod
+    def of(cls, votes: list[np.ndarray], leaders: Leaders) -> "Announced":
+        buckets = len(leaders.doc)
+        if not votes or not buckets:
+            return cls(np.empty(0, np.int64), np.zeros(buckets + 1, np.int64), leaders)
+        rows = np.concatenate(votes)
+        places = bucket_places(rows["bucket"])
+        order = np.lexsort((rows["doc"], rows["tie"], rows["rank"], places))
+        places, docs = places[order], rows["doc"][order].astype(np.int64)
+        starts = np.searchsorted(places, np.arange(buckets + 1))
+        room = np.arange(len(places)) - starts[places] + leaders.kept[places] < MOST_COMPARED
+        return cls(docs[room], np.searchsorted(places[room], np.arange(buckets + 1)), leaders)
+
+    def leads(self, votes: np.ndarray, layout: Layout, band: int) -> np.ndarray:
+        """One row per undecided vote and newly kept member of its bucket, at least one per vote."""
+        places = bucket_places(votes["bucket"])
+        before = self._leaders.kept[places]
+        fresh = self._starts[places + 1] - self._starts[places]
+        times = np.maximum(fresh, 1)
+        rows = np.repeat(np.arange(len(votes)), times)
+        nth = np.arange(len(rows)) - np.repeat(np.cumsum(times) - times, times)
+        leads = np.zeros(len(rows), lead_type(layout.doc_type))
+        leads["doc"], leads["bucket"] = votes["doc"][rows], votes["bucket"][rows]
+        full = before + fresh >= MOST_COMPARED  # such a bucket binds nobody any more
+        leads["head"] = np.where(full, votes["doc"], self._leaders.doc[places])[rows]
+        leads["kept"] = (before + fresh)[rows]
+        leads["first"], leads["band"] = nth == 0, band
+        leads["other"] = leads["doc"]
+        told = fresh[rows] > 0
+        leads["other"][told] = self._docs[(self._starts[places][rows] + nth)[told]]
+        return leads
+
+
+def judge(job: Job) -> dict:
+    """Decide the documents of one slot that can be, and pass all states on to the buckets."""
+    args = job.task.args
+    layout = Layout(**args["layout"])
+    slot, source = args["slot"], args["leads"]
+    low, high = layout.span(slot)
+    chunk = max(64, layout.payload // (4 * vote_type(layout.doc_type).itemsize))
+    similar = similar_pairs(job, layout, slot)
+    state = np.full(high - low, -1, np.int8)
+    root = np.full(high - low, np.iinfo(np.int64).max)
+    for leads in read_bins(job.store, source, slot, slot + 1, chunk):
+        places = leads["doc"].astype(np.int64) - low
+        state[places] = np.where(state[places] < 0, KEPT, state[places])
+    for leads in read_bins(job.store, source, slot, slot + 1, chunk):
+        places = leads["doc"].astype(np.int64) - low
+        state[places[leads["head"] != leads["doc"]]] = UNDECIDED
+    for leads in read_bins(job.store, source, slot, slot + 1, chunk):
+        told = leads[similar.holds(leads)]
+        np.minimum.at(root, told["doc"].astype(np.int64) - low, told["other"].astype(np.int64))
+    state[root < np.iinfo(np.int64).max] = FOLLOWS
+    spill = Spill(job.store, f"{args['folder']}/{slot:08d}", layout.bins, layout.payload)
+    ranks = Ranks(job.store, job.config, args["parts"])
+    docs = low + np.flatnonzero(state >= 0)
+    order = ranks.of(docs)
+    for leads in read_bins(job.store, source, slot, slot + 1, chunk):
+        leads = leads[leads["first"] == 1]
+        leads = leads[state[leads["doc"].astype(np.int64) - low] != FOLLOWS]
+        votes = np.zeros(len(leads), vote_type(layout.doc_type))
+        for name in ("doc", "bucket", "kept"):
+            votes[name] = leads[name]
+        votes["state"] = state[leads["doc"].astype(np.int64) - low]
+        for name, values in order.items():
+            votes[name] = values[np.searchsorted(docs, leads["doc"])]
+        spill.add(votes, bin_of(votes["bucket"]))
+    decided = low + np.flatnonzero((state == KEPT) | (state == FOLLOWS))
+    roots = np.where(state == KEPT, np.arange(low, high), root)[decided - low]
+    return {
+        "runs": spill.close(),
+        "undecided": int((state == UNDECIDED).sum()),
+        "labels": write_labels(job, layout, slot, decided, roots),
+    }
+
+
+class SimilarPairs:
+    """Which (document, newly kept document) pairs of a slot are similar."""
+
+    def __init__(self, pairs: np.ndarray | None):
+        self._pairs = pairs
+        if pairs is not None:
+            self._order = np.lexsort((pairs["other"], pairs["doc"]))
+
+    def holds(self, leads: np.ndarray) -> np.ndarray:
+        told = leads["other"] != leads["doc"]
+        if self._pairs is None:
+            return told
+        pairs = self._pairs[self._order]
+        wanted = (leads["doc"].astype(np.uint64), leads["other"].astype(np.uint64))
+        held = pairs["doc"].astype(np.uint64), pairs["other"].astype(np.uint64)
+        return told & rows_in(*wanted, *held)
+
+
+@kernel
+def rows_in(docs, others, held_docs, held_others):
+    """Whether each (doc, other) is among the held ones, which are sorted."""
+    found = np.zeros(len(docs), np.bool_)
+    for row in range(len(docs)):
+        low, high = 0, len(held_docs)
+        while low < high:
+            middle = (low + high) // 2
+            earlier = held_docs[middle] < docs[row] or (
+                held_docs[middle] == docs[row] and held_others[middle] < others[row]
+            )
+            if earlier:
+                low = middle + 1
+            else:
+                high = middle
+        found[row] = (
+            low < len(held_docs) and held_docs[low] == docs[row] and held_others[low] == others[row]
+        )
+    return found
+
+
+def similar_pairs(job: Job, layout: Layout, slot: int) -> SimilarPairs:
+    """The slot's compared pairs that pass; every pair where nothing was compared."""
+    folder: Any = job.task.args["scores"]
+    if not folder:
+        return SimilarPairs(None)
+    scores = read_whole(job.store, folder, slot, slot + 1, lead_type(layout.doc_type))
+    if not len(scores):
+        return SimilarPairs(scores)
+    met = (scores["met"] & scores["claimed"]) != 0
+    return SimilarPairs(scores[met & (scores["matches"] >= least_matches(job, layout))])

@@ -1,0 +1,161 @@
+"""The rest of a greedy deduplication in one pass over documents in order, in memory.
+
+Gives, document for document, what further rounds of greedy.py would: a document's round is one
+after those of the members that bind it, and it follows the smallest of the similar kept documents
+that were announced first.
+"""
+
+import numpy as np
+
+from filters.compile import kernel
+from pipeline.clusters import label_type
+from pipeline.execute import Job
+from pipeline.greedy import MOST_COMPARED, lead_type, rows_in
+from pipeline.layout import Layout
+from pipeline.ranks import RANK_COLUMNS, Ranks
+from pipeline.runs import read_whole, write_run
+from pipeline.verify import least_matches, sketches_of
+
+NEVER = np.int64(1 << 62)
+PAIR = ("doc", "other")
+# Bytes per row of leads while they are ordered, and per document's sketch of 112 x 4 and its copy.
+LEAD_BYTES, DOCUMENT_BYTES = 160, 1_000
+
+
+def fits(undecided: int, rows: int, memory_bytes: int) -> bool:
+    """Whether a pass over what is left stays within the bound."""
+    return undecided * DOCUMENT_BYTES + rows * LEAD_BYTES <= memory_bytes
+
+
+def finish(job: Job) -> dict:
+    """Decide every document that is left; write the labels, by slot."""
+    args = job.task.args
+    layout = Layout(**args["layout"])
+    leads = read_whole(job.store, args["leads"], 0, layout.slots, lead_type(layout.doc_type))
+    docs = np.unique(leads["doc"]).astype(np.int64)
+    position = survival_order(job, docs)
+    announced = announced_roots(job, layout, leads, docs)
+    members = leads[leads["first"] == 1]
+    who = position[np.searchsorted(docs, members["doc"])]
+    order = np.lexsort((members["bucket"], who))
+    members, who = members[order], who[order]
+    _, buckets = np.unique(members["bucket"], return_inverse=True)
+    kept = np.zeros(int(buckets.max(initial=-1)) + 1, np.int64)
+    kept[buckets] = members["kept"]
+    sequence = np.argsort(position)
+    sketches = np.empty((0, layout.bands * layout.rows), np.uint32)
+    if args["sketches"]:
+        sketches = sketches_of(job, layout, docs)[sequence]
+    by_position = docs[sequence]
+    root = decide_in_order(
+        np.searchsorted(who, np.arange(len(docs) + 1)),
+        buckets,
+        members["band"].astype(np.int64),
+        kept,
+        announced[sequence],
+        by_position,
+        sketches,
+        layout.rows,
+        least_matches(job, layout),
+        MOST_COMPARED,
+    )
+    labels = np.empty(len(docs), label_type(layout.doc_type))
+    labels["doc"], labels["root"] = by_position, root
+    labels.sort(order="doc")
+    counts = np.bincount(labels["doc"].astype(np.int64) // layout.width, minlength=layout.slots)
+    path = f"{args['labels']}/all.run"
+    write_run(job.store, path, labels, counts)
+    return {"runs": [], "undecided": 0, "labels": [[path, 0, layout.slots, len(labels)]]}
+
+
+def survival_order(job: Job, docs: np.ndarray) -> np.ndarray:
+    """The place of each document in the order of survival."""
+    order = Ranks(job.store, job.config, job.task.args["parts"]).of(docs)
+    columns = [order.get(name, np.zeros(len(docs), np.uint64)) for name in RANK_COLUMNS]
+    sequence = np.lexsort((docs, *reversed(columns)))
+    position = np.empty(len(docs), np.int64)
+    position[sequence] = np.arange(len(docs))
+    return position
+
+
+def announced_roots(job: Job, layout: Layout, leads: np.ndarray, docs: np.ndarray) -> np.ndarray:
+    """The smallest similar document among those just announced as kept, NEVER where none is."""
+    told = leads[leads["other"] != leads["doc"]]
+    folder = job.task.args["scores"]
+    if folder and len(told):
+        scores = read_whole(job.store, folder, 0, layout.slots, lead_type(layout.doc_type))
+        met = (scores["met"] & scores["claimed"]) != 0
+        scores = scores[met & (scores["matches"] >= least_matches(job, layout))]
+        scores = scores[np.lexsort((scores["other"], scores["doc"]))]
+        pairs = (one[name].astype(np.uint64) for one in (told, scores) for name in PAIR)
+        told = told[rows_in(*pairs)]
+    roots = np.full(len(docs), NEVER, np.int64)
+    np.minimum.at(roots, np.searchsorted(docs, told["doc"]), told["other"].astype(np.int64))
+    return roots
+
+
+@kernel
+def are_similar(sketches, one, other, band, rows, least):
+    """Whether two documents agree in the band of their bucket and in enough permutations."""
+    for column in range(band * rows, (band + 1) * rows):
+        if sketches[one, column] != sketches[other, column]:
+            return False
+    total = 0
+    for column in range(sketches.shape[1]):
+        total += sketches[one, column] == sketches[other, column]
+    return total >= least
+
+
+@kernel
+def decide_in_order(
+    starts, buckets, bands, kept_before, announced, docs, sketches, rows, least, most
+):
+    """int64 [documents]: whom each follows, itself where it is kept; documents in survival order.
+
+    Document i is a member of buckets[starts[i]:starts[i + 1]]. Each bucket keeps a linked list of
+    its kept members and the round after which the next member is free to be decided.
+    """
+    count, members = len(docs), len(buckets)
+    root = np.empty(count, np.int64)
+    rounds = np.zeros(count, np.int64)
+    free_at = np.zeros(len(kept_before), np.int64)
+    last = np.full(len(kept_before), -1, np.int64)
+    previous = np.full(members, -1, np.int64)
+    owner = np.empty(members, np.int64)
+    compared = np.full(count, -1, np.int64)
+    for document in range(count):
+        found, found_round, own_round = NEVER, NEVER, np.int64(0)
+        if announced[document] != NEVER:
+            found, found_round = announced[document], np.int64(0)
+        for member in range(starts[document], starts[document + 1]):
+            bucket = buckets[member]
+            own_round = max(own_round, free_at[bucket])
+            entry = last[bucket]
+            while entry >= 0:
+                other = owner[entry]
+                entry = previous[entry]
+                if rounds[other] + 1 > found_round:
+                    continue
+                if compared[other] == document:
+                    continue
+                if len(sketches) and not are_similar(
+                    sketches, document, other, bands[member], rows, least
+                ):
+                    continue
+                compared[other] = document
+                if rounds[other] + 1 < found_round or docs[other] < found:
+                    found, found_round = docs[other], rounds[other] + 1
+        if found != NEVER:
+            root[document], rounds[document] = found, found_round
+        else:
+            root[document], rounds[document] = docs[document], own_round
+        for member in range(starts[document], starts[document + 1]):
+            bucket = buckets[member]
+            if kept_before[bucket] >= most:
+                continue
+            free_at[bucket] = max(free_at[bucket], rounds[document] + 1)
+            if found == NEVER:
+                owner[member], previous[member] = document, last[bucket]
+                last[bucket] = member
+                kept_before[bucket] += 1
+    return root
