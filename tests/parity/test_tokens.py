@@ -1,15 +1,14 @@
 """Our token counts against `tokenizers` on whole texts, as datatrove's TokensCounter calls it."""
 
-import json
 import random
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tokenizers import Tokenizer, pre_tokenizers
+from tokenizers import Tokenizer
 
 from pipeline import tokens
-from tests import real_data
+from tests import real_data, small_tokenizer
 
 pytestmark = pytest.mark.parity
 
@@ -21,17 +20,7 @@ ATOMS = [
 
 @pytest.fixture(scope="module")
 def small_vocabulary(tmp_path_factory):
-    """A byte-level BPE with GPT-2's splitting, 26 merges deep, in OpenAI's two files."""
-    folder = tmp_path_factory.mktemp("bpe")
-    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
-    merges = [("Ġ", "w"), ("o", "r"), ("or", "d"), ("Ġw", "ord"), ("a", "b"), ("Ġ", "Ġ")]
-    merges += [("Ċ", "Ċ"), ("'", "s"), (".", "."), ("..", "."), ("ab", "ab"), ("Ġ", "a")]
-    words = [*letters, *("".join(pair) for pair in merges), "<|endoftext|>"]
-    vocabulary = {word: number for number, word in enumerate(words)}
-    (folder / "encoder.json").write_text(json.dumps(vocabulary), encoding="utf-8")
-    lines = ["#version: 0.2", *(" ".join(pair) for pair in merges)]
-    (folder / "vocab.bpe").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    return folder
+    return small_tokenizer.write(tmp_path_factory.mktemp("bpe"))
 
 
 def whole_counts(tokenizer: Tokenizer, texts):
