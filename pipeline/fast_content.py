@@ -1,4 +1,4 @@
-"""trafilatura's own extraction, step by step on the same tree: clean, convert, choose, prune, collect.
+"""trafilatura's own extraction, step by step on the same tree: clean, convert, prune, collect.
 
 What is saved: rules come as bits (`fast_predicates`), tags that a page does not have are not looked
 for, a backup is copied only where it may be needed, and a block's text is collected only where it
@@ -84,7 +84,7 @@ def convert(tree: _Element) -> _Element:
 def inside(flagged: Flagged, subtree: _Element) -> Flagged:
     """The flagged elements below a subtree, with the rules that they satisfy now."""
     found = []
-    for element, bits in flagged:
+    for element, _ in flagged:
         for ancestor in element.iterancestors():
             if ancestor is subtree:
                 found.append((element, bits_of(element)))
@@ -114,7 +114,7 @@ def body_candidates(tree: _Element, flagged: Flagged):
 
 def prune_sections(tree: _Element, flagged: Flagged) -> _Element:
     """A subtree without the sections that rules or link density name, or a pruned copy of it."""
-    doomed = [e for e, bits in flagged if any(_selects(rule, e, bits) for rule in OVERALL)]
+    doomed = [e for e, bits in flagged if any(rule.selects(e, bits) for rule in OVERALL)]
     old_length = len(text_of(tree))
     # What removal can take at most; only if little may be left is the library's backup needed.
     at_most = sum(len(text_of(e)) + len(e.tail or "") for e in doomed)
@@ -139,16 +139,10 @@ def prune_sections(tree: _Element, flagged: Flagged) -> _Element:
     return tree
 
 
-def _selects(rule, element: _Element, bits: int) -> bool:
-    return bool(bits & rule.bit) and (
-        rule.tags is None or element.tag in rule.tags or element.tag in rule.always
-    )
-
-
 def delete_by_link_density(
     subtree: _Element, tag: str, backtracking: bool = False, precise: bool = False
 ) -> None:
-    """Removes the blocks of a tag that are mostly links.
+    """Removes the blocks of a tag that are mostly links; backtracking: or a few parts around some.
 
     A block with LONG_BLOCK characters is never removed, and neither is one around it: its trimmed
     text is at least as long. So blocks are read from the innermost outwards, and whatever holds a
@@ -172,9 +166,8 @@ def delete_by_link_density(
         dense, has_links = is_link_dense(block, length, precise)
         if dense:
             removals[block] = [block]
-        elif backtracking and has_links and 0 < length < (200 if precise else 100):
-            if len(block) >= 3:
-                removals[block] = list(block)
+        elif backtracking and has_links and 0 < length < 200 and len(block) >= 3:
+            removals[block] = list(block)
     deletions = [element for block in blocks for element in removals.get(block, ())]
     for element in dict.fromkeys(deletions):
         delete(element)

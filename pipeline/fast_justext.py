@@ -49,7 +49,8 @@ class Paragraphs:
     def _close(self) -> None:
         if self._pieces:
             text = normalized("".join(self._pieces).strip())
-            self.found.append((text, self._link_chars, self._in_select))
+            if text:  # nothing but line breaks is no paragraph: its length there is its truth value
+                self.found.append((text, self._link_chars, self._in_select))
             self._pieces = []
         self._link_chars = 0
         self._in_select = self._selects > 0  # a paragraph's path is that of where it starts

@@ -18,6 +18,7 @@ from itertools import accumulate
 from string import ascii_lowercase, ascii_uppercase
 from typing import Any
 
+from lxml.etree import _Element
 from trafilatura import readability_lxml, xpaths
 
 SEPARATOR = "\0"  # libxml2 strings end at NUL, so that no value holds one
@@ -113,6 +114,12 @@ class Rule:
     tags: frozenset[str] | None  # None: any tag
     always: frozenset[str] = frozenset()  # tags that match without any attribute
 
+    def selects(self, element: _Element, bits: int) -> bool:
+        """Whether it selects an element whose tag and attributes have these bits."""
+        if not bits & self.bit:
+            return False
+        return self.tags is None or element.tag in self.tags or element.tag in self.always
+
 
 class RuleBook:
     """The rules compiled so far and the attribute memos behind them."""
@@ -138,7 +145,7 @@ class RuleBook:
         return self.memos.setdefault(attribute, Memo()).tests
 
     def compile(self, expression: Any) -> Rule:
-        """The rule that selects what this lxml XPath selects (for `…[1]`: whose first match it is)."""
+        """The rule for an lxml XPath: the same elements; for one with `[1]`, the same first one."""
         bit, tags, always = self.new_bit(), None, frozenset()
         for path in re.split(r"\|(?=\(?\.//)", expression.path):
             match = _PATH.fullmatch(path.strip())

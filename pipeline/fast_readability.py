@@ -7,8 +7,6 @@ its serialisation, and counts are taken only when the decision reaches them.
 
 from __future__ import annotations
 
-from typing import Any
-
 from lxml import etree
 from lxml.etree import Element, SubElement, _Element
 from trafilatura.readability_lxml import (
@@ -212,9 +210,9 @@ def sanitize(node: _Element, scores: dict[_Element, float]) -> None:
         if element in allowed:
             continue
         weight = class_weight(element)
-        if weight + scores.get(element, 0) < 0:
-            delete(element)
-        elif text_of(element).count(",") < 10 and is_clutter(element, weight, allowed):
+        if weight + scores.get(element, 0) < 0 or (
+            text_of(element).count(",") < 10 and is_clutter(element, weight, allowed)
+        ):
             delete(element)
 
 
@@ -257,11 +255,3 @@ def _stands_in_long_text(element: _Element, allowed: set[_Element]) -> bool:
         allowed.update(element.iter("table", "ul", "div", "section"))
         return True
     return False
-
-
-def article_of(doc: Any, flagged: Flagged, tags: set[str]) -> str | None:
-    """The summary, None where it fails as the library's may (it then goes on without)."""
-    try:
-        return summary(doc, flagged, tags)
-    except Exception:
-        return None

@@ -10,7 +10,7 @@ calls the library's functions for single elements; nothing of the library is rep
 |---|---|
 | fast_predicates | XPath rules decided once per distinct attribute value, not per element |
 | fast_tree | elements without lxml.html's Python class lookup |
-| fast_content | tags, backups and texts that a page does not need are not looked for, copied, read |
+| fast_content | tags, copies and texts that a page does not need are not made or read |
 | fast_readability | regexes once per distinct value, serialisation only of the chosen article |
 | fast_justext | the settings trafilatura uses, as one walk and two sweeps |
 | fast_output | one walk with the cell context handed down instead of an XPath per element |
@@ -23,8 +23,7 @@ from __future__ import annotations
 from copy import copy
 
 import lxml.etree
-import trafilatura
-from lxml.etree import Element, _Element
+from lxml.etree import _Element
 from trafilatura import deduplication
 from trafilatura.baseline import baseline
 from trafilatura.external import SANITIZED_XPATH
@@ -42,7 +41,7 @@ from pipeline.fast_content import (
 from pipeline.fast_justext import good_paragraphs
 from pipeline.fast_output import plain_text
 from pipeline.fast_predicates import BOOK, COMMENTS, OVERALL, PAYWALL
-from pipeline.fast_readability import article_of
+from pipeline.fast_readability import summary
 from pipeline.fast_tree import (
     Flagged,
     Unproven,
@@ -55,7 +54,6 @@ from pipeline.fast_tree import (
     trimmed,
 )
 
-EXACT_FOR = "1.11.0"
 OPTIONS = Extractor(precision=True, comments=False, dedup=True)
 UNCLEAN_TAGS = tuple(path.removeprefix(".//") for path in SANITIZED_XPATH.split("|"))
 
@@ -64,7 +62,9 @@ def text(html: str) -> str | None:
     """The library's text for a page, None where it has none; raises `Unproven` to ask for it."""
     try:
         return _text(html)
-    except (TypeError, ValueError, RuntimeError) as error:  # what the library takes as "no text"
+    except Unproven:
+        raise
+    except Exception as error:  # mostly characters that XML forbids: the library swallows some
         raise Unproven(type(error).__name__) from error
 
 
@@ -119,20 +119,12 @@ def readability(
     ours = [(elements[i], bits) for i, (_, bits) in zip(indexes, flagged, strict=True)]
     prune(ours, PAYWALL)
     prune(ours, OVERALL)
-    summary = article_of(page, ours, tags)
-    if summary is None:
-        return Element("div"), 0
-    try:
-        article = parse_bytes(summary)
-    except Exception as error:
-        raise Unproven("article") from error
+    article = parse_bytes(summary(page, ours, tags))
     text = lxml.etree.tostring(article, method="text", encoding="unicode")
     return article, len(trimmed(text))
 
 
-def prefers_article(
-    body: _Element, length: int, article: _Element, article_length: int
-) -> bool:
+def prefers_article(body: _Element, length: int, article: _Element, article_length: int) -> bool:
     """Whether Readability's article replaces the library's own body."""
     if article_length in (0, length):
         return False
@@ -153,8 +145,3 @@ def starts_with_brace(article: _Element) -> bool:
     """Whether the article's text is JSON rather than prose."""
     text = lxml.etree.tostring(article, method="text", encoding="unicode")
     return text.lstrip().startswith("{")
-
-
-def is_exact() -> bool:
-    """Whether the installed trafilatura is the version that this module equals."""
-    return trafilatura.__version__ == EXACT_FOR

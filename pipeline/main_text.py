@@ -17,10 +17,11 @@ import trafilatura
 import trafilatura.deduplication as trafilatura_memory
 from resiliparse.extract.html2text import extract_plain_text
 
+EXACT_FOR = "1.11.0"  # the trafilatura that the fast path equals
 try:
     from pipeline import fast_trafilatura
 
-    FAST = fast_trafilatura.is_exact()
+    FAST = trafilatura.__version__ == EXACT_FOR
 except (ImportError, ValueError):  # a version without the names or rules that the fast path reads
     FAST = False
 
@@ -31,7 +32,11 @@ Extractor = Callable[[str], str | None]
 logging.getLogger("trafilatura").addHandler(logging.NullHandler())
 
 # The reference pipeline's call, to the argument.
-FINEWEB_ARGUMENTS = {"favor_precision": True, "include_comments": False, "deduplicate": True}
+FINEWEB_ARGUMENTS: dict[str, Any] = {
+    "favor_precision": True,
+    "include_comments": False,
+    "deduplicate": True,
+}
 
 RESILIPARSE_OPTIONS: dict[str, Any] = {
     "preserve_formatting": True,
@@ -83,7 +88,7 @@ def resiliparse_text(html: str, options: Mapping[str, Any]) -> str | None:
 
 
 def union_text(html: str, options: Mapping[str, Any]) -> str | None:
-    """The lines that either engine finds, each once, in page order; None where neither finds any."""
+    """The lines that either engine finds, each once, in page order; None where there are none."""
     return "\n".join(line for line, _ in union_lines(html, options)) or None
 
 
@@ -107,7 +112,7 @@ def union_lines(html: str, options: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 def _distinct_lines(text: str | None) -> dict[str, str]:
-    """The lines of a text by their letters and digits, first occurrence only, blank ones left out."""
+    """The lines of a text by their letters and digits: first occurrences, blank ones left out."""
     lines: dict[str, str] = {}
     for line in (text or "").splitlines():
         key = "".join(filter(str.isalnum, line.casefold()))
@@ -131,8 +136,9 @@ def extractor(name: str, options: Mapping[str, Any] | None = None) -> Extractor:
     resiliparse_options = {**RESILIPARSE_OPTIONS, **given}
     if name in ("trafilatura", "union") and not FAST:
         logger.warning(
-            "trafilatura %s: the fast path is exact for 1.11.0 only; the library itself runs",
+            "trafilatura %s: the fast path is exact for %s only; the library itself runs",
             trafilatura.__version__,
+            EXACT_FOR,
         )
     if name == "trafilatura":
         return trafilatura_text

@@ -1,0 +1,175 @@
+"""The fast path against trafilatura itself: same text, page by page.
+
+`DECANT_PARITY=all` takes 2,000 made pages and every real one instead of a sample (five minutes).
+"""
+
+import logging
+import os
+from collections import Counter
+
+import lxml.html
+import pytest
+import trafilatura
+from justext.core import ParagraphMaker, classify_paragraphs, revise_paragraph_classification
+from trafilatura import deduplication, readability_lxml, xpaths
+from trafilatura.utils import HTML_PARSER, repair_faulty_html
+
+from pipeline import fast_justext, fast_predicates, fast_readability, fast_trafilatura, fast_tree
+from pipeline.main_text import EXACT_FOR, FAST, plain_trafilatura_text, trafilatura_text
+from tests.html_pages import PageMaker, pages
+from tests.real_pages import real_pages
+
+pytestmark = [
+    pytest.mark.parity,
+    pytest.mark.skipif(not FAST, reason=f"fast path is not for {trafilatura.__version__}"),
+]
+
+ALL = os.environ.get("DECANT_PARITY") == "all"
+RULES = {
+    "PAYWALL": xpaths.PAYWALL_DISCARD_XPATH,
+    "OVERALL": xpaths.OVERALL_DISCARD_XPATH,
+    "TEASER": xpaths.TEASER_DISCARD_XPATH,
+    "PRECISION": xpaths.PRECISION_DISCARD_XPATH,
+    "CAPTION": xpaths.DISCARD_IMAGE_ELEMENTS,
+    "COMMENTS": xpaths.REMOVE_COMMENTS_XPATH,
+}
+
+
+def reference(html):
+    """What FineWeb's call returns for a page that is the first of its process."""
+    deduplication.LRU_TEST.clear()
+    return trafilatura.extract(html, favor_precision=True, include_comments=False, deduplicate=True)
+
+
+def differences(some_pages):
+    """Names of the pages whose fast text differs, and how many had text, none, or no proof."""
+    different, outcomes = [], Counter()
+    for name, html in some_pages:
+        expected = reference(html)
+        deduplication.LRU_TEST.clear()
+        try:
+            text = fast_trafilatura.text(html)
+        except fast_trafilatura.Unproven:
+            outcomes["unproven"] += 1
+            continue
+        outcomes["none" if text is None else "text"] += 1
+        if text != expected:
+            different.append(name)
+    return different, outcomes
+
+
+def test_made_pages_have_the_library_s_text():
+    different, outcomes = differences(enumerate(pages(2_000 if ALL else 120, seed=7)))
+    assert different == []
+    assert outcomes["text"] > 0.9 * outcomes.total()
+    assert outcomes["none"] > 0
+    assert outcomes["unproven"] <= 0.03 * outcomes.total()  # one page in fifty has a forbidden byte
+
+
+def test_real_pages_have_the_library_s_text():
+    different, outcomes = differences(real_pages(every=1 if ALL else 40))
+    assert different == []
+    assert outcomes["unproven"] <= 0.01 * outcomes.total()
+
+
+@pytest.mark.parametrize("tag", ["div", "span", "p", "table", "ul", "b", "blockquote", "font"])
+def test_deeply_nested_tags_have_the_library_s_text(tag):
+    html = f"<html><body>{f'<{tag}>words of it ' * 3_000}{f'</{tag}>' * 3_000}</body></html>"
+    different, outcomes = differences([(tag, html)])
+    assert different == []
+    assert outcomes.total() == 1
+
+
+def test_huge_attributes_and_many_of_them_have_the_library_s_text():
+    text = PageMaker(1).sentences(30)
+    big = f'<div class="{"x " * 200_000}footer"><p>{text}</p></div>'
+    many = f"<div {' '.join(f'a{i}=1' for i in range(5_000))} class=nav><p>{text}</p></div>"
+    wide = "".join(f'<div id="v{i}"><p>{text[: i % 90]}</p></div>' for i in range(1_500))
+    different, _ = differences(enumerate([big, many, wide]))
+    assert different == []
+
+
+def test_a_paragraph_met_on_earlier_pages_stays():
+    text = "This very paragraph stands on each page of the site, and it is long enough to count. "
+    html = f"<html><body><article><p>{text * 4}</p><p>{text * 3}</p></article></body></html>"
+    assert len({trafilatura_text(html) for _ in range(6)}) == 1
+    assert text * 3 in (trafilatura_text(html) or "") + " "
+
+
+def test_the_process_s_own_trafilatura_keeps_its_memory():
+    memory = deduplication.LRU_TEST
+    memory.clear()
+    deduplication.put_in_cache("seen before")
+    for html in pages(4):
+        trafilatura_text(html)
+        plain_trafilatura_text(html)
+    assert deduplication.LRU_TEST is memory
+    assert list(memory.cache) == ["seen before"]
+
+
+def test_an_unproven_page_gets_the_library_s_text(monkeypatch):
+    html = next(pages(2, seed=3))
+    expected = reference(html)
+    assert expected
+
+    def refuse(html):
+        raise fast_trafilatura.Unproven("for the test")
+
+    monkeypatch.setattr(fast_trafilatura, "text", refuse)
+    assert trafilatura_text(html) == expected
+
+
+def test_every_rule_selects_what_its_xpath_selects():
+    hits = Counter()
+    for html in pages(60, seed=11):
+        tree = fast_tree.parse(html)
+        assert tree is not None
+        flagged, _, _ = fast_tree.flag(tree)
+        for name, expressions in RULES.items():
+            for rule, xpath in zip(getattr(fast_predicates, name), expressions, strict=True):
+                selected = [e for e, bits in flagged if rule.selects(e, bits)]
+                assert selected == xpath(tree), xpath.path
+                hits[name] += len(selected)
+        for rule, xpath in zip(fast_predicates.BODY, xpaths.BODY_XPATH, strict=True):
+            first = next((e for e, bits in flagged if rule.selects(e, bits)), None)
+            assert first is next(iter(xpath(tree)), None), xpath.path
+            hits[f"body {rule.bit}"] += first is not None
+    assert set(hits) == {*RULES, *(f"body {rule.bit}" for rule in fast_predicates.BODY)}
+    assert min(hits.values()) > 0, hits
+
+
+def test_readability_chooses_the_library_s_article():
+    for html in pages(60, seed=13):
+        library_tree = lxml.html.fromstring(
+            repair_faulty_html(html, html[:50].lower()).encode(), parser=HTML_PARSER
+        )
+        expected = readability_lxml.Document(library_tree).summary()
+        tree = fast_tree.parse_bytes(fast_tree.repaired(html, "doctype" in html[:50].lower()))
+        flagged, _, tags = fast_tree.flag(tree)
+        assert fast_readability.summary(tree, flagged, tags) == expected
+
+
+def test_justext_keeps_the_library_s_paragraphs():
+    kept = 0
+    for html in pages(60, seed=17):
+        tree = fast_tree.parse(html)
+        assert tree is not None
+        paragraphs = ParagraphMaker.make_paragraphs(tree)
+        stop_words = fast_justext.stop_words()
+        classify_paragraphs(paragraphs, stop_words, 50, 200, 0.1, 0.2, 0.2, True)
+        revise_paragraph_classification(paragraphs, 200)
+        expected = [p.text for p in paragraphs if not p.is_boilerplate]
+        assert [p.text for p in fast_justext.good_paragraphs(tree)] == expected
+        kept += len(expected)
+    assert kept > 100
+
+
+def test_a_version_that_is_not_proven_runs_the_library_with_a_notice(monkeypatch, caplog):
+    from pipeline import main_text
+
+    html = next(pages(2, seed=5))
+    monkeypatch.setattr(main_text, "FAST", False)
+    monkeypatch.setattr(fast_trafilatura, "text", lambda html: "not called")
+    with caplog.at_level(logging.WARNING):
+        assert main_text.extractor("trafilatura")(html) == reference(html)
+    assert EXACT_FOR in caplog.text
