@@ -19,8 +19,17 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 # Dense bf16 tensor-core rates, FLOP/s, from the makers' data sheets; the longest match counts.
-_GPU_PEAK = {"H200": 989e12, "H100": 989e12, "GH200": 989e12, "B200": 2250e12, "A100": 312e12,
-             "L40S": 362e12, "A10": 125e12, "V100": 125e12}  # fmt: skip
+_GPU_PEAK = {
+    "B200": 2250e12,
+    "H200": 989e12,
+    "GH200": 989e12,
+    "H100": 989e12,
+    "H100 PCIe": 756e12,
+    "A100": 312e12,
+    "L40S": 362e12,
+    "A10": 125e12,
+    "V100": 125e12,
+}
 
 
 @dataclass(frozen=True)
@@ -99,13 +108,16 @@ class Device:
             dist.barrier()
 
     @cached_property
-    def peak_flops(self) -> float:
-        """What the whole group could reach in dense products, FLOP/s; measured on a CPU."""
+    def peak_flops(self) -> float | None:
+        """What the whole group could reach in dense products, FLOP/s; measured on a CPU.
+
+        None for a GPU that is not in the list.
+        """
         if not self.is_cuda:
             return self.world * _cpu_peak()
         name = torch.cuda.get_device_name(self.place)
         known = [key for key in _GPU_PEAK if key in name]
-        return self.world * (_GPU_PEAK[max(known, key=len)] if known else float("nan"))
+        return self.world * _GPU_PEAK[max(known, key=len)] if known else None
 
 
 def pick_device(name: str | None = None) -> Device:

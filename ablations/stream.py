@@ -123,18 +123,6 @@ class Replay:
         return f"{self.new.digest()}+{self.share}*{self.old.digest()}"
 
 
-def spans_in_order(first: np.ndarray, copies: np.ndarray, place: np.ndarray) -> np.ndarray:
-    """Spans of a pool's documents as a draw reads them, int64 [n, 2]: pass after pass.
-
-    Document d is tokens first[d]:first[d + 1] and is read copies[d] times, in the order of
-    `place`; a second pass begins once every chosen document has been read.
-    """
-    order = np.argsort(place, kind="stable")
-    passes = [order[copies[order] > done] for done in range(int(copies.max(initial=0)))]
-    chosen = np.concatenate(passes) if passes else order[:0]
-    return np.stack([first[chosen], first[chosen + 1]], axis=1).astype(np.int64)
-
-
 def documents(token_lists: Sequence[Sequence[int]], eos: int | None) -> Stream:
     """A stream of in-memory documents, for small data and tests."""
     sizes = np.array([len(d) for d in token_lists], dtype=np.int64)

@@ -222,7 +222,6 @@ class Meter:
                 "The last good state is kept."
             )
         now = time.perf_counter()
-        shape = self._plan.rung.shape
         speed = (step - self._done) * self._plan.rung.batch_tokens / max(now - self._since, 1e-9)
         line = {
             "step": step,
@@ -230,12 +229,17 @@ class Meter:
             "loss": value,
             "learning_rate": rate,
             "tokens_per_s": round(speed, 1),
-            "mfu": round(speed * shape.flops_per_token / self._device.peak_flops, 4),
+            "mfu": self._utilisation(speed),
         }
         self._done, self._since = step, now
         if self._device.is_first:
             with open(self._path, "a") as file:
                 file.write(json.dumps(line) + "\n")
+
+    def _utilisation(self, tokens_per_s: float) -> float | None:
+        """Share of the device's peak that goes into the model's own FLOPs."""
+        peak = self._device.peak_flops
+        return peak and round(tokens_per_s * self._plan.rung.shape.flops_per_token / peak, 4)
 
 
 def _finish(plan: Plan, out_dir: Path) -> None:

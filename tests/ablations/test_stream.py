@@ -7,7 +7,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from ablations.stream import Replay, Stream, documents, spans_in_order
+from ablations.stream import Replay, Stream, documents
 
 EOS = 99
 
@@ -42,13 +42,6 @@ def test_replayed_sequences_are_the_share_asked_for_and_neither_stream_skips():
     assert (rows[:, 0] >= 500).tolist() == [False, False, False, True] * 3
     assert rows[rows[:, 0] < 500][:, 0].tolist() == list(range(0, 90, 10))
     assert rows[rows[:, 0] >= 500][:, 0].tolist() == [500, 510, 520]
-
-
-def test_a_draw_is_read_in_hash_order_pass_after_pass():
-    first = np.array([0, 2, 5, 6])  # documents of 2, 3 and 1 tokens
-    copies, place = np.array([1, 0, 2]), np.array([2, 0, 1])
-    assert spans_in_order(first, copies, place).tolist() == [[5, 6], [0, 2], [5, 6]]
-    assert spans_in_order(first, 0 * copies, place).shape == (0, 2)
 
 
 def test_an_arm_without_documents_says_so():

@@ -15,13 +15,12 @@ torch = pytest.importorskip("torch", reason="neural rungs need the ablations ext
 pytest.importorskip("transformers", reason="the oracle needs the lmeval extra")
 pytest.importorskip("lm_eval", reason="the oracle needs the lmeval extra")
 
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers  # noqa: E402
-
-from ablations.benchmarks import Question  # noqa: E402
+from ablations.benchmarks import Question, load_questions  # noqa: E402
 from ablations.lmeval import agreement, harness_scores, near_ties  # noqa: E402
 from ablations.rungs import Rung, Shape  # noqa: E402
 from ablations.score import encode_questions, score_questions  # noqa: E402
 from ablations.stream import documents  # noqa: E402
+from ablations.tokens import train_bpe  # noqa: E402
 from ablations.train import train  # noqa: E402
 from tests import real_data  # noqa: E402
 
@@ -29,16 +28,6 @@ pytestmark = [pytest.mark.parity, pytest.mark.filterwarnings("ignore")]
 
 RUNG = Rung("oracle", Shape(64, 2, 2, 192, 512, 384), 2, 5e-3, 50_000, "nothing")
 TASKS = ("hellaswag", "arc_easy", "arc_challenge", "mmlu")
-
-
-class Bpe:
-    """A `score.Tokenizer` over a `tokenizers` model."""
-
-    def __init__(self, inner: Tokenizer) -> None:
-        self.inner, self.vocab_size, self.eos = inner, inner.get_vocab_size(), 0
-
-    def encode_batch(self, texts):
-        return [e.ids for e in self.inner.encode_batch(list(texts), add_special_tokens=False)]
 
 
 def sentences(count: int) -> list[str]:
@@ -58,18 +47,8 @@ def trained(tmp_path_factory):
     """A tokenizer, its file, and a small model trained on the village's sentences."""
     folder = tmp_path_factory.mktemp("oracle")
     text = sentences(4000)
-    inner = Tokenizer(models.BPE())
-    inner.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)  # type: ignore
-    inner.decoder = decoders.ByteLevel()  # type: ignore
-    alphabet = pre_tokenizers.ByteLevel.alphabet()
-    inner.train_from_iterator(
-        text,
-        trainers.BpeTrainer(
-            vocab_size=512, special_tokens=["<eos>"], initial_alphabet=alphabet, show_progress=False
-        ),
-    )
-    inner.save(str(folder / "tokenizer.json"))
-    bpe = Bpe(inner)
+    bpe = train_bpe(text, 512)
+    (folder / "tokenizer.json").write_bytes(bpe.to_bytes())
     data = documents(bpe.encode_batch(text), bpe.eos)
     model = train(RUNG.with_vocab(bpe.vocab_size), data, seed=0, out_dir=folder / "m", eos=bpe.eos)
     return bpe, folder / "tokenizer.json", folder / "m", model
@@ -88,30 +67,6 @@ def village_questions(count: int) -> list[Question]:
     # Long enough to be cut on the left on both sides, and one with letters outside ASCII.
     made.append(Question("village", "long", "", ("na " * 500 + "so",) * 2, (" ja", " nein"), 0))
     made.append(Question("village", "ü", "", ("Größe: 日本",) * 2, (" 語だ", " café ☕"), 1))
-    return made
-
-
-def real_questions(task: str, limit: int) -> list[Question]:
-    """Real questions in the harness's prompt form, its cloze form for MMLU."""
-    split = "validation" if task == "hellaswag" else "test"
-    made = []
-    for number, row in enumerate(real_data.rows(limit, "benchmarks", task, f"{split}.jsonl.gz")):
-        if task == "hellaswag":
-            context = f"{row['activity_label']}: {row['ctx']}".strip()
-            options, gold = row["endings"], int(row["label"])
-        elif task == "mmlu":
-            subject = str(row["subject"]).replace("_", " ")
-            context = (
-                f"The following are questions (with answers) about {subject}.\n\n"
-                f"Question: {row['question'].strip()}\nAnswer:"
-            )
-            options, gold = row["choices"], int(row["answer"])
-        else:
-            context = f"Question: {row['question']}\nAnswer:"
-            options = row["choices"]["text"]
-            gold = row["choices"]["label"].index(row["answerKey"])
-        texts = tuple(f" {option}" for option in options)
-        made.append(Question(task, str(number), "", (context,) * len(texts), texts, gold))
     return made
 
 
@@ -138,7 +93,8 @@ def test_likelihoods_and_accuracies_equal_the_harness_on_made_up_questions(train
 
 @pytest.mark.parametrize("task", TASKS)
 def test_likelihoods_and_accuracies_equal_the_harness_on_real_questions(task, trained, tmp_path):
-    assert_agrees(compared(trained, real_questions(task, 20), tmp_path))
+    questions = load_questions(real_data.folder("benchmarks"), task, "harness", limit=20)
+    assert_agrees(compared(trained, questions, tmp_path))
 
 
 def test_a_near_tie_is_found_by_likelihood_and_per_character(trained):

@@ -1,0 +1,88 @@
+"""Our scorer beside lm-evaluation-harness on real benchmark files, a table per task.
+
+    python -m tests.bench.oracle [--questions 500] [--tokens 400000]
+    python -m tests.bench.oracle --model RUN/DIR --tokenizer tokenizer.json
+
+Trains the cpu-s rung on web text first where no model is given. Data: `benchmarks` and `text/c4`
+under DECANT_REAL_DATA (default ../shared/data). Needs the lmeval extra.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import json
+import os
+import tempfile
+import time
+from pathlib import Path
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("HF_DATASETS_OFFLINE", "1")
+
+import numpy as np
+
+from ablations.benchmarks import load_questions
+from ablations.devices import pick_device
+from ablations.export import load
+from ablations.lmeval import agreement, harness_scores
+from ablations.neural import NeuralModel
+from ablations.rungs import rung
+from ablations.score import encode_questions, score_questions
+from ablations.stream import documents
+from ablations.tokens import read_tokenizer, train_bpe
+from ablations.train import train
+from tests.real_data import FOLDER
+
+TASKS = ("hellaswag", "arc_easy", "arc_challenge", "mmlu")
+
+
+def trained(tokens: float, folder: Path) -> tuple[Path, Path]:
+    """The directory of a freshly trained cpu-s model, and its tokenizer's file."""
+    web: list[str] = []
+    for path in sorted((FOLDER / "text" / "c4").glob("*.jsonl.gz")):
+        with gzip.open(path, "rt", encoding="utf-8") as lines:
+            web += [json.loads(line)["text"] for line in lines]
+    bpe = train_bpe(web, 4096)
+    (folder / "tokenizer.json").write_bytes(bpe.to_bytes())
+    data = documents(bpe.encode_batch(web), bpe.eos)
+    step = rung("cpu-s").with_vocab(bpe.vocab_size)
+    train(step, data, seed=0, out_dir=folder / "model", tokens=tokens, eos=bpe.eos)
+    return folder / "model", folder / "tokenizer.json"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="our scorer beside lm-evaluation-harness")
+    parser.add_argument("--questions", type=int, default=500, help="per task")
+    parser.add_argument("--tokens", type=float, default=400_000, help="to train on")
+    parser.add_argument("--model", type=Path)
+    parser.add_argument("--tokenizer", type=Path)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        model_dir, tokenizer_file = options.model, options.tokenizer
+        if model_dir is None:
+            model_dir, tokenizer_file = trained(options.tokens, folder)
+        tokenizer = read_tokenizer(tokenizer_file)
+        model = NeuralModel(load(model_dir), tokenizer.eos, pick_device())
+        print("task           questions  acc ours / theirs  acc_norm ours / theirs  max |Δ ll|  s")
+        for task in TASKS:
+            questions = load_questions(FOLDER / "benchmarks", task, "harness", options.questions)
+            encoded = encode_questions(tokenizer, questions)
+            began = time.perf_counter()
+            ours = score_questions(model, encoded)
+            middle = time.perf_counter()
+            theirs = harness_scores(model_dir, tokenizer_file, questions, folder / task)
+            found = agreement(encoded, ours, theirs)
+            print(
+                f"{task:14} {found.questions:9}  {found.acc[0]:.4f} / {found.acc[1]:.4f}"
+                f"    {found.acc_norm[0]:.4f} / {found.acc_norm[1]:.4f}"
+                f"      {found.largest_difference:.2e}"
+                f"        {middle - began:.0f} / {time.perf_counter() - middle:.0f}"
+            )
+            apart = np.array(found.near_ties, dtype=int)
+            print(f"  near ties: {[questions[i].key for i in apart] or 'none'}")
+
+
+if __name__ == "__main__":
+    main()
