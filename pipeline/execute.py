@@ -12,6 +12,7 @@ import random
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from pipeline import manifest
@@ -31,6 +32,9 @@ WORKER_ENVIRONMENT = {
     "NUMBA_NUM_THREADS": "1",
     "TOKENIZERS_PARALLELISM": "false",
 }
+
+
+RAY_TOKEN = Path.home() / ".ray" / "auth_token"
 
 
 class StepError(Exception):
@@ -217,6 +221,10 @@ def connect_ray(workers: int, address: str | None) -> Any:
     """
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    if address and (os.environ.get("RAY_AUTH_TOKEN") or RAY_TOKEN.exists()):
+        # `ray start` locks new clusters with a token; without this a driver that has it keeps
+        # silent and is turned away. A cluster without a lock does not mind.
+        os.environ.setdefault("RAY_AUTH_MODE", "token")
     import ray
 
     options: dict[str, Any] = {
@@ -226,7 +234,7 @@ def connect_ray(workers: int, address: str | None) -> Any:
         "runtime_env": {"env_vars": WORKER_ENVIRONMENT},
     }
     if address:
-        ray.init(address=address if "://" in address else f"{address}", **options)
+        ray.init(address=address, **options)
         return ray
     options |= {
         "num_cpus": max(1, workers),
