@@ -6,6 +6,7 @@ slow.
 """
 
 from filters.record_rule import RecordRule
+from pipeline.page_work import WORK_RULES
 
 READER = "FineWeb, Penedo et al. 2024, §3.1; datatrove WarcReader"
 EXTRACTOR = "FineWeb, Penedo et al. 2024, §3.2; datatrove Trafilatura"
@@ -20,6 +21,7 @@ EXTRACT_RULES = (
     NOT_HTML,
     EMPTY_PAYLOAD,
     UNDECODABLE,
+    *WORK_RULES,
     EXTRACTION_EMPTY,
     EXTRACT_ERROR,
 )

@@ -67,12 +67,16 @@ class Reader:
         self.reading = Reading()
         self._end = end
         self._by_member = by_member and self.kind != "plain"
+        self._begins_inside = start > 0
         self._limit = max_content_bytes
         self._stream = Stream(pieces(file, self.kind, start), start, self.kind == "plain")
 
     def __iter__(self) -> Iterator[Record]:
-        last = -1
+        last, begun = -1, self._begins_inside
         while (offset := self._seek_record()) is not None:
+            if begun:  # what lies before the first record of a range belongs to the range before
+                self._stream.lost_bytes = self._stream.lost_ranges = 0
+                begun = False
             offset = max(offset, last + 1)
             last = offset
             if self._end is not None and offset >= self._end:
