@@ -8,12 +8,12 @@ on exactly where a killed run stopped. Nothing is pickled.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 
@@ -21,21 +21,28 @@ class CheckpointError(RuntimeError):
     """A checkpoint cannot be written or is not this run's; the message says what to do."""
 
 
-def write_atomically(path: Path, data: bytes) -> None:
-    """The file under its name once it is on disk; on failure the old file stays as it was."""
+def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
+    """The file under its name once it is whole and on disk; until then the old file stays.
+
+    `write` makes the file at the path it is given.
+    """
     temporary = path.with_name(f".{path.name}.partial")
     try:
-        with open(temporary, "wb") as file:
-            file.write(data)
-            file.flush()
+        write(temporary)
+        with open(temporary, "rb") as file:
             os.fsync(file.fileno())
         os.replace(temporary, path)
-    except OSError as error:
+    except (OSError, SafetensorError) as error:
         temporary.unlink(missing_ok=True)
         raise CheckpointError(
-            f"could not write {path} ({len(data):,} bytes): {error.strerror}. Finished checkpoints "
-            "are intact: free some space and start again to go on from the last one."
+            f"could not write {path}: {error}. Finished checkpoints are intact: free some space "
+            "and start again to go on from the last one."
         ) from error
+
+
+def write_text(path: Path, text: str) -> None:
+    """A text file, whole or not at all."""
+    write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
 
 
 def write_tensors(
@@ -43,7 +50,8 @@ def write_tensors(
 ) -> None:
     """A safetensors file of the tensors, with `notes` in its header."""
     own = {name: t.detach().to("cpu").contiguous() for name, t in tensors.items()}
-    write_atomically(path, save(own, {"format": "pt", **(notes or {})}))
+    header = {"format": "pt", **(notes or {})}
+    write_atomically(path, lambda temporary: save_file(own, temporary, header))
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:

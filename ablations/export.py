@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ablations.checkpoint import read_tensors, write_atomically, write_tensors
+from ablations.checkpoint import read_tensors, write_tensors, write_text
 from ablations.model import Llama
 from ablations.rungs import Shape
 
@@ -115,7 +115,7 @@ def export(weights: Mapping[str, Tensor], shape: Shape, directory: Path, eos: in
     """Writes `config.json` and `model.safetensors`, each whole or not at all."""
     directory.mkdir(parents=True, exist_ok=True)
     text = json.dumps(llama_config(shape, eos), indent=2, sort_keys=True) + "\n"
-    write_atomically(directory / "config.json", text.encode())
+    write_text(directory / "config.json", text)
     write_tensors(directory / "model.safetensors", weights)
 
 

@@ -46,10 +46,10 @@ def harness_scores(
     model_dir: Path, tokenizer_file: Path, questions: Sequence[Question], work_dir: Path
 ) -> HarnessScores:
     """The harness's verdict on an exported model; `tokenizer_file` is a `tokenizers` JSON."""
-    import lm_eval
-    import transformers
-    from lm_eval.models.huggingface import HFLM
-    from lm_eval.tasks import TaskManager
+    import lm_eval  # pyright: ignore[reportMissingImports]
+    import transformers  # pyright: ignore[reportMissingImports]
+    from lm_eval.models.huggingface import HFLM  # pyright: ignore[reportMissingImports]
+    from lm_eval.tasks import TaskManager  # pyright: ignore[reportMissingImports]
 
     model = transformers.LlamaForCausalLM.from_pretrained(model_dir, dtype="float32")
     tokenizer = transformers.PreTrainedTokenizerFast(tokenizer_file=str(tokenizer_file))

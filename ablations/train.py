@@ -28,8 +28,8 @@ from ablations.checkpoint import (
     average,
     load_state,
     save_state,
-    write_atomically,
     write_tensors,
+    write_text,
 )
 from ablations.devices import Device, pick_device
 from ablations.model import Llama
@@ -204,7 +204,7 @@ class Meter:
         self._done, self._since = done, time.perf_counter()
         if device.is_first and path.exists():  # lines of updates that are about to be redone
             kept = [s for s in path.read_text().splitlines() if json.loads(s)["step"] <= done]
-            write_atomically(path, "".join(f"{line}\n" for line in kept).encode())
+            write_text(path, "".join(f"{line}\n" for line in kept))
 
     def after(self, step: int, loss: Tensor, rate: float, certain: bool) -> None:
         """Looks at the loss every hundredth of the run, and always where `certain`.
@@ -248,8 +248,7 @@ def _finish(plan: Plan, out_dir: Path) -> None:
     weights = average([_snapshot(out_dir, step) for step in last])
     export.export(weights, plan.rung.shape, out_dir, plan.eos)
     record = {"identity": plan.identity, "averaged_steps": last, **asdict(plan)}
-    text = json.dumps(record, indent=2, sort_keys=True) + "\n"
-    write_atomically(out_dir / "run.json", text.encode())
+    write_text(out_dir / "run.json", json.dumps(record, indent=2, sort_keys=True) + "\n")
     (out_dir / "state.safetensors").unlink(missing_ok=True)
 
 
