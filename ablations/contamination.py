@@ -1,7 +1,8 @@
 """Scored text that stands in the pool: n-grams of words shared with questions and references.
 
 A rule that drops the pages on which a benchmark leaked would look harmful for the wrong reason.
-Hits are listed with the document they were found in, and the questions are left out of the score.
+Hits are listed with the document they were found in. A question with any hit is left out of the
+score; a held-out document, which is long, once a tenth of its n-grams stand in the pool.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import xxhash
 # 8 words on: below, chance repeats ("what is the name of the") pass for leaks.
 NGRAM_WORDS = 13
 SHORTEST_WORDS = 8
+LEAKED_SHARE = 0.1  # of a held-out document's n-grams
 
 _WORD = re.compile(r"\w+")
 _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
@@ -27,8 +29,9 @@ class Hit:
     """A scored text found in a document of the pool."""
 
     owner: str  # task/question, or the reference set's name
-    document: str
+    document: str  # the first that has one of its n-grams
     words: str
+    share: float  # of the text's n-grams that the pool has
 
 
 @dataclass(frozen=True)
@@ -57,20 +60,36 @@ def wanted(texts: Sequence[tuple[str, str]]) -> Wanted:
 
 
 def find_hits(wanted: Wanted, ids: Sequence[str], texts: Iterable[str]) -> list[Hit]:
-    """The first hit of each owner in pool order, sorted by owner."""
-    hits: dict[int, Hit] = {}
+    """The first hit of each owner in pool order with its share of n-grams, sorted by owner."""
+    first: dict[int, tuple[str, str]] = {}
+    found = {n: np.zeros(len(hashes), dtype=bool) for n, (hashes, _) in wanted.hashes.items()}
     for document, text in zip(ids, texts, strict=True):
         words = _words(text)
         hashed = _hash_words(words)
         for n, (hashes, owners) in wanted.hashes.items():
-            grams = _ngrams(hashed, n)
+            grams, at = np.unique(_ngrams(hashed, n), return_index=True)
             left = np.searchsorted(hashes, grams, side="left")
             right = np.searchsorted(hashes, grams, side="right")
-            for at in np.flatnonzero(right > left).tolist():
-                for owner in owners[left[at] : right[at]].tolist():
-                    quote = " ".join(words[at : at + n])
-                    hits.setdefault(owner, Hit(wanted.owners[owner], document, quote))
-    return sorted(hits.values(), key=lambda hit: hit.owner)
+            for k in np.flatnonzero(right > left).tolist():
+                found[n][left[k] : right[k]] = True
+                for owner in owners[left[k] : right[k]].tolist():
+                    first.setdefault(owner, (document, " ".join(words[at[k] : at[k] + n])))
+    return sorted(
+        (
+            Hit(wanted.owners[owner], document, quote, _share(wanted, found, owner))
+            for owner, (document, quote) in first.items()
+        ),
+        key=lambda hit: hit.owner,
+    )
+
+
+def _share(wanted: Wanted, found: dict[int, np.ndarray], owner: int) -> float:
+    """The share of an owner's n-grams that were found; an owner has n-grams of one n only."""
+    for n, (_, owners) in wanted.hashes.items():
+        mine = owners == owner
+        if mine.any():
+            return float(found[n][mine].mean())
+    return 0.0
 
 
 def _words(text: str) -> list[str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
+from urllib.parse import urlsplit
 
 import numpy as np
 import pyarrow as pa
@@ -60,10 +61,10 @@ def read_config(store: Store) -> RunConfig:
     return config
 
 
-def read_documents(store: Store, config: RunConfig) -> Documents:
-    """Every document with its measures, verdicts and band keys."""
+def read_documents(store: Store, config: RunConfig, sites: str = "registered") -> Documents:
+    """Every document with its measures, verdicts and band keys; `sites` as `site_hashes` has it."""
     rules = tuple(rule.name for rule in config.recipe().rules)
-    parts = [_read_partition(store, config, rules, number) for number in partitions(store)]
+    parts = [_read_partition(store, config, rules, n, sites) for n in partitions(store)]
     if not sum(len(p.ids) for p in parts):
         raise RunUnfit(f"{store.url} has no document that reached the rules")
     bands = np.concatenate([p.bands for p in parts])
@@ -105,7 +106,7 @@ def _path(folder: str, number: int) -> str:
 
 
 def _read_partition(
-    store: Store, config: RunConfig, rules: Sequence[str], number: int
+    store: Store, config: RunConfig, rules: Sequence[str], number: int, sites: str
 ) -> Documents:
     """One partition; `may_repeat` says here which documents have a signature at all."""
     extracted = store.read_table(f"1-extracted/{number:05d}.parquet", ["offset", "id", "url"])
@@ -131,7 +132,7 @@ def _read_partition(
     return Documents(
         extracted.column("id").to_pylist(),
         urls,
-        registered_domains(urls),
+        site_hashes(urls, sites),
         tuple(rules),
         np.stack(measures, axis=1) if measures else np.zeros((len(offsets), 0)),
         failed,
@@ -158,10 +159,22 @@ def _bands(
 _SUFFIXES = tldextract.TLDExtract(suffix_list_urls=(), cache_dir=None)
 
 
-def registered_domains(urls: Sequence[str]) -> np.ndarray:
-    """A hash of each URL's registered domain, uint64 [n]; of the host where there is none."""
+def site_hashes(urls: Sequence[str], sites: str) -> np.ndarray:
+    """A hash of each URL's site, uint64 [n]: documents of one site are never independent.
+
+    "registered": the domain that somebody registered (`a.example.co.uk` is `example.co.uk`), or the
+    host where there is none; "host": the host as it stands.
+    """
     names = []
     for url in urls:
-        found = _SUFFIXES(url)
-        names.append(found.top_domain_under_public_suffix or found.fqdn or found.domain or url)
+        name = _SUFFIXES(url).top_domain_under_public_suffix if sites == "registered" else ""
+        names.append(name or _host(url))
     return hashing.hash_strings(names)
+
+
+def _host(url: str) -> str:
+    """The host of a URL, or the URL itself where it has none or cannot be parsed."""
+    try:
+        return urlsplit(url).hostname or url
+    except ValueError:
+        return url

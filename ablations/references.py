@@ -1,7 +1,9 @@
 """Held-out texts of several genres, in no arm: what a model's bits per byte are measured on.
 
 A folder of reference sets: `NAME.txt` holds documents parted by lines of three dashes,
-`NAME.jsonl[.gz]` one object with a `text` per line, `NAME/` a document per `.txt[.gz]` file.
+`NAME.jsonl[.gz]` one object with a `text` per line, `NAME/` a document per `.txt[.gz]` file. In
+place of a folder, `generated` is fresh prose of the sample crawl's own grammar, one set per topic:
+what a study of such a crawl can be measured on, since no real text resembles it.
 """
 
 from __future__ import annotations
@@ -10,10 +12,13 @@ import gzip
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from random import Random
 
 from ablations import hashing
+from pipeline.sample_english import TOPICS, Writer
 
 BUNDLED = Path(__file__).parent / "data" / "heldout"
+GENERATED = "generated"
 
 
 class HeldoutError(Exception):
@@ -36,6 +41,8 @@ def load_references(
     Each is cut to `max_chars`: documents in hash order, long ones to a tenth of the whole, so that
     one book does not stand for a genre.
     """
+    if root == GENERATED:
+        return _generated(names, max_chars, seed)
     folder = Path(root) if root is not None else BUNDLED
     found = {_name(path): path for path in sorted(folder.iterdir())} if folder.is_dir() else {}
     wanted = names if names is not None else sorted(found)
@@ -49,6 +56,20 @@ def load_references(
     for one in sets:
         if not one.texts:
             raise HeldoutError(f"reference set {one.name} ({found[one.name]}) has no text")
+    return sets
+
+
+def _generated(names: list[str] | None, max_chars: int, seed: int) -> list[ReferenceSet]:
+    """A reference set per topic of the sample crawl, from seeds that no crawl uses."""
+    sets = []
+    for topic in names if names is not None else sorted(TOPICS):
+        if topic not in TOPICS:
+            raise HeldoutError(f"no topic {topic!r} in the sample crawl; it has: {sorted(TOPICS)}")
+        texts: list[str] = []
+        while sum(map(len, texts)) < max_chars:
+            writer = Writer(Random(f"held out {seed} {topic} {len(texts)}"), topic)
+            texts.append("\n".join(writer.article(6)))
+        sets.append(ReferenceSet(topic, tuple(texts)))
     return sets
 
 

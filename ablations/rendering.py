@@ -15,7 +15,7 @@ from ablations.outcome import Outcome
 from ablations.study import Measured, Study
 from ablations.verdict import Judged, Verdict
 
-SHOWN_HITS = 50
+SHOWN_HITS = 20
 
 
 def as_json(study: Study, outcomes: Sequence[Outcome], cost: dict[str, Any]) -> bytes:
@@ -185,7 +185,10 @@ def _contamination(study: Study) -> list[str]:
         f"{len(study.hits)} scored texts share an n-gram of words with the pool and were left out:"
     )
     lines.append("")
-    lines += [f"- `{hit.owner}` in `{hit.document}`" for hit in study.hits[:SHOWN_HITS]]
+    lines += [
+        f"- `{hit.owner}` ({hit.share:.0%} of its n-grams), first in `{hit.document}`"
+        for hit in study.hits[:SHOWN_HITS]
+    ]
     if len(study.hits) > SHOWN_HITS:
         lines.append(f"- … and {len(study.hits) - SHOWN_HITS} more, all in verdict.json")
     return [*lines, ""]

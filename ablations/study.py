@@ -59,7 +59,7 @@ def prepare(config: StudyConfig, store: Store) -> Study:
     """Read the run, tokenise, make the arms, check for contamination; write it all to `store`."""
     source = Store(config.run)
     run_config = finished_run.read_config(source)
-    documents = finished_run.read_documents(source, run_config)
+    documents = finished_run.read_documents(source, run_config, config.budget.sites)
     tokenizer = _tokenizer(config, source)
     ids, first, size = tokens.tokenise(tokenizer, finished_run.read_texts(source))
     pool = prepared.make_pool(documents, ids, first, size, tokenizer)
@@ -72,6 +72,8 @@ def prepare(config: StudyConfig, store: Store) -> Study:
     )
     questions = _questions(config)
     hits = _contamination(source, documents.ids, held, questions)
+    asked = {f"{q.task}/{q.key}" for q in questions}
+    hits = [h for h in hits if h.owner in asked or h.share >= contamination.LEAKED_SHARE]
     leaked = {hit.owner for hit in hits}
     questions = [q for q in questions if f"{q.task}/{q.key}" not in leaked]
     held = _without_leaks(held, leaked)
@@ -105,7 +107,7 @@ def _both_runs(
     """
     source = Store(config.arms.against or "")
     other_config = finished_run.read_config(source)
-    documents = finished_run.read_documents(source, other_config)
+    documents = finished_run.read_documents(source, other_config, config.budget.sites)
     ids, first, size = tokens.tokenise(tokenizer, finished_run.read_texts(source))
     second = prepared.make_pool(documents, ids, first, size, tokenizer)
     steps = recipe_steps(second.rules, config.arms.model_copy(update={"groups": None}))

@@ -47,6 +47,7 @@ class BudgetConfig(Section):
     size: Annotated[int, Field(gt=0)] | None = None  # tokens or bytes a run; None: smallest arm
     epochs: Annotated[float, Field(gt=0)] = 1.0  # of each arm's own supply, under match: epochs
     data_seeds: Annotated[int, Field(ge=1)] = 2  # disjoint samples of domains
+    sites: Literal["registered", "host"] = "registered"  # what is never split between samples
     orders: Annotated[int, Field(ge=1)] = 2  # document orders averaged over
 
 

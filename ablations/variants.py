@@ -7,6 +7,7 @@ among its own survivors.
 
 from __future__ import annotations
 
+import fnmatch
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -41,16 +42,25 @@ class Steps:
 
 def recipe_steps(rules: Sequence[str], config: ArmsConfig) -> Steps:
     """The steps that the study judges; rules in no group are part of every arm's base."""
-    groups = dict(config.groups) if config.groups is not None else {r: (r,) for r in rules}
-    for name, members in groups.items():
-        unknown = [m for m in members if m not in rules]
-        if unknown or name == DEDUP:
-            wrong = f"rules {unknown}" if unknown else f"a group called {DEDUP!r}"
-            raise ArmsError(f"arms.groups.{name}: no {wrong} in this run; it has: {list(rules)}")
+    asked = config.groups if config.groups is not None else {r: (r,) for r in rules}
+    groups = {name: _expand(name, patterns, rules) for name, patterns in asked.items()}
     place = {rule: k for k, rule in enumerate(rules)}
     ordered = sorted(groups, key=lambda g: min(place[m] for m in groups[g]))
     names = (*ordered, DEDUP) if config.dedup else tuple(ordered)
     return Steps(names, groups)
+
+
+def _expand(group: str, patterns: Sequence[str], rules: Sequence[str]) -> tuple[str, ...]:
+    """The rules that the patterns name (`gopher_top_*`), in recipe order; each must name some."""
+    for pattern in patterns:
+        if not fnmatch.filter(rules, pattern):
+            raise ArmsError(
+                f"arms.groups.{group}: {pattern!r} names no rule of this run; it has: {list(rules)}"
+            )
+    members = tuple(r for r in rules if any(fnmatch.fnmatchcase(r, p) for p in patterns))
+    if not members or group == DEDUP:
+        raise ArmsError(f"arms.groups.{group}: a group needs rules, and another name than {DEDUP}")
+    return members
 
 
 class Arms:
