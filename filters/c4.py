@@ -128,39 +128,54 @@ class _KeptLines:
         self.doc = doc
         self.lines: list[str] = []
         self.ids: list[np.ndarray] = []
-        self.odd: list[int] = []  # lines with white space other than single spaces
+        self.counts = _SentenceCount(doc)
 
     def add(self, line: str, chunks: list[str], ids: np.ndarray) -> None:
-        if " ".join(chunks) != line:
-            self.odd.append(len(self.lines))
         self.lines.append(line)
         self.ids.append(ids)
+        spoken = self.doc.lexicon.splitter.spoken(line)
+        if spoken is not line:
+            chunks = spoken.split()
+            ids = self.doc.lexicon.chunk_ids(spoken, chunks)
+        self.counts.add(spoken, chunks, ids)
 
     def edited(self, marks: _Marks) -> Doc:
         """The document of these lines, with the walk in its notes."""
-        ids = np.concatenate(self.ids) if self.ids else np.empty(0, np.int32)
         walk = Walk(
             marks.lorem_ipsum_lines,
             marks.first_lorem_ipsum,
             marks.curly_bracket_lines,
             marks.first_curly_bracket,
-            self.sentences(ids),
+            self.counts.sentences(),
         )
         text = "\n".join(self.lines).strip()
+        ids = np.concatenate(self.ids) if self.ids else np.empty(0, np.int32)
         return Doc(text, self.doc.lexicon, ids, {**self.doc.notes, "c4_lines": walk})
 
-    def sentences(self, ids: np.ndarray) -> int:
-        """Sentences of all lines, each line on its own, as spaCy's sentencizer counts them."""
-        sizes = np.array([len(line_ids) for line_ids in self.ids], np.int64)
-        before, behind = self._white_space_tokens(sizes)
-        lexicon = self.doc.lexicon
+
+class _SentenceCount:
+    """Sentences of lines, each line on its own, as spaCy's sentencizer counts them."""
+
+    def __init__(self, doc: Doc) -> None:
+        self.lexicon = doc.lexicon
+        self.ids: list[np.ndarray] = []
+        self.odd: list[tuple[int, str]] = []  # lines with white space other than single spaces
+
+    def add(self, line: str, chunks: list[str], ids: np.ndarray) -> None:
+        if " ".join(chunks) != line:
+            self.odd.append((len(self.ids), line))
+        self.ids.append(ids)
+
+    def sentences(self) -> int:
+        if not self.ids:
+            return 0
+        sizes = np.array([len(ids) for ids in self.ids], np.int64)
         return kernels.line_sentences(
-            ids,
+            np.concatenate(self.ids),
             sizes,
-            before,
-            behind,
-            *lexicon.word_table,
-            lexicon.tokens.flags,
+            *self._white_space_tokens(sizes),
+            *self.lexicon.word_table,
+            self.lexicon.tokens.flags,
         )
 
     def _white_space_tokens(self, sizes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -170,12 +185,11 @@ class _KeptLines:
         """
         before = np.zeros(int(sizes.sum()), np.bool_)
         behind = np.zeros(len(sizes), np.bool_)
-        for number in self.odd:
-            line = self.lines[number]
-            place = int(sizes[:number].sum())
-            end = 0
+        starts = np.cumsum(sizes) - sizes
+        for number, line in self.odd:
+            place, end = int(starts[number]), 0
             for match in CHUNK.finditer(line):
-                before[place] = line[end : match.start()] not in ("", " ") and end > 0
+                before[place] = end > 0 and line[end : match.start()] != " "
                 end, place = match.end(), place + 1
             behind[number] = line[end:] not in ("", " ")
         return before, behind

@@ -71,6 +71,9 @@ class Doc:
     @lazy
     def words(self) -> np.ndarray:
         """Word tokens as lexicon ids, int32, punctuation marks included."""
+        spoken = self.lexicon.splitter.spoken(self.text)
+        if spoken is not self.text:
+            return self.lexicon.words(self.lexicon.chunk_ids(spoken, spoken.split()))
         return self.lexicon.words(self.chunk_ids)
 
     @lazy

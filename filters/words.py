@@ -28,6 +28,9 @@ from filters.spacy_english import ChunkTokenizer, english_rules
 
 NUMBER = regex.compile(r"\p{Nd}+(?:[.,،٫⎖⎗⎘]\p{Nd}+)?")
 TO_SPACE = {ord(mark): " " for mark in PUNCTUATION}
+# spaCy keeps this string's number for itself, and fails on a text where it is a word of its own;
+# the reference then cuts the string out of the text. (spaCy lets the first one of a process pass.)
+UNSPEAKABLE = "IS_ALPHA"
 CHUNK = re.compile(r"\S+")
 
 
@@ -72,6 +75,12 @@ class Splitter:
             shingle_words += tokens
             flags |= JOINED_SHINGLES if joined else 0
         return ChunkTokens(words, shingle_words, flags)
+
+    def spoken(self, text: str) -> str:
+        """The text that spaCy splits into words: without `UNSPEAKABLE` where it is a word in it."""
+        if UNSPEAKABLE in text and UNSPEAKABLE in self.words(text):
+            return text.replace(UNSPEAKABLE, "")
+        return text
 
     def words(self, text: str) -> list[str]:
         """All tokens of `text` without any memo; white-space tokens are left out."""
