@@ -56,7 +56,14 @@ def build_page(store: Store, config: Mapping[str, Any]) -> str:
         )
         if store.exists(path)
     }
-    return page(stages, rule_rows(), config, extras)
+    return page(stages, rules_of(config), config, extras)
+
+
+def rules_of(config: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Every rule, those of the run's recipe with its own bounds."""
+    steps = (config.get("filter") or {}).get("rules") or ()
+    own = {rule.name: rule.keep.as_mapping() for rule in recipe.build(steps).rules}
+    return [{**row, "keep": own.get(row["name"], row["keep"])} for row in rule_rows()]
 
 
 def funnel_text(stages: Mapping[str, Mapping[str, Any]]) -> str:

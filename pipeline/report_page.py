@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
+from pipeline import report_charts as charts
 from pipeline.ledger import STAGES
 
 STYLE = """
@@ -30,7 +31,11 @@ th { color: var(--soft); font-weight: 600; } td.n, th.n { text-align: right; whi
 .bar i { display: block; height: 100%; } .kept { background: var(--kept); }
 .lost { background: var(--lost); } .error { background: var(--error); }
 .warning { border-left: 3px solid var(--lost); padding-left: .75rem; }
-svg text { fill: var(--ink); font: 12px system-ui, sans-serif; }
+svg text { fill: var(--soft); font: 11px system-ui, sans-serif; }
+svg rect.kept { fill: var(--kept); } svg rect.lost { fill: var(--lost); }
+span.note, td.note { color: var(--soft); font-size: 13px; }
+table.matrix td.n { font-size: 12px; padding: .2rem .3rem;
+  background: color-mix(in srgb, var(--lost) calc(var(--share) * 70%), transparent); }
 code { font: 13px/1.4 ui-monospace, monospace; }
 """
 
@@ -111,20 +116,22 @@ def _funnel(stages: Mapping[str, Any]) -> str:
 
 
 def _rules(stages: Mapping[str, Any], rules: Sequence[Mapping[str, Any]]) -> str:
-    known = {rule["name"]: rule for rule in rules}
+    known = {rule["name"]: (place, rule) for place, rule in enumerate(rules)}
     rows = []
     for stage in STAGES:
         entry = stages.get(stage, {"in": 0, "dropped": {}})
         most = max([1, *entry["dropped"].values()])
-        for name, count in entry["dropped"].items():
-            rule = known.get(name, {})
+        for name in sorted(entry["dropped"], key=lambda name: (known.get(name, (99, {}))[0], name)):
+            _, rule = known.get(name, (99, {}))
+            count = entry["dropped"][name]
             rows.append(
                 f"<tr><td>{stage}</td><td><code>{escape(name)}</code></td>"
+                f"<td>{_keeps(rule.get('keep', ''))}</td>"
                 f'<td class="n">{count:,}</td><td class="n">{_percent(count, entry["in"])}</td>'
                 f"<td>{_bar((count / most, 'lost'))}</td>"
-                f"<td>{escape(str(rule.get('source', '')))}</td></tr>"
+                f'<td class="note">{escape(str(rule.get("source", "")))}</td></tr>'
             )
-    head = _head("stage", "rule", "dropped#", "of stage input#", "", "source")
+    head = _head("stage", "rule", "keeps", "dropped#", "of stage input#", "", "source")
     caption = "Each dropped document is counted once, under the first rule it fails."
     return _table("Rules", caption, head, rows)
 
@@ -132,32 +139,77 @@ def _rules(stages: Mapping[str, Any], rules: Sequence[Mapping[str, Any]]) -> str
 def _overlap(overlap: Mapping[str, Any] | None) -> str:
     if not overlap:
         return ""
-    rows = [
-        f"<tr><td><code>{escape(name)}</code></td>"
-        f'<td class="n">{entry.get("failed", 0):,}</td>'
-        f'<td class="n">{entry.get("solo", 0):,}</td></tr>'
-        for name, entry in overlap.get("rules", {}).items()
-    ]
     warnings = "".join(
         f'<p class="warning">{escape(str(warning))}</p>' for warning in overlap.get("warnings", [])
     )
-    head = _head("rule", "fails it#", "fails it alone#")
-    caption = "Over all documents that reached the rules, whatever else they failed."
-    title = "What each rule removes, and what it alone removes"
-    return _table(title, caption, head, rows) + warnings
+    if not overlap.get("rules"):
+        return f"<h2>Alarms</h2>{warnings}" if warnings else ""
+    rows = [_measure_row(name, entry) for name, entry in overlap["rules"].items()]
+    head = _head("rule", "keeps", "fails it#", "fails it alone#", "its measure, and the bound")
+    caption = (
+        f"Over all {overlap['documents']:,} documents that reached the rules, whatever else they "
+        "failed. Bars: square root of the count; amber is dropped, the dashed line is the bound."
+    )
+    matrix = charts.overlap_matrix(overlap["overlap"]["rules"], overlap["overlap"]["both"])
+    if matrix:
+        matrix = (
+            '<h2>Overlap</h2><p class="note">Of the documents that fail the row\'s rule, the '
+            f"share that also fails the column's.</p>{matrix}"
+        )
+    return _table("Measures", caption, head, rows) + warnings + matrix
+
+
+def _measure_row(name: str, entry: Mapping[str, Any]) -> str:
+    bounds = entry["keep"]
+    ends = [value if isinstance(value, list) else [value] for value in bounds.values()]
+    cuts = [cut for pair in ends for cut in pair]
+    bars = entry["histogram"]
+    chart = charts.histogram(bars["edges"], bars["counts"], cuts, bounds)
+    unit = f'<br><span class="note">{escape(entry["unit"])}</span>'
+    return (
+        f"<tr><td><code>{escape(name)}</code>{unit}</td><td>{_keeps(bounds)}</td>"
+        f'<td class="n">{entry["failed"]:,}</td><td class="n">{entry["solo"]:,}</td>'
+        f"<td>{chart}</td></tr>"
+    )
+
+
+def _keeps(bounds: Any) -> str:
+    """Bounds in words: `at most 0.2`; a rule without numbers says it itself."""
+    if not isinstance(bounds, Mapping):
+        return escape(str(bounds))
+    return escape(", ".join(f"{key.replace('_', ' ')} {value}" for key, value in bounds.items()))
 
 
 def _dedup(dedup: Mapping[str, Any] | None) -> str:
     if not dedup:
         return ""
     rows = [
-        f"<tr><td>{escape(str(name)).replace('_', ' ')}</td>"
-        f'<td class="n">{_number(value)}</td></tr>'
-        for name, value in dedup.items()
-        if isinstance(value, int | float | str)
+        f'<tr><td>{escape(name)}</td><td class="n">{_number(value)}</td></tr>'
+        for name, value in _flat(dedup)
     ]
-    head = _head("figure", "value#")
-    return _table("Duplicates", "Measured on this run's own candidate pairs.", head, rows)
+    matches = (dedup.get("compared") or {}).get("matches") or []
+    chart = ""
+    if any(matches):
+        edges = [number / (len(matches) - 1) for number in range(len(matches))]
+        chart = (
+            '<p class="note">Estimated Jaccard similarity of the compared pairs '
+            f"(square root of the count)</p>{charts.histogram(edges, matches)}"
+        )
+    caption = "Measured on this run's own candidate pairs."
+    return _table("Duplicates", caption, _head("figure", "value#"), rows) + chart
+
+
+def _flat(data: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+    """Named numbers of a nested report, histograms and lists left out."""
+    found: list[tuple[str, Any]] = []
+    for name, value in data.items():
+        label = f"{prefix}{name.replace('_', ' ')}"
+        if isinstance(value, Mapping):
+            if not all(str(key).isdigit() for key in value) or not value:
+                found += _flat(value, f"{label}: ")
+        elif isinstance(value, int | float | str) and not isinstance(value, bool):
+            found.append((label, value))
+    return found
 
 
 def _skipped(extract: Mapping[str, Any]) -> str:
