@@ -125,6 +125,11 @@ def load(directory: Path) -> Llama:
     return from_transformers(Llama(shape_of(config)), load_weights(directory))
 
 
-def load_weights(directory: Path) -> dict[str, Tensor]:
-    """The weights that `export` wrote, under transformers' names."""
-    return read_tensors(directory / "model.safetensors")[0]
+def weights_file(path: Path) -> Path:
+    """The safetensors file of a model's directory; a file, such as a snapshot, is itself."""
+    return path / "model.safetensors" if path.is_dir() else path
+
+
+def load_weights(path: Path) -> dict[str, Tensor]:
+    """The weights of a model's directory or of a snapshot, under transformers' names."""
+    return read_tensors(weights_file(path))[0]

@@ -99,8 +99,9 @@ def train(
 ) -> NeuralModel:
     """The trained model; a finished run is read back, a killed one goes on where it stopped.
 
-    `tokens` is the budget (else the rung's own), `continue_from` a finished run whose weights are
-    the start: the rate is then warmed up anew and decayed again, over this run's budget.
+    `tokens` is the budget (else the rung's own), `continue_from` a finished run or one
+    of its snapshots, whose weights are the start: the rate is then warmed up anew and decayed
+    again over this run's budget. Data of the kind `stream.Replay` keeps some of the old mixture.
     """
     steps = rung.steps(tokens)
     if steps < 1:
@@ -108,7 +109,7 @@ def train(
             f"{tokens or rung.tokens:,.0f} tokens pay for no update of rung {rung.name}, "
             f"which takes {rung.batch_tokens:,} tokens each"
         )
-    start = "" if continue_from is None else _file_digest(continue_from / "model.safetensors")
+    start = "" if continue_from is None else _file_digest(export.weights_file(continue_from))
     rate = rung.learning_rate if learning_rate is None else learning_rate
     plan = Plan(rung, seed, rate, steps, eos, data.digest(), start)
     where = pick_device(device)

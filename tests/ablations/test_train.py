@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
+import time
 from dataclasses import replace
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -15,7 +20,7 @@ from ablations import train as training  # noqa: E402
 from ablations.checkpoint import CheckpointError  # noqa: E402
 from ablations.rungs import Rung, Shape  # noqa: E402
 from ablations.schedule import schedule  # noqa: E402
-from ablations.stream import documents  # noqa: E402
+from ablations.stream import Replay, documents  # noqa: E402
 from ablations.train import BudgetTooSmall, Plan, TrainingDiverged, train  # noqa: E402
 
 EOS = 30
@@ -58,6 +63,36 @@ def test_the_same_run_twice_gives_the_same_bytes(tmp_path):
     for name in ("a", "b"):
         train(TINY, counting_text(), seed=0, out_dir=tmp_path / name, eos=EOS)
     assert weights(tmp_path / "a") == weights(tmp_path / "b")
+
+
+SLOW_RUN = """
+import sys, time
+from pathlib import Path
+from ablations import train as training
+from tests.ablations.test_train import EOS, TINY, counting_text
+real = training._update
+def update(*given):
+    time.sleep(0.05)
+    return real(*given)
+training._update = update
+training.train(
+    TINY, counting_text(), seed=0, out_dir=Path(sys.argv[1]), eos=EOS, checkpoint_steps=3
+)
+"""
+
+
+def test_a_run_whose_process_was_killed_goes_on_to_the_same_bytes(tmp_path):
+    process = subprocess.Popen([sys.executable, "-c", SLOW_RUN, str(tmp_path / "killed")])
+    state = tmp_path / "killed" / "state.safetensors"
+    deadline = time.monotonic() + 120
+    while not state.exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    process.kill()
+    assert process.wait() == -signal.SIGKILL
+    assert state.exists() and not (tmp_path / "killed" / "run.json").exists()
+    train(TINY, counting_text(), seed=0, out_dir=tmp_path / "killed", eos=EOS)
+    train(TINY, counting_text(), seed=0, out_dir=tmp_path / "whole", eos=EOS)
+    assert weights(tmp_path / "killed") == weights(tmp_path / "whole")
 
 
 @pytest.mark.parametrize("killed_at", [1, 17, 39])
@@ -166,6 +201,25 @@ def test_continuing_starts_from_the_finished_weights_and_warms_up_again(tmp_path
     assert base.model.shape == tuned.model.shape
 
 
+def test_a_snapshot_of_the_constant_phase_is_a_trunk_to_anneal_from(tmp_path):
+    train(TINY, counting_text(), seed=0, out_dir=tmp_path / "trunk", eos=EOS)
+    trunk = tmp_path / "trunk" / "snapshots" / "0000020.safetensors"
+    go_on = {"seed": 0, "tokens": 640, "eos": EOS, "continue_from": trunk}
+    annealed = train(TINY, counting_text(1), out_dir=tmp_path / "annealed", **go_on)
+    assert annealed.loglikelihood([[3, 4, 5]], [[6, 7]])[0] > 2 * np.log(0.5)
+
+
+def test_replay_keeps_what_the_new_documents_would_make_forgotten(tmp_path):
+    old = counting_text()
+    new = documents([(np.arange(25)[::-1] % 7).tolist()] * 40, EOS)  # counting down, below 7
+    train(TINY, old, seed=0, out_dir=tmp_path / "base", eos=EOS)
+    go_on = {"seed": 0, "eos": EOS, "continue_from": tmp_path / "base"}
+    only = train(TINY, new, out_dir=tmp_path / "only", **go_on)
+    mixed = train(TINY, Replay(new, old, Fraction(1, 2)), out_dir=tmp_path / "mixed", **go_on)
+    asked = ([[13, 14, 15]], [[16, 17]])
+    assert mixed.loglikelihood(*asked)[0] > only.loglikelihood(*asked)[0] + 1
+
+
 def test_the_log_tells_speed_and_utilisation(tmp_path):
     train(TINY, counting_text(), seed=0, out_dir=tmp_path, eos=EOS)
     lines = [json.loads(s) for s in (tmp_path / "log.jsonl").open()]
@@ -192,3 +246,16 @@ def test_cosine_is_fineweb_s_three_e_four_to_three_e_five():
     assert rates.fraction(499) == 1.0
     assert rates.fraction((13_351 + 500) // 2) == pytest.approx(0.55, abs=1e-3)
     assert rates.fraction(13_350) == pytest.approx(0.1, abs=1e-6)
+
+
+@pytest.mark.gpu
+def test_a_gpu_learns_what_a_cpu_learns(tmp_path):
+    if not torch.cuda.is_available():
+        pytest.skip("needs a CUDA device")
+    made = {
+        name: train(TINY, counting_text(), seed=0, out_dir=tmp_path / name, eos=EOS, device=name)
+        for name in ("cpu", "cuda")
+    }
+    asked = ([[3, 4, 5], [20, 21]], [[6, 7], [22, 23]])
+    cpu, cuda = (made[name].loglikelihood(*asked) for name in ("cpu", "cuda"))
+    np.testing.assert_allclose(cpu, cuda, atol=0.5)  # bf16 products, another order of sums
