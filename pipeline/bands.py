@@ -10,7 +10,7 @@ import numpy as np
 from filters.compile import kernel
 from pipeline.execute import Job
 from pipeline.layout import Layout, Part, rows_between, signature_rows
-from pipeline.runs import write_run
+from pipeline.runs import read_bins, write_run
 from pipeline.scope import Salts
 from pipeline.sketches import SKETCH_TYPE, write_sketches
 
@@ -90,11 +90,17 @@ def write_bands(job: Job) -> dict:
     low, high = layout.span(args["slot"])
     keys, docs = [], []
     sketches = np.zeros((high - low, layout.bands * layout.rows), SKETCH_TYPE)
+    excluded = np.zeros(high - low, np.bool_)  # exact duplicates: another stands for them
+    if args["exact"]:
+        for choices in read_bins(job.store, args["exact"], args["slot"], args["slot"] + 1, 1 << 40):
+            follows = choices["doc"] != choices["other"]
+            excluded[choices["doc"][follows].astype(np.int64) - low] = True
     for part in parts:
         salts = Salts(job.store, job.config, part)
         for first, batch in rows_between(job.store, [part], low, high, SIGNATURE_COLUMNS):
             has, values = signature_rows(batch.column("signature"), sketches.shape[1])
-            wanted = has & np.asarray(batch.column("kept"))
+            here = slice(first - low, first - low + batch.num_rows)
+            wanted = has & np.asarray(batch.column("kept")) & ~excluded[here]
             values = values[wanted[has]]
             rows = np.flatnonzero(wanted)
             salt = salts.of(batch.column("offset").to_numpy()[rows])

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from filters import recipe
 
@@ -67,6 +67,14 @@ class UrlConfig(Section):
 class ExtractConfig(Section):
     """What a page may cost, and how bytes become text."""
 
+    isolate: bool = True  # parse in a child process; false: a page may end the worker
+    options: dict[str, Any] = {}  # resiliparse's own keyword arguments
+    max_bytes: Bytes = 10_000_000  # decoded; CommonCrawl cuts at 1 to 5 MB
+    max_elements: Annotated[int, Field(ge=1)] = 50_000
+    max_depth: Annotated[int, Field(ge=1)] = 2_000
+    max_attributes: Annotated[int, Field(ge=1)] = 20_000  # in one tag
+    charset: Literal["fineweb", "declared"] = "fineweb"  # declared: BOM, HTTP header, <meta> first
+
 
 class LanguageConfig(Section):
     model: str = "lid.176.ftz"  # bundled; lid.176.bin is FineWeb's own, fetched once
@@ -95,8 +103,29 @@ class DedupConfig(Section):
     rows: Annotated[int, Field(ge=1)] = 8
     hash: Literal["sha1", "xxhash"] = "sha1"
     seed: int = 1
+    threshold: Annotated[float, Field(gt=0, lt=1)] | None = None  # by intent: picks bands and
+    permutations: Annotated[int, Field(ge=1, le=1024)] | None = None  # rows for this many hashes
+    exact_payload: bool = False  # equal bytes of the page; FineWeb compares neither
+    exact_text: bool = False  # equal text after edits
+    short_documents: Literal["keep", "exact"] = "keep"  # too short for MinHash: equal text
     compare: bool = True  # signature Jaccard of every candidate pair; false: keys are believed
     min_jaccard: Annotated[float, Field(ge=0, le=1)] | None = None  # pairs below do not join
+
+    @model_validator(mode="before")
+    @classmethod
+    def _choose_bands(cls, data: Any) -> Any:
+        if not isinstance(data, dict) or data.get("threshold") is None:
+            return data
+        chosen = data["threshold"], data.get("permutations") or 112
+        if not all(isinstance(value, int | float) for value in chosen) or not 0 < chosen[0] < 1:
+            return data  # the fields' own checks say what is wrong
+        from pipeline.lsh_params import bands_and_rows
+
+        bands, rows = bands_and_rows(*chosen)
+        given = data.get("bands", bands), data.get("rows", rows)
+        if given != (bands, rows):
+            raise ValueError(f"threshold picks {bands} bands x {rows} rows; leave out bands, rows")
+        return {**data, "bands": bands, "rows": rows}
 
 
 class TokensConfig(Section):
@@ -275,7 +304,10 @@ STAGE_KEYS: dict[str, tuple[str, ...]] = {
 }
 
 # Bounds on resources, not on results: they may differ between two runs with the same bytes.
-RESOURCE_KEYS = ("dedup.memory_mb",)
+RESOURCE_KEYS = (
+    "dedup.memory_mb",
+    "extract.isolate",
+)
 
 
 def stage_keys(config: RunConfig, stage: str) -> dict[str, Any]:

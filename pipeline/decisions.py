@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pyarrow as pa
 
+from pipeline.exact import RULES as EXACT_RULES
 from pipeline.execute import Job
 from pipeline.layout import Layout, Part, rows_between
 from pipeline.names import columns_at
@@ -75,7 +76,7 @@ def write_decisions(job: Job) -> dict:
     layout = Layout(**args["layout"])
     parts = [Part(*part) for part in args["parts"]]
     held: tuple[int, SlotDecisions] | None = None
-    counts = {"dropped": 0, "bridges": 0, "clustered": 0}
+    counts: dict = {"dropped": {}, "bridges": 0, "clustered": 0}
     for part in parts:
         name = partition_name(part.number)
         with (
@@ -96,7 +97,11 @@ def write_decisions(job: Job) -> dict:
                         dropped.write(dropped_table(job, layout, part, held[1], lost))
                     if len(heads):
                         clusters.write(cluster_table(job, part, heads))
-                    counts["dropped"] += len(lost)
+                    for flags, times in zip(
+                        *np.unique(lost["flags"], return_counts=True), strict=True
+                    ):
+                        rule = rule_of(int(flags))
+                        counts["dropped"][rule] = counts["dropped"].get(rule, 0) + int(times)
                     counts["clustered"] += len(rows)
                     counts["bridges"] += int(((lost["flags"] & BRIDGE) > 0).sum())
                 low = high
@@ -130,7 +135,7 @@ def dropped_table(
         "file": pa.array(file),
         "offset": pa.array(offset),
         "stage": pa.array(["deduplicate"] * count),
-        "rule": pa.array([NEAR_RULE] * count),
+        "rule": pa.array([rule_of(flags) for flags in rows["flags"].tolist()]),
         "value": estimate,
         "bound": pa.array([job.config.dedup.min_jaccard] * count, pa.float64()),
         "detail": pa.array([band_list(mask) for mask in met.tolist()], pa.string()),
@@ -145,6 +150,11 @@ def cluster_table(job: Job, part: Part, rows: np.ndarray) -> pa.Table:
     file, offset = row_keys(job, part, rows["doc"].astype(np.int64))
     size = pa.array(rows["size"].astype(np.int64))
     return pa.table({"file": file, "offset": offset, "cluster_size": size}).cast(CLUSTERS)
+
+
+def rule_of(flags: int) -> str:
+    """The rule that dropped a document, from the flags of its choice."""
+    return EXACT_RULES[(flags >> 1) - 1] if flags >> 1 else NEAR_RULE
 
 
 def band_list(mask: int) -> str:

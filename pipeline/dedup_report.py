@@ -32,7 +32,7 @@ def build(
             "sizes": add_histograms(one["cluster_sizes"] for one in chosen.values()),
             "largest": top([entry for one in chosen.values() for entry in one["largest"]]),
         },
-        "dropped": sum(one["dropped"] for one in decided.values()),
+        "dropped": add(one["dropped"] for one in decided.values()),
         "bridges": sum(one["bridges"] for one in decided.values()),
     }
 
@@ -68,11 +68,16 @@ def agreement(scores: Mapping[str, dict], permutations: int) -> dict[str, Any]:
 
 
 def add_histograms(histograms) -> dict[str, int]:
-    total: dict[str, int] = {}
-    for histogram in histograms:
-        for name, count in histogram.items():
-            total[name] = total.get(name, 0) + count
+    total = add(histograms)
     return {name: total[name] for name in sorted(total, key=int)}
+
+
+def add(tables) -> dict[str, int]:
+    total: dict[str, int] = {}
+    for table in tables:
+        for name, count in table.items():
+            total[name] = total.get(name, 0) + count
+    return dict(sorted(total.items()))
 
 
 def top(entries: list[list[int]]) -> list[list[int]]:

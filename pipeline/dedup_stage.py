@@ -58,11 +58,17 @@ class Stage:
             self.digest,
         )
 
-    def per_bin(self, step: str, function: Callable, arguments: Callable[[int], dict]) -> dict:
-        """Run a step over all bins of band keys, each with its own arguments."""
+    def per_bin(
+        self,
+        step: str,
+        function: Callable,
+        arguments: Callable[[int], dict],
+        bins: int | None = None,
+    ) -> dict:
+        """Run a step over all bins (of band keys by default), each with its own arguments."""
         tasks = [
             Task(f"{number:08d}", {**self.shared(step), "bin": number, **arguments(number)})
-            for number in range(self.layout.bins)
+            for number in range(bins or self.layout.bins)
         ]
         return self.run(step, function, tasks)
 

@@ -14,8 +14,18 @@ from pipeline import dedup_report
 from pipeline.bands import write_bands
 from pipeline.clusters import close_in_memory, fits_in_memory
 from pipeline.config import RunConfig, stage_digest
-from pipeline.decisions import NEAR_RULE, write_decisions
-from pipeline.dedup_stage import SCRATCH, VERSION, Stage
+from pipeline.decisions import write_decisions
+from pipeline.dedup_stage import VERSION, Stage
+from pipeline.exact import (
+    RULES as EXACT_RULES,
+)
+from pipeline.exact import (
+    find_exact,
+    is_wanted,
+    spill_followers,
+    spill_hashes,
+    spill_spread,
+)
 from pipeline.execute import Engine, Task
 from pipeline.greedy_rounds import greedy_labels
 from pipeline.inspect_signatures import number_documents
@@ -38,23 +48,42 @@ def run(engine: Engine, store: Store, config: RunConfig) -> dict[str, Any]:
     parts, totals = number_documents(engine, store, numbers, 0, digest)
     layout = plan(totals["rows"], 0, config)
     stage = Stage(engine, config, layout, parts, digest)
-    stage.per_slot("bands", write_bands, with_parts=True, sketches=stage.folder("sketches"))
+    exact = exact_choices(stage) if is_wanted(config) else ""
+    sketches = stage.folder("sketches")
+    stage.per_slot("bands", write_bands, with_parts=True, sketches=sketches, exact=exact)
     if config.dedup.mode == "greedy":
         labels, findings = greedy_labels(stage)
     else:
         labels, findings = cluster_labels(stage)
-    choices, findings["chosen"] = survivors_of(stage, labels)
-    decided = decide(stage, choices)
-    dropped = sum(one["dropped"] for one in decided.values())
-    findings["decided"] = decided
+    choices, findings["chosen"] = survivors_of(stage, labels, exact)
+    if exact:
+        choices = spread_choices(stage, choices, exact)
+    findings["decided"] = decide(stage, choices)
     report = dedup_report.build(layout, totals, findings)
     store.write_bytes("3-deduplicated/report.json", dedup_report.encode(report))
-    return {
-        "in": totals["in"],
-        "kept": totals["in"] - dropped,
-        "errors": 0,
-        "dropped": {NEAR_RULE: dropped} if dropped else {},
-    }
+    dropped = report["dropped"]
+    kept = totals["in"] - sum(dropped.values())
+    return {"in": totals["in"], "kept": kept, "errors": 0, "dropped": dropped}
+
+
+def exact_choices(stage: Stage) -> str:
+    """The folder of choices among exact duplicates: who stands for whom."""
+    stage.per_slot("exact-hashes", spill_hashes, with_parts=True)
+    bins = len(EXACT_RULES) << stage.layout.prefix_bits
+    hashes = stage.settled("exact-hashes", bins)
+    stage.per_bin("exact-pairs", find_exact, lambda _: {"hashes": hashes}, bins)
+    labels = close(stage, stage.settled("exact-pairs"), "exact-")
+    choices, _ = survivors_of(stage, labels, "", "exact-")
+    return choices
+
+
+def spread_choices(stage: Stage, choices: str, exact: str) -> str:
+    """The choices with those of exact duplicates, who share the fate of the one before them."""
+    pairs = stage.folder("exact-pairs")
+    stage.per_slot("followers", spill_followers, pairs=pairs, exact=exact)
+    followers = stage.settled("followers")
+    stage.per_slot("spread", spill_spread, choices=choices, followers=followers)
+    return stage.settled("spread")
 
 
 def cluster_labels(stage: Stage) -> tuple[str, dict[str, dict]]:
@@ -90,23 +119,28 @@ def verified(stage: Stage, scores: str) -> tuple[str, dict[str, dict]]:
     return stage.folder("accepted"), results
 
 
-def close(stage: Stage, pairs: str) -> str:
+def close(stage: Stage, pairs: str, prefix: str = "") -> str:
     """The folder of labels: every document of a cluster with the cluster's smallest document."""
     memory = stage.config.dedup.memory_mb << 20
     if not fits_in_memory(stage.layout, memory):
-        return close_on_disk(stage.engine, stage.layout, pairs, SCRATCH, stage.digest)
-    task = Task("all", {**stage.shared("labels"), "pairs": pairs})
-    stage.run("labels", close_in_memory, [task])
-    return stage.folder("labels")
+        return close_on_disk(stage, pairs, prefix)
+    step = f"{prefix}labels"
+    stage.run(step, close_in_memory, [Task("all", {**stage.shared(step), "pairs": pairs})])
+    return stage.folder(step)
 
 
-def survivors_of(stage: Stage, labels: str) -> tuple[str, dict[str, dict]]:
+def survivors_of(
+    stage: Stage, labels: str, exact: str, prefix: str = ""
+) -> tuple[str, dict[str, dict]]:
     """(folder of choices by slot, counts): the survivor of every clustered document."""
-    fixed = stage.config.dedup.mode == "greedy"  # its labels name the survivor already
-    stage.per_slot("members", spill_members, with_parts=True, labels=labels, fixed=fixed)
-    members = stage.settled("members")
-    counts = stage.per_slot("choices", choose_survivors, members=members, fixed=fixed)
-    return stage.settled("choices"), counts
+    # The labels of the greedy mode name the survivor already.
+    args = {"fixed": stage.config.dedup.mode == "greedy" and not prefix, "exact": exact}
+    step = f"{prefix}members"
+    stage.per_slot(step, spill_members, with_parts=True, labels=labels, **args)
+    members = stage.settled(step)
+    step = f"{prefix}choices"
+    counts = stage.per_slot(step, choose_survivors, members=members, **args)
+    return stage.settled(step), counts
 
 
 def decide(stage: Stage, choices: str) -> dict[str, dict]:

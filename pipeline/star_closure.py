@@ -14,9 +14,10 @@ import numpy as np
 
 from filters.compile import kernel
 from pipeline.clusters import flatten, label_type, unite
-from pipeline.execute import Engine, Job, Task
+from pipeline.dedup_stage import Stage
+from pipeline.execute import Job
 from pipeline.layout import Layout
-from pipeline.runs import Spill, read_bins, settle, write_catalog, write_run
+from pipeline.runs import Spill, read_bins, write_run
 
 MOST_ROUNDS = 200  # a chain of 2^100 documents; more is a defect, not data
 
@@ -25,18 +26,13 @@ def edge_type(doc_type: str) -> np.dtype:
     return np.dtype([("node", doc_type), ("other", doc_type)])
 
 
-def close_on_disk(engine: Engine, layout: Layout, pairs: str, scratch: str, digest: str) -> str:
-    """The folder of labels, by slot, of the pairs of a folder."""
+def close_on_disk(stage: Stage, pairs: str, prefix: str = "") -> str:
+    """The folder of labels, by slot, of the pairs of a folder; steps carry the prefix."""
 
     def run_step(name: str, function: Callable, source: str) -> tuple[str, int]:
-        folder = f"{scratch}/{name}"
-        args = {"layout": layout.as_args(), "source": source, "folder": folder}
-        tasks = [Task(f"{slot:08d}", {**args, "slot": slot}) for slot in range(layout.slots)]
-        results = engine.map(f"deduplicate/{name}", function, tasks, digest).values()
-        write_catalog(engine.store, folder, [run for one in results for run in one["runs"]])
-        step = f"deduplicate/{name}"
-        settled = settle(engine, step, folder, layout.slots, layout.payload, digest)
-        return settled, sum(one["changed"] for one in results)
+        results = stage.per_slot(f"{prefix}{name}", function, source=source)
+        changed = sum(one["changed"] for one in results.values())
+        return stage.settled(f"{prefix}{name}"), changed
 
     edges, _ = run_step("contract", contract, pairs)
     for number in range(MOST_ROUNDS):

@@ -6,6 +6,7 @@ member by a number, ties by the hash of its text, then by row key.
 
 import numpy as np
 
+from pipeline.clusters import label_type
 from pipeline.execute import Job
 from pipeline.layout import Layout
 from pipeline.ranks import RANK_COLUMNS, Ranks
@@ -14,7 +15,10 @@ from pipeline.runs import Spill, read_bins, read_catalog, read_whole
 
 def member_type(doc_type: str) -> np.dtype:
     return np.dtype(
-        [("doc", doc_type), ("root", doc_type), *((name, "<u8") for name in RANK_COLUMNS)]
+        [
+            *((name, doc_type) for name in ("doc", "root")),
+            *((name, "<u8") for name in (*RANK_COLUMNS, "weight")),
+        ]
     )
 
 
@@ -32,17 +36,40 @@ def spill_members(job: Job) -> dict:
     slot = args["slot"]
     labels = read_whole(job.store, args["labels"], slot, slot + 1, np.dtype([("doc", "u4")]))
     spill = Spill(job.store, f"{args['folder']}/{slot:08d}", layout.slots, layout.payload)
+    labels, weights = with_weights(job, layout, slot, labels)
     if len(labels):
         members = np.zeros(len(labels), member_type(layout.doc_type))
         members["doc"], members["root"] = labels["doc"], labels["root"]
+        members["weight"] = weights
         if not args["fixed"]:
-            labels.sort(order="doc")
-            members["doc"], members["root"] = labels["doc"], labels["root"]
             ranks = Ranks(job.store, job.config, args["parts"])
             for name, values in ranks.of(labels["doc"].astype(np.int64)).items():
                 members[name] = values
         spill.add(members, members["root"] // layout.width)
     return {"runs": spill.close()}
+
+
+def with_weights(
+    job: Job, layout: Layout, slot: int, labels: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """(labels in document order, documents that each stands for, itself included).
+
+    A document with exact duplicates behind it is a cluster even where MinHash found none.
+    """
+    labels = labels[np.argsort(labels["doc"], kind="stable")]
+    if not job.task.args["exact"]:
+        return labels, np.ones(len(labels), np.int64)
+    low, high = layout.span(slot)
+    weight = np.ones(high - low, np.int64)
+    for choices in read_bins(job.store, job.task.args["exact"], slot, slot + 1, 1 << 40):
+        stands = choices[choices["doc"] == choices["other"]]
+        weight[stands["doc"].astype(np.int64) - low] = stands["size"]
+    alone = np.setdiff1d(low + np.flatnonzero(weight > 1), labels["doc"].astype(np.int64))
+    added = np.empty(len(alone), label_type(layout.doc_type))
+    added["doc"], added["root"] = alone, alone
+    labels = np.concatenate([labels, added]) if len(labels) else added
+    labels = labels[np.argsort(labels["doc"], kind="stable")]
+    return labels, weight[labels["doc"].astype(np.int64) - low]
 
 
 def choose_survivors(job: Job) -> dict:
@@ -94,13 +121,13 @@ class Best:
         starts = np.flatnonzero(np.r_[True, np.diff(roots[order]) != 0])
         first = members[order[starts]]
         places = roots[order[starts]]
-        fresh = self.size[places] == 0
+        fresh = self.size[places] == 0  # nothing held yet: every member weighs at least one
         wins = fresh | self._beats(first, places, earlier)
         winners, targets = first[wins], places[wins]
         self.doc[targets] = winners["doc"]
         for name in RANK_COLUMNS:
             self._rank[name][targets] = winners[name]
-        np.add.at(self.size, roots, 1)
+        np.add.at(self.size, roots, members["weight"].astype(np.int64))
         np.add.at(self.earlier, roots, (members["doc"] < earlier).astype(np.int64))
 
     def _beats(self, rows: np.ndarray, places: np.ndarray, earlier: int) -> np.ndarray:

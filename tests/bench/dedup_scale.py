@@ -21,7 +21,8 @@ import numpy as np
 from filters.compile import kernel
 from pipeline.bands import band_records
 from pipeline.config import RunConfig, stage_digest
-from pipeline.deduplicate import SCRATCH, Stage, candidate_pairs, close, survivors_of
+from pipeline.dedup_stage import SCRATCH, Stage
+from pipeline.deduplicate import candidate_pairs, close, survivors_of
 from pipeline.execute import Engine
 from pipeline.layout import plan
 from pipeline.runs import Run, read_catalog, write_catalog, write_run
@@ -118,7 +119,7 @@ def steps(stage: Stage):
         made["labels"] = close(stage, stage.settled("pairs"))
 
     def survivors():
-        made["choices"] = survivors_of(stage, made["labels"])
+        made["choices"] = survivors_of(stage, made["labels"], "")
 
     return (("pairs_s", pairs), ("closure_s", closure), ("survivors_s", survivors))
 
