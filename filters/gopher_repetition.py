@@ -7,7 +7,7 @@ All of them run on the text as extracted. The reference is datatrove 0.10.1,
 from __future__ import annotations
 
 from filters import kernels
-from filters.doc import Doc
+from filters.doc import Doc, repeated
 from filters.rule import Rule, at_least, at_most, ratio
 
 PAPER = "Gopher, Rae et al. 2021, table A1"
@@ -28,14 +28,21 @@ def duplicate_paragraph_char_fraction(doc: Doc) -> float:
     return ratio(doc.repeated_paragraphs[1], len(doc.text))
 
 
-def duplicate_line_fraction(doc: Doc) -> float:
-    """Lines that were there before, as a fraction of all."""
+def duplicate_line_fraction(doc: Doc, *, blank_lines: bool = False) -> float:
+    """Lines that were there before, as a fraction of all.
+
+    `blank_lines` counts blank ones too, which repeat each other: the reference did until a few days
+    after FineWeb's code was published.
+    """
+    if blank_lines:
+        return ratio(repeated(doc.all_lines)[0], len(doc.all_lines))
     return ratio(doc.repeated_lines[0], len(doc.lines))
 
 
-def duplicate_line_char_fraction(doc: Doc) -> float:
+def duplicate_line_char_fraction(doc: Doc, *, blank_lines: bool = False) -> float:
     """Characters in lines that were there before, as a fraction of the text."""
-    return ratio(doc.repeated_lines[1], len(doc.text))
+    chars = repeated(doc.all_lines)[1] if blank_lines else doc.repeated_lines[1]
+    return ratio(chars, len(doc.text))
 
 
 def top_ngram_char_fraction(doc: Doc, *, n: int) -> float:
@@ -91,6 +98,7 @@ RULES = (
         unit="fraction of lines",
         source=f"{PAPER}: duplicate line fraction 0.30",
         reference="dup_line_frac",
+        options={"blank_lines": False},
     ),
     Rule(
         "gopher_duplicate_line_char_fraction",
@@ -99,6 +107,7 @@ RULES = (
         unit="fraction of characters",
         source=f"{PAPER}: duplicate line character fraction 0.20",
         reference="dup_line_char_frac",
+        options={"blank_lines": False},
     ),
     *(
         Rule(

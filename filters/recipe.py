@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from filters import c4, fineweb, gopher_quality, gopher_repetition
+from filters import c4, fineweb, gopher_quality, gopher_repetition, refinedweb
 from filters.doc import Doc
 from filters.rule import BOUND_KEYS, Bounds, Edit, Rule, Verdict
 
@@ -24,8 +24,9 @@ RULES: tuple[Rule, ...] = (
     *gopher_quality.RULES,
     *c4.RULES,
     *fineweb.RULES,
+    *refinedweb.RULES,
 )
-EDITS: tuple[Edit, ...] = (*c4.EDITS,)
+EDITS: tuple[Edit, ...] = (*c4.EDITS, *refinedweb.EDITS)
 
 
 class RecipeError(ValueError):
