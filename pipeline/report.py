@@ -12,8 +12,10 @@ from rich.table import Table
 
 from filters import recipe
 from filters.language import LANGUAGE_RULES
+from filters.record_rule import RecordRule
 from filters.url import URL_RULES
 from pipeline.config import RunConfig, parse_yaml
+from pipeline.dedup_rules import DEDUP_RULES
 from pipeline.extract_rules import EXTRACT_RULES
 from pipeline.ledger import STAGES
 from pipeline.report_page import page
@@ -106,17 +108,13 @@ def _corpus_line(entry: Mapping[str, Any]) -> str:
 
 def rule_rows() -> list[dict[str, Any]]:
     """Every rule with its name, unit, what it keeps, its source and the reference's own reason."""
-    record_rules = [
-        {
-            "name": rule.name,
-            "unit": rule.unit,
-            "keep": rule.keep,
-            "source": rule.source,
-            "reference": rule.reference,
-        }
-        for rule in (*URL_RULES, *EXTRACT_RULES, *LANGUAGE_RULES)
-    ]
-    return [*record_rules, *recipe.catalogue()]
+    before = (*URL_RULES, *EXTRACT_RULES, *LANGUAGE_RULES)
+    return [*_record_rows(before), *recipe.catalogue(), *_record_rows(DEDUP_RULES)]
+
+
+def _record_rows(rules: Sequence[RecordRule]) -> list[dict[str, Any]]:
+    columns = ("name", "unit", "keep", "source", "reference")
+    return [{column: getattr(rule, column) for column in columns} for rule in rules]
 
 
 def rule_table(rows: Sequence[Mapping[str, Any]]) -> Table:

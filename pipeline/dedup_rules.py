@@ -1,0 +1,36 @@
+"""Why a document ends at deduplication: the rules as `decant rules` prints them."""
+
+from filters.record_rule import RecordRule
+
+FINEWEB = "FineWeb, Penedo et al. 2024, §3.4: MinHash, 5-grams, 14 bands of 8; datatrove minhash.py"
+
+DEDUP_RULES = (
+    RecordRule(
+        "exact_payload_duplicate",
+        "first of the records with the same bytes (off by default)",
+        "decant; no step of FineWeb",
+        None,
+        "payload bytes",
+    ),
+    RecordRule(
+        "exact_text_duplicate",
+        "first of the documents with the same text (off by default)",
+        "decant; no step of FineWeb, whose exact copies MinHash finds",
+        None,
+        "text",
+    ),
+    RecordRule(
+        "short_text_duplicate",
+        "first of the equal documents under one shingle (off by default)",
+        "decant; FineWeb keeps every document of fewer than 5 words",
+        None,
+        "text",
+    ),
+    RecordRule(
+        "minhash_duplicate",
+        "one document of each cluster",
+        FINEWEB,
+        None,
+        "documents that share a band",
+    ),
+)
