@@ -42,6 +42,27 @@ def test_transformers_gives_the_logits_we_give(shape, tmp_path):
     torch.testing.assert_close(model(tokens), theirs(tokens).logits, rtol=1e-4, atol=1e-5)
 
 
+@SHAPES
+def test_transformers_gives_the_loss_and_the_gradients_we_give(shape, tmp_path):
+    transformers = pytest.importorskip("transformers", reason="needs the lmeval extra")
+    model = Llama(shape, seed=5)
+    export(to_transformers(model), shape, tmp_path, eos=0)
+    theirs = transformers.LlamaForCausalLM.from_pretrained(tmp_path)
+    rows = torch.randint(0, shape.vocab, (3, shape.context), generator=torch.manual_seed(2))
+    loss = model(rows[:, :-1], rows[:, 1:])
+    loss.backward()
+    expected = theirs(rows, labels=rows).loss
+    expected.backward()
+    assert loss.item() == pytest.approx(expected.item(), rel=1e-6)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.copy_(parameter.grad)
+    ours, wanted = to_transformers(model), dict(theirs.named_parameters())
+    assert ours.keys() == wanted.keys()
+    for name, gradient in ours.items():
+        torch.testing.assert_close(gradient, wanted[name].grad, rtol=1e-3, atol=1e-6)
+
+
 def test_a_checkpoint_of_another_shape_is_refused_by_the_weight_s_name():
     weights = to_transformers(Llama(TIED))
     with pytest.raises(ValueError, match=r"model.embed_tokens.weight has shape \(61, 32\)"):
