@@ -136,7 +136,7 @@ def load(path: str | Path, overrides: tuple[str, ...] = ()) -> StudyConfig:
 def _explain(error: ValidationError, lines: Lines, name: str) -> str:
     first = error.errors()[0]
     path = tuple(first["loc"])
-    where = f"{name}:{lines.find(path)}"
+    where = lines.where(name, path)
     dotted = ".".join(map(str, path))
     if first["type"] == "extra_forbidden":
         model: Any = StudyConfig

@@ -4,11 +4,12 @@
 2 wrong usage or configuration; 1 anything else.
 """
 
+import inspect
 import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -24,50 +25,68 @@ app = typer.Typer(
     help="Turn CommonCrawl into pretraining corpora, and prove which filters are worth having.",
 )
 
-Config = Annotated[Path, typer.Argument(help="The run's YAML file.", metavar="CONFIG")]
-Input = Annotated[
+# What every stage command takes: name, type with its help, default.
+CONFIG = Annotated[Path, typer.Argument(help="The run's YAML file.", metavar="CONFIG")]
+# A shell expands an unquoted glob into several words; the first is --input's, the rest land here.
+MORE_INPUTS = Annotated[list[str] | None, typer.Argument(hidden=True)]
+INPUT = Annotated[
     list[str] | None,
     typer.Option("--input", help="File, glob, directory or URL; may be given several times."),
 ]
-Dump = Annotated[str | None, typer.Option("--dump", help="Name of the dump, CC-MAIN-YYYY-WW.")]
-Output = Annotated[str, typer.Option("--output", help="Run directory: a path or fsspec URL.")]
-Workers = Annotated[
+DUMP = Annotated[str | None, typer.Option("--dump", help="Name of the dump, CC-MAIN-YYYY-WW.")]
+OUTPUT = Annotated[str, typer.Option("--output", help="Run directory: a path or fsspec URL.")]
+WORKERS = Annotated[
     int | None, typer.Option("--workers", min=0, help="Ray workers; 0: in this process.")
 ]
-RayAddress = Annotated[
+RAY = Annotated[
     str | None, typer.Option("--ray", metavar="HOST:PORT", help="Join this Ray cluster.")
 ]
-Limit = Annotated[int | None, typer.Option("--limit", min=1, help="At most N input files.")]
-LimitRecords = Annotated[
+LIMIT = Annotated[int | None, typer.Option("--limit", min=1, help="At most N input files.")]
+LIMIT_RECORDS = Annotated[
     int | None, typer.Option("--limit-records", min=1, help="At most N pages of each file.")
 ]
-Settings = Annotated[
+SETTINGS = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override one config key.")
 ]
+SOURCE = Annotated[
+    str | None, typer.Option("--from", metavar="RUN", help="Decide again from RUN's measures.")
+]
+
+STAGE_OPTIONS: dict[str, tuple[Any, Any]] = {
+    "config": (CONFIG, inspect.Parameter.empty),
+    "more_inputs": (MORE_INPUTS, None),
+    "inputs": (INPUT, None),
+    "dump": (DUMP, None),
+    "output": (OUTPUT, "RUN"),
+    "workers": (WORKERS, None),
+    "ray": (RAY, None),
+    "limit": (LIMIT, None),
+    "limit_records": (LIMIT_RECORDS, None),
+    "settings": (SETTINGS, None),
+}
 
 
-def stage_command(name: str, stages: tuple[str, ...] | None, text: str) -> None:
+def stage_command(
+    name: str, stages: tuple[str, ...] | None, text: str, **more: tuple[Any, Any]
+) -> None:
     """Register a command that runs some stages of a run; all share the same options."""
 
-    def command(
-        config: Config,
-        input: Input = None,
-        dump: Dump = None,
-        output: Output = "RUN",
-        workers: Workers = None,
-        ray: RayAddress = None,
-        limit: Limit = None,
-        limit_records: LimitRecords = None,
-        set: Settings = None,
-    ) -> None:
-        request = RunRequest(
-            str(config), output, tuple(input or ()), dump, workers, ray, limit, limit_records,
-            tuple(set or ()), stages,
-        )  # fmt: skip
-        _exit(execute_run(request))
+    def command(**given: Any) -> None:
+        more_inputs = tuple(given.pop("more_inputs") or ())
+        given["inputs"] = (*(given["inputs"] or ()), *more_inputs)
+        given["settings"] = tuple(given["settings"] or ())
+        given["config"] = str(given["config"])
+        raise typer.Exit(execute_run(RunRequest(stages=stages, **given)))
 
-    command.__doc__ = text
-    app.command(name)(command)
+    options = {**STAGE_OPTIONS, **more}
+    command.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+        [
+            inspect.Parameter(key, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind)
+            for key, (kind, default) in options.items()
+        ]
+    )
+    command.__annotations__ = {key: kind for key, (kind, _) in options.items()}
+    app.command(name, help=text)(command)
 
 
 stage_command(
@@ -83,6 +102,13 @@ stage_command(
     "Example: decant extract configs/fineweb.yaml --input crawl/ --output RUN",
 )
 stage_command(
+    "filter",
+    ("filter",),
+    "Edits, measures and verdicts of the configured rules over an extracted run.\n\n"
+    "Example: decant filter configs/fineweb.yaml --from RUN --output RUN2",
+    source=(SOURCE, None),
+)
+stage_command(
     "dedup",
     ("deduplicate",),
     "Near-duplicates of a filtered run, by MinHash.\n\n"
@@ -94,32 +120,6 @@ stage_command(
     "Survivors of a deduplicated run, shuffled into parquet shards.\n\n"
     "Example: decant shard configs/fineweb.yaml --output RUN",
 )
-
-
-@app.command("filter")
-def filter_command(
-    config: Config,
-    input: Input = None,
-    dump: Dump = None,
-    output: Output = "RUN",
-    workers: Workers = None,
-    ray: RayAddress = None,
-    limit: Limit = None,
-    limit_records: LimitRecords = None,
-    set: Settings = None,
-    source: Annotated[
-        str | None, typer.Option("--from", metavar="RUN", help="Re-decide from RUN's measures.")
-    ] = None,
-) -> None:
-    """Edits, measures and verdicts of the configured rules over an extracted run.
-
-    Example: decant filter configs/fineweb.yaml --from RUN --output RUN2
-    """
-    request = RunRequest(
-        str(config), output, tuple(input or ()), dump, workers, ray, limit, limit_records,
-        tuple(set or ()), ("filter",), source,
-    )  # fmt: skip
-    _exit(execute_run(request))
 
 
 @app.command("rules")
@@ -173,10 +173,6 @@ def _guard(action: Callable[[], None]) -> None:
     except EXPECTED as error:
         print(f"decant: {error}", file=sys.stderr)
         raise typer.Exit(exit_code(error)) from None
-
-
-def _exit(code: int) -> None:
-    raise typer.Exit(code)
 
 
 def main() -> None:

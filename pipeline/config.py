@@ -64,6 +64,15 @@ class UrlConfig(Section):
     case_sensitive_words: bool = True
 
 
+class GatesConfig(Section):
+    """Cheap tests before main text is extracted (pipeline/gates.py); unset is off: FineWeb."""
+
+    duplicate_payload: bool = False
+    min_cld2_fraction: Annotated[float, Field(ge=0, le=1)] | None = None
+    min_words: Annotated[int, Field(ge=1)] | None = None
+    min_language_score: Annotated[float, Field(ge=0, le=1)] | None = None
+
+
 class ExtractConfig(Section):
     """What a page may cost, and how bytes become text."""
 
@@ -74,6 +83,7 @@ class ExtractConfig(Section):
     max_depth: Annotated[int, Field(ge=1)] = 2_000
     max_attributes: Annotated[int, Field(ge=1)] = 20_000  # in one tag
     charset: Literal["fineweb", "declared"] = "fineweb"  # declared: BOM, HTTP header, <meta> first
+    gates: GatesConfig = GatesConfig()
 
 
 class LanguageConfig(Section):
@@ -198,8 +208,8 @@ def validate(data: Mapping[str, Any], lines: "Lines", name: str) -> RunConfig:
     try:
         config.recipe()
     except recipe.RecipeError as error:
-        where = lines.find(("filter", "rules", *error.path))
-        raise ConfigError(f"{name}:{where}: {error}") from None
+        where = lines.where(name, ("filter", "rules", *error.path))
+        raise ConfigError(f"{where}: {error}") from None
     return config
 
 
@@ -212,11 +222,15 @@ class Lines:
     def __setitem__(self, path: tuple, line: int | str) -> None:
         self._lines[path] = line
 
-    def find(self, path: tuple) -> int | str:
-        """The line of the deepest known part of `path`."""
+    def where(self, name: str, path: tuple) -> str:
+        """`file:line` of the deepest known part of `path`, or the flag that set it."""
         while path not in self._lines:
             path = path[:-1]
-        return self._lines[path]
+        line = self._lines[path]
+        return line if isinstance(line, str) else f"{name}:{line}"
+
+    def __contains__(self, path: tuple) -> bool:
+        return path in self._lines
 
 
 def parse_yaml(source: str, name: str) -> tuple[dict, Lines]:
@@ -272,13 +286,15 @@ def apply_override(data: dict, lines: Lines, override: str) -> None:
         if not isinstance(target, dict):
             raise ConfigError(f"--set {override!r}: {part!r} is not a section")
     target[path[-1]] = value
-    lines[path] = f"--set {key}"
+    for length in range(1, len(path) + 1):
+        if path[:length] not in lines or length == len(path):
+            lines[path[:length]] = f"--set {key}"
 
 
 def _explain(error: ValidationError, lines: Lines, name: str) -> str:
     first = error.errors()[0]
     path = tuple(first["loc"])
-    where = f"{name}:{lines.find(path)}"
+    where = lines.where(name, path)
     dotted = ".".join(str(part) for part in path)
     if first["type"] == "extra_forbidden":
         valid = ", ".join(_keys_at(path[:-1]))

@@ -61,9 +61,10 @@ def test_overrides_are_read_as_yaml(write):
 
 
 @pytest.mark.parametrize("override", ["seed", "=1", "seed.x=1", "nosuch=1", "language.=1"])
-def test_a_wrong_override_is_refused(write, override):
-    with pytest.raises(ConfigError):
+def test_a_wrong_override_is_refused_and_named(write, override):
+    with pytest.raises(ConfigError) as refused:
         load(write("seed: 1\n"), [override])
+    assert str(refused.value).startswith("--set ")
 
 
 @pytest.mark.parametrize(
