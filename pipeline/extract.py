@@ -7,7 +7,7 @@ dropped by a named rule, or an error with a reason.
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from pipeline import inputs, ledger, quarantine
@@ -15,10 +15,12 @@ from pipeline.borders import wrong_starts
 from pipeline.config import RunConfig, stage_digest
 from pipeline.execute import Engine, Job, Task
 from pipeline.inputs import Partition
-from pipeline.pages import Dropped, Failed, Outcome, Page, PageJudge, url_of
+from pipeline.outcomes import Dropped, Failed, Outcome, Page
+from pipeline.pages import PageJudge, url_of
 from pipeline.records import DROPPED, EXTRACTED, partition_name
 from pipeline.storage import Store, TableWriter
 from pipeline.warc import Reader, Record
+from pipeline.warc_headers import parse_fields
 
 STAGE = "extract"
 STEP = "extract/pages"
@@ -111,8 +113,8 @@ def extract_partition(job: Job) -> dict[str, Any]:
         reader = Reader(file, args["start"], args["end"], args["by_member"])
         ledger_of = PartitionLedger(job, kept, dropped)
         if args["limit"] != 0:
-            for record in reader:
-                ledger_of.settle(record)
+            for record, languages in with_languages(reader):
+                ledger_of.settle(record, languages)
                 if ledger_of.counts["in"] == args["limit"]:
                     break
         ledger_of.flush()
@@ -132,6 +134,27 @@ def _reading_counts(reader: Reader) -> dict[str, Any]:
     }
 
 
+def with_languages(records: Iterable[Record]) -> Iterator[tuple[Record, str | None]]:
+    """Each record with the `languages-cld2` of the metadata record behind it, where there is one.
+
+    CommonCrawl (since 2018) puts a page's metadata right after its response.
+    """
+    waiting: Record | None = None
+    for record in records:
+        if waiting is not None:
+            found = None
+            if record.type == "metadata" and url_of(record) == url_of(waiting):
+                found = parse_fields(record.content).get("languages-cld2")
+            yield waiting, found
+            waiting = None
+        if record.type == "response":
+            waiting = record
+        else:
+            yield record, None
+    if waiting is not None:
+        yield waiting, None
+
+
 class PartitionLedger:
     """Settles the records of a partition one by one: a row for each, and the counts of all."""
 
@@ -147,13 +170,13 @@ class PartitionLedger:
         self._writers = (kept, dropped)
         self._rows: tuple[list[dict], list[dict]] = ([], [])
 
-    def settle(self, record: Record) -> None:
+    def settle(self, record: Record, languages: str | None = None) -> None:
         """Decide a record and write its row; records of other types were counted as skipped."""
         if record.type not in PAGE_RECORDS:
             return
         self.counts["in"] += 1
         known = self._known.get(record.offset)
-        outcome = Failed(known, lost=True) if known else self._judge.outcome(record)
+        outcome = Failed(known, lost=True) if known else self._judge.outcome(record, languages)
         key = self._key(record)
         if isinstance(outcome, Page):
             self.counts["kept"] += 1

@@ -6,6 +6,7 @@ slow.
 """
 
 from filters.record_rule import RecordRule
+from pipeline.gates import GATE_RULES
 from pipeline.page_work import WORK_RULES
 
 READER = "FineWeb, Penedo et al. 2024, §3.1; datatrove WarcReader"
@@ -21,6 +22,7 @@ EXTRACT_RULES = (
     NOT_HTML,
     EMPTY_PAYLOAD,
     UNDECODABLE,
+    *GATE_RULES,
     *WORK_RULES,
     EXTRACTION_EMPTY,
     EXTRACT_ERROR,

@@ -1,12 +1,10 @@
-"""Whether a record is a page, and the text of its bytes: FineWeb's two questions before anything.
+"""Whether a record is a page at all, by its declared type or by its first bytes.
 
 Reference: datatrove `pipeline/readers/warc.py`. Where a record carries no payload type, the
 reference asks libmagic, a system library; here our own look at the first bytes decides.
 """
 
 import re
-
-import cchardet
 
 PAGE_TYPES = ("text/html", "application/xhtml+xml")
 SNIFF_BYTES = 4096
@@ -37,21 +35,3 @@ def looks_like_page(payload: bytes) -> bool:
     if b"\0" in head:
         return False
     return _PAGE_START.match(head) is not None or _PAGE_INSIDE.search(head) is not None
-
-
-def decode(payload: bytes) -> str | None:
-    """The text of a page by FineWeb's rule: strict UTF-8, else what cchardet says, strictly.
-
-    None where neither decodes. HTTP header and <meta charset> are not asked, as in the reference.
-    """
-    try:
-        return payload.decode("utf-8")
-    except UnicodeDecodeError:
-        pass
-    charset = cchardet.detect(payload)["encoding"]
-    if not charset or charset == "UTF-8":
-        return None
-    try:
-        return payload.decode(charset)
-    except (UnicodeDecodeError, LookupError):
-        return None

@@ -1,8 +1,7 @@
 """The child process that pages are extracted in: a page that kills its parser kills only this.
 
 Started by `pipeline.isolate` as `python -m pipeline.page_worker ENGINE OPTIONS CPU_S MEMORY_BYTES`.
-Reads pages from standard input, answers on standard output, each as a status byte or none, eight
-bytes of length and that many bytes. It ends when its input ends.
+Reads questions from standard input and answers on standard output, until its input ends.
 """
 
 import contextlib
@@ -10,25 +9,33 @@ import json
 import os
 import resource
 import signal
-import struct
 import sys
-from typing import BinaryIO
+from collections.abc import Mapping
+from functools import partial
+from typing import Any, BinaryIO
 
+from resiliparse.extract.html2text import extract_plain_text
+
+from pipeline.isolate import (
+    FAILED,
+    HEAD,
+    MAIN_TEXT_OF_LAST,
+    NO_MEMORY,
+    NOTHING,
+    PLAIN_TEXT,
+    TEXT,
+)
 from pipeline.main_text import Extractor, extractor
-
-LENGTH = struct.Struct("<Q")
-REPLY = struct.Struct("<cQ")
-TEXT, NOTHING, FAILED, NO_MEMORY = b"t", b"n", b"e", b"m"
 
 
 def main(engine: str, options: str, cpu_s: str, memory_bytes: str) -> None:
-    extract = extractor(engine, json.loads(options))
+    main_text, plain_text = engines(engine, json.loads(options))
     # Only the protocol may write to the pipe: whatever a library prints goes nowhere.
     replies = os.fdopen(os.dup(1), "wb", buffering=0)
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 1)
     guard(int(memory_bytes))
-    serve(sys.stdin.buffer, replies, extract, float(cpu_s))
+    serve(sys.stdin.buffer, replies, main_text, plain_text, float(cpu_s))
 
 
 def guard(memory_bytes: int) -> None:
@@ -42,16 +49,32 @@ def guard(memory_bytes: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
 
 
-def serve(pages: BinaryIO, replies: BinaryIO, extract: Extractor, cpu_s: float) -> None:
-    while len(head := pages.read(LENGTH.size)) == LENGTH.size:
-        page = pages.read(LENGTH.unpack(head)[0])
+def engines(engine: str, options: Mapping[str, Any]) -> tuple[Extractor, Extractor]:
+    """The functions for main text and for all text of a page."""
+    return extractor(engine, options), partial(extract_plain_text, **PLAIN_OPTIONS)
+
+
+PLAIN_OPTIONS = {"preserve_formatting": False, "alt_texts": False, "links": False}
+
+
+def serve(
+    questions: BinaryIO, replies: BinaryIO, main: Extractor, plain: Extractor, cpu_s: float
+) -> None:
+    page = b""
+    while len(head := questions.read(HEAD.size)) == HEAD.size:
+        question, size = HEAD.unpack(head)
+        if question != MAIN_TEXT_OF_LAST:
+            page = questions.read(size)
         signal.setitimer(signal.ITIMER_PROF, cpu_s)  # of CPU time: a busy machine changes nothing
-        status, text = answer(page, extract)
+        status, text = answer(page, plain if question == PLAIN_TEXT else main)
         signal.setitimer(signal.ITIMER_PROF, 0)
-        replies.write(REPLY.pack(status, len(text)))
-        view = memoryview(text)
-        while view:
-            view = view[replies.write(view) :]
+        _write(replies, HEAD.pack(status, len(text)) + text)
+
+
+def _write(replies: BinaryIO, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[replies.write(view) :]
 
 
 def answer(page: bytes, extract: Extractor) -> tuple[bytes, bytes]:

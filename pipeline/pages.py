@@ -4,6 +4,7 @@ The cheapest test that can settle a record comes first, in FineWeb's order: payl
 URL rules, main text, language.
 """
 
+import json
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -12,6 +13,7 @@ import xxhash
 from filters.language import LANGUAGE_RULES, LanguageId, LanguageRule
 from filters.url import UrlOptions, UrlRules
 from pipeline.blocklist import load_blocklist, load_words
+from pipeline.charset import declared_text, fineweb_text
 from pipeline.config import RunConfig
 from pipeline.extract_rules import (
     EMPTY_PAYLOAD,
@@ -20,61 +22,55 @@ from pipeline.extract_rules import (
     NOT_HTML,
     UNDECODABLE,
 )
-from pipeline.isolate import Extraction, PageGuard
+from pipeline.gates import Gates
+from pipeline.isolate import PageGuard, Unguarded
 from pipeline.language_model import model_path
-from pipeline.page_type import accepts, decode, looks_like_page
+from pipeline.outcomes import DETAIL_CHARS, Dropped, Failed, Outcome, Page
+from pipeline.page_type import accepts, looks_like_page
 from pipeline.page_work import Limits, excess
-from pipeline.payload import TooLarge, decoded_body, split_http
+from pipeline.payload import Response, TooLarge, decoded_body, split_http
 from pipeline.warc import Record
-
-DETAIL_CHARS = 200
-
-
-@dataclass(frozen=True)
-class Page:
-    """The text of a page and what was found out about it."""
-
-    text: str
-    language: str
-    score: float
-    digest: bytes  # xxh3_128 of the decoded payload
-
-
-@dataclass(frozen=True)
-class Dropped:
-    """The end of a record that is not extracted: the rule, and what it saw."""
-
-    rule: str
-    detail: str | None = None
-    value: float | None = None
-    bound: float | None = None
-
-
-@dataclass(frozen=True)
-class Failed:
-    """An error: the record is damaged (`lost` is false), or its page killed the extractor twice."""
-
-    reason: str
-    lost: bool = False
-
-
-Outcome = Page | Dropped | Failed
 
 
 class PageJudge:
     """Decides records one by one; what it loads is shared within a process."""
 
     def __init__(self, config: RunConfig):
-        url = config.url
+        url, extract = config.url, config.extract
         self._urls = (
             url_rules(url.match_listed_urls, url.case_sensitive_words) if url.enabled else None
         )
         self._language = language_id(config.language.model, config.language.newline)
         self._language_rule = LanguageRule(config.language.keep, config.language.threshold)
-        self._guard = page_guard(config.extractor)
-        self._limits = Limits()
+        options = json.dumps(extract.options, sort_keys=True)
+        self._extractor = page_extractor(config.extractor, options, extract.isolate)
+        self._limits = Limits(
+            extract.max_bytes, extract.max_elements, extract.max_depth, extract.max_attributes
+        )
+        self._declared_charset = extract.charset == "declared"
+        self._gates = Gates(extract.gates, self._language, config.language.keep)
 
-    def outcome(self, record: Record) -> Outcome:
+    def outcome(self, record: Record, languages: str | None = None) -> Outcome:
+        """The end of a record; `languages` is CommonCrawl's own finding about it, if there is one.
+
+        `languages` is the value of `languages-cld2` in the metadata record that follows.
+        """
+        payload = self._payload(record)
+        if not isinstance(payload, Payload):
+            return payload
+        html = self._text_of(payload)
+        if html is None:
+            return Dropped(UNDECODABLE.name)
+        hit = self._urls.judge(url_of(record)) if self._urls else None
+        if hit:
+            return Dropped(hit.rule, hit.detail[:DETAIL_CHARS])
+        if record.type == "conversion":
+            return self._judge_text(html, payload.data)
+        dropped = self._gates.by_payload(payload.data, languages)
+        return dropped or self._judge_page(html, payload.data)
+
+    def _payload(self, record: Record) -> "Payload | Dropped | Failed":
+        """The decoded payload of a record that may be a page."""
         declared = record.headers.get("warc-identified-payload-type")
         if declared is not None and not accepts(declared, record.type):
             return Dropped(NOT_HTML.name, declared[:DETAIL_CHARS])
@@ -82,23 +78,21 @@ class PageJudge:
             return Dropped("page_bytes", None, record.content_bytes, self._limits.bytes)
         if record.damage:
             return Failed(record.damage)
+        response = response_of(record)
         try:
-            payload = payload_of(record, self._limits.bytes)
+            data = decoded_body(response, self._limits.bytes)
         except TooLarge as error:
             return Dropped("page_bytes", None, error.size_bytes, self._limits.bytes)
-        if not payload:
+        if not data:
             return Dropped(EMPTY_PAYLOAD.name)
-        if declared is None and record.type == "response" and not looks_like_page(payload):
+        if declared is None and record.type == "response" and not looks_like_page(data):
             return Dropped(NOT_HTML.name)
-        html = decode(payload)
-        if html is None:
-            return Dropped(UNDECODABLE.name)
-        hit = self._urls.judge(url_of(record)) if self._urls else None
-        if hit:
-            return Dropped(hit.rule, hit.detail[:DETAIL_CHARS])
-        if record.type == "conversion":
-            return self._judge_text(html, payload)
-        return self._judge_page(html, payload)
+        return Payload(data, response.headers.get("content-type", ""))
+
+    def _text_of(self, payload: "Payload") -> str | None:
+        if self._declared_charset:
+            return declared_text(payload.data, payload.content_type)
+        return fineweb_text(payload.data)
 
     def _judge_page(self, html: str, payload: bytes) -> Outcome:
         page = html.encode("utf-8", "surrogatepass")
@@ -106,7 +100,14 @@ class PageJudge:
         if over:
             rule, count, bound = over
             return Dropped(rule, None, count, bound)
-        found: Extraction = self._guard.extract(page)
+        if self._gates.need_text:
+            plain = self._extractor.plain(page)
+            if plain.lost:
+                return Failed(plain.lost, lost=True)
+            dropped = self._gates.by_text(plain.text or "")
+            if dropped:
+                return dropped
+        found = self._extractor.extract(page)
         if found.lost:
             return Failed(found.lost, lost=True)
         if found.error is not None:
@@ -123,6 +124,14 @@ class PageJudge:
         return Page(text, found.language, found.score, xxhash.xxh3_128_digest(payload))
 
 
+@dataclass(frozen=True)
+class Payload:
+    """The decoded bytes of a page and the Content-Type they came with."""
+
+    data: bytes
+    content_type: str
+
+
 def url_of(record: Record) -> str:
     """The address of a record's page, as warcio gives it: without brackets, blanks escaped."""
     url = record.headers.get("warc-target-uri") or record.headers.get("uri", "")
@@ -131,16 +140,11 @@ def url_of(record: Record) -> str:
     return url.replace(" ", "%20")
 
 
-def payload_of(record: Record, limit_bytes: int) -> bytes:
-    """The decoded bytes of a record's page; TooLarge beyond `limit_bytes`.
-
-    Only addresses of HTTP carry its headers, and WET text carries none.
-    """
+def response_of(record: Record) -> Response:
+    """The HTTP message of a record; only addresses of HTTP have one, and WET text has none."""
     if record.type == "conversion" or url_of(record)[:4].lower() != "http":
-        if len(record.content) > limit_bytes:
-            raise TooLarge(len(record.content))
-        return record.content
-    return decoded_body(split_http(record.content), limit_bytes)
+        return Response({}, record.content)
+    return split_http(record.content)
 
 
 @lru_cache(maxsize=1)
@@ -157,6 +161,6 @@ def language_id(model: str, newline: str) -> LanguageId:
 
 
 @lru_cache(maxsize=1)
-def page_guard(engine: str) -> PageGuard:
-    """The child process that extracts pages, one for each process that judges them."""
-    return PageGuard(engine)
+def page_extractor(engine: str, options: str, isolate: bool) -> PageGuard | Unguarded:
+    """What turns pages into text: a child process (one for each process), or this one."""
+    return (PageGuard if isolate else Unguarded)(engine, json.loads(options))

@@ -1,0 +1,93 @@
+"""Cheap tests that settle a page before its main text is extracted, for runs that trade a few
+documents for speed. All are off in `fineweb.yaml`.
+
+Each guesses what a later rule would say from something cheaper: equal bytes, CommonCrawl's own
+language detection, or all text of the page instead of its main text.
+"""
+
+import json
+from collections.abc import Collection
+
+import xxhash
+
+from filters.language import LanguageId
+from filters.record_rule import RecordRule
+from pipeline.config import GatesConfig
+from pipeline.outcomes import DETAIL_CHARS, Dropped
+
+SOURCE = "decant; extract.gates, off in the exact recipe"
+DUPLICATE_PAYLOAD = RecordRule(
+    "gate_duplicate_payload", "bytes not seen before in this partition", SOURCE, None
+)
+CLD2 = RecordRule(
+    "gate_cld2_fraction",
+    "at least extract.gates.min_cld2_fraction, where CommonCrawl detected languages",
+    SOURCE,
+    None,
+    "fraction of the text",
+)
+WORDS = RecordRule(
+    "gate_page_words", "at least extract.gates.min_words", SOURCE, None, "words on the whole page"
+)
+LANGUAGE = RecordRule(
+    "gate_page_language_score",
+    "above extract.gates.min_language_score",
+    SOURCE,
+    None,
+    "probability of the best wanted language of all text",
+)
+GATE_RULES = (DUPLICATE_PAYLOAD, CLD2, WORDS, LANGUAGE)
+
+
+class Gates:
+    """The gates of one partition; an unset bound is an open gate."""
+
+    def __init__(self, config: GatesConfig, language: LanguageId, keep: Collection[str] | None):
+        self._config = config
+        self._language = language
+        self._keep = keep
+        self._seen: set[bytes] = set()
+        self.need_text = config.min_words is not None or config.min_language_score is not None
+
+    def by_payload(self, payload: bytes, languages: str | None) -> Dropped | None:
+        """The gate that a page's bytes, or CommonCrawl's finding about its language, close."""
+        if self._config.duplicate_payload:
+            digest = xxhash.xxh3_128_digest(payload)
+            if digest in self._seen:
+                return Dropped(DUPLICATE_PAYLOAD.name, digest.hex())
+            self._seen.add(digest)
+        bound = self._config.min_cld2_fraction
+        if bound is not None and languages and self._keep is not None:
+            covered = cld2_fraction(languages, self._keep)
+            if covered is not None and covered < bound:
+                return Dropped(CLD2.name, languages[:DETAIL_CHARS], covered, bound)
+        return None
+
+    def by_text(self, text: str) -> Dropped | None:
+        """The gate that all text of a page closes."""
+        least = self._config.min_words
+        if least is not None:
+            words = len(text.split(None, least)[:least])
+            if words < least:
+                return Dropped(WORDS.name, None, words, least)
+        bound = self._config.min_language_score
+        if bound is not None:
+            found = self._language.identify(text, self._keep)
+            if found.wanted_score <= bound:
+                return Dropped(LANGUAGE.name, found.language, found.wanted_score, bound)
+        return None
+
+
+def cld2_fraction(languages: str, keep: Collection[str]) -> float | None:
+    """The fraction of a page's text in the wanted languages by CLD2; None where it is not sure.
+
+    >>> cld2_fraction('{"reliable":true,"languages":[{"code":"en","text-covered":0.9}]}', ("en",))
+    0.9
+    """
+    try:
+        found = json.loads(languages)
+        if not found["reliable"]:
+            return None
+        return float(sum(one["text-covered"] for one in found["languages"] if one["code"] in keep))
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None

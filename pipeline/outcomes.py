@@ -1,0 +1,36 @@
+"""The three ends a record can have at extraction."""
+
+from dataclasses import dataclass
+
+DETAIL_CHARS = 200
+
+
+@dataclass(frozen=True)
+class Page:
+    """The text of a page and what was found out about it."""
+
+    text: str
+    language: str
+    score: float
+    digest: bytes  # xxh3_128 of the decoded payload
+
+
+@dataclass(frozen=True)
+class Dropped:
+    """The end of a record that a rule drops: the rule, and what it saw."""
+
+    rule: str
+    detail: str | None = None
+    value: float | None = None
+    bound: float | None = None
+
+
+@dataclass(frozen=True)
+class Failed:
+    """An error: the record is damaged (`lost` is false), or its page killed the extractor twice."""
+
+    reason: str
+    lost: bool = False
+
+
+Outcome = Page | Dropped | Failed
