@@ -102,9 +102,12 @@ class Reader:
     def _read(self, offset: int) -> Record:
         stream = self._stream
         if stream.at_warc():
-            fields = parse_fields(stream.take_header().partition(b"\n")[2])
+            block, ended = stream.take_header()
+            fields = parse_fields(block.partition(b"\n")[2])
             kind = fields.get("warc-type", "").lower() or "unknown"
-            return self._read_content(Record(offset, kind, fields, b""))
+            record = self._read_content(Record(offset, kind, fields, b""))
+            record.damage = record.damage or (None if ended else "truncated")
+            return record
         stream.arc = True
         line = stream.take(len(stream.line()))
         kind = "filedesc" if line.startswith(b"filedesc:") else "response"

@@ -88,10 +88,10 @@ class Stream:
             size *= 2
         return bytes(self._bytes[self._at : end + 1])
 
-    def take_header(self) -> bytes:
-        """The header block that begins here, without the blank line that ends it.
+    def take_header(self) -> tuple[bytes, bool]:
+        """The header block that begins here, and whether its end is there.
 
-        Without one before the barrier or the next record, all up to there is header.
+        Without a blank line before the barrier or the next record, all up to there is header.
         """
         size = 4096
         while True:
@@ -100,10 +100,10 @@ class Stream:
             if found:
                 block = self.take(found[0] - self._at)
                 self._move(found[1] - found[0])
-                return block
+                return block, True
             if have < size or size >= MAX_HEADER_BYTES:
                 inner = self.find_record(min(have, size))
-                return self.take(have if inner is None else inner)
+                return self.take(have if inner is None else inner), inner is not None
             size *= 4
 
     def skip_blank(self) -> bool:
