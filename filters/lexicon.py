@@ -214,5 +214,10 @@ class Memo:
             self._lexicon = Lexicon(self._lexicon.splitter)
         return self._lexicon
 
+    def clear(self) -> None:
+        """Forget every chunk."""
+        if self._lexicon is not None:
+            self._lexicon = Lexicon(self._lexicon.splitter)
+
 
 MEMO = Memo()
