@@ -43,7 +43,7 @@ RAY = Annotated[
 ]
 LIMIT = Annotated[int | None, typer.Option("--limit", min=1, help="At most N input files.")]
 LIMIT_RECORDS = Annotated[
-    int | None, typer.Option("--limit-records", min=1, help="At most N pages of each file.")
+    int | None, typer.Option("--limit-records", min=1, help="At most N pages.")
 ]
 SETTINGS = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override one config key.")
