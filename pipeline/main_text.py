@@ -17,6 +17,8 @@ import trafilatura
 import trafilatura.deduplication as trafilatura_memory
 from resiliparse.extract.html2text import extract_plain_text
 
+from pipeline.union_text import union_lines
+
 EXACT_FOR = "1.11.0"  # the trafilatura that the fast path equals
 try:
     from pipeline import fast_trafilatura
@@ -38,15 +40,21 @@ FINEWEB_ARGUMENTS: dict[str, Any] = {
     "deduplicate": True,
 }
 
+# Each choice has the better token F1 on 1,307 pages with a reference text (0.837 as below):
+# main_content 0.631 without · links 0.760 with · form_fields 0.821 with · alt_texts 0.823 with ·
+# comments 0.827 with · noscript and hidden_elements 0.835 with · post_meta 0.836 with.
+# Line breaks and list bullets do not change it; the rules that count lines and bullets need them.
 RESILIPARSE_OPTIONS: dict[str, Any] = {
-    "preserve_formatting": True,
     "main_content": True,
-    "list_bullets": True,
-    "alt_texts": False,
     "links": False,
     "form_fields": False,
-    "noscript": False,
+    "alt_texts": False,
     "comments": False,
+    "noscript": False,
+    "hidden_elements": False,
+    "post_meta": False,
+    "preserve_formatting": True,
+    "list_bullets": True,
 }
 
 
@@ -88,37 +96,15 @@ def resiliparse_text(html: str, options: Mapping[str, Any]) -> str | None:
 
 
 def union_text(html: str, options: Mapping[str, Any]) -> str | None:
-    """The lines that either engine finds, each once, in page order; None where there are none."""
-    return "\n".join(line for line, _ in union_lines(html, options)) or None
+    """trafilatura's lines and those that only resiliparse has; None where neither has any."""
+    return "\n".join(line for line, _ in union_with_lineage(html, options)) or None
 
 
-def union_lines(html: str, options: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """(line, engines) of the union: engines is "both", "trafilatura" or "resiliparse"."""
-    ours = _distinct_lines(trafilatura_text(html))
-    theirs = _distinct_lines(resiliparse_text(html, options))
-    merged: dict[str, tuple[str, str]] = {}
-    waiting = iter(ours.items())
-    for key, line in theirs.items():
-        if key not in ours:
-            merged[key] = (line, "resiliparse")
-        elif key not in merged:
-            for our_key, our_line in waiting:  # ours up to and including the common line
-                merged[our_key] = (our_line, "both" if our_key in theirs else "trafilatura")
-                if our_key == key:
-                    break
-    for key, line in waiting:
-        merged[key] = (line, "both" if key in theirs else "trafilatura")
-    return list(merged.values())
-
-
-def _distinct_lines(text: str | None) -> dict[str, str]:
-    """The lines of a text by their letters and digits: first occurrences, blank ones left out."""
-    lines: dict[str, str] = {}
-    for line in (text or "").splitlines():
-        key = "".join(filter(str.isalnum, line.casefold()))
-        if key:
-            lines.setdefault(key, line.strip())
-    return lines
+def union_with_lineage(html: str, options: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """(line, engine) of the union: engine is "trafilatura", "resiliparse" or "both"."""
+    merged = union_lines(trafilatura_text(html) or "", resiliparse_text(html, options) or "")
+    names = {"first": "trafilatura", "second": "resiliparse", "both": "both"}
+    return [(line, names[origin]) for line, origin in merged]
 
 
 def extractor(name: str, options: Mapping[str, Any] | None = None) -> Extractor:

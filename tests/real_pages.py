@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from fastwarc.warc import ArchiveIterator, WarcRecordType
 
-from pipeline.page_type import decode
+from pipeline.charset import fineweb_text
 from tests import real_data
 
 
@@ -19,7 +19,7 @@ def real_pages(every: int = 1) -> Iterator[tuple[str, str]]:
                 number += 1
                 if (number - 1) % every == 0:
                     body = record.reader.read()
-                    html = decode(body)
+                    html = fineweb_text(body)
                     if html is None:
                         html = body.decode("utf-8", "replace")
                     yield record.headers["WARC-Record-ID"], html
