@@ -39,14 +39,20 @@ def rotary_table(shape: Shape) -> tuple[Tensor, Tensor]:
 
 
 def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """x [B, T, heads, K] turned by its position; halves pair up, as in transformers."""
+    """x [B, T, heads, K] turned by its position; halves pair up, as in transformers.
+
+    cos, sin: [T, K / 2], or [B, T, K / 2] where sequences have positions of their own.
+    """
     left, right = x.chunk(2, dim=-1)
-    cos, sin = cos[:, None, :], sin[:, None, :]
+    cos, sin = cos.unsqueeze(-2), sin.unsqueeze(-2)
     return torch.cat((left * cos - right * sin, right * cos + left * sin), dim=-1).type_as(x)
 
 
 class Attention(nn.Module):
-    """Causal self-attention over the whole sequence; documents are not masked from each other."""
+    """Self-attention over what comes before, or over what `mask` [B, 1, T, T] allows.
+
+    In training documents are not masked from each other.
+    """
 
     def __init__(self, shape: Shape) -> None:
         super().__init__()
@@ -54,7 +60,7 @@ class Attention(nn.Module):
         self.qkv = nn.Linear(shape.hidden, (self.heads + 2 * self.kv) * self.size, bias=False)
         self.out = nn.Linear(shape.hidden, shape.hidden, bias=False)
 
-    def forward(self, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    def forward(self, x: Tensor, cos: Tensor, sin: Tensor, mask: Tensor | None) -> Tensor:
         batch, length, hidden = x.shape
         joined = self.qkv(x).view(batch, length, self.heads + 2 * self.kv, self.size)
         turned = rotate(joined[:, :, : self.heads + self.kv], cos, sin)  # q and k at once
@@ -62,7 +68,7 @@ class Attention(nn.Module):
         v = joined[:, :, self.heads + self.kv :]
         y = F.scaled_dot_product_attention(
             q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2),
-            is_causal=True, enable_gqa=self.kv != self.heads,
+            attn_mask=mask, is_causal=mask is None, enable_gqa=self.kv != self.heads,
         )  # fmt: skip
         return self.out(y.transpose(1, 2).reshape(batch, length, hidden))
 
@@ -88,8 +94,8 @@ class Block(nn.Module):
         self.mlp_norm = Norm(shape.hidden, shape.norm_eps)
         self.mlp = SwiGLU(shape)
 
-    def forward(self, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-        x = x + self.attention(self.attention_norm(x), cos, sin)
+    def forward(self, x: Tensor, cos: Tensor, sin: Tensor, mask: Tensor | None) -> Tensor:
+        x = x + self.attention(self.attention_norm(x), cos, sin, mask)
         return x + self.mlp(self.mlp_norm(x))
 
 
@@ -127,13 +133,19 @@ class Llama(nn.Module):
                 writes = name.endswith(("attention.out.weight", "mlp.down.weight"))
                 weight.normal_(0.0, narrow if writes else self.shape.init_std, generator=generator)
 
-    def hidden(self, tokens: Tensor) -> Tensor:
-        """Normed hidden states [B, T, D], what the head reads."""
-        length = tokens.shape[1]
-        cos, sin = self.cos[:length], self.sin[:length]
+    def hidden(
+        self, tokens: Tensor, positions: Tensor | None = None, mask: Tensor | None = None
+    ) -> Tensor:
+        """Normed hidden states [B, T, D], what the head reads.
+
+        `positions` [B, T] and `mask` [B, 1, T, T] are for several continuations of one context in
+        one sequence; without them tokens count from 0 and see all before them.
+        """
+        places = slice(tokens.shape[1]) if positions is None else positions
+        cos, sin = self.cos[places], self.sin[places]
         x = self.embedding(tokens)
         for block in self.blocks:
-            x = block(x, cos, sin)
+            x = block(x, cos, sin, mask)
         return self.norm(x)
 
     def forward(self, tokens: Tensor, targets: Tensor | None = None) -> Tensor:

@@ -1,6 +1,13 @@
-"""A trained Llama behind the scoring door: summed log-likelihoods of continuations, in batches."""
+"""A trained Llama behind the scoring door: summed log-likelihoods of continuations, in batches.
+
+The options of a question share its context, so it is read once: a row holds the context and then
+each option, at the positions it would have alone and blind to the others. Rows of like length make
+a batch, and logits are made only where a token is scored.
+"""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -11,6 +18,20 @@ from ablations.model import Llama
 
 # Positions a forward pass holds. 8,192 of d 128 are 4 MB an array on a CPU.
 _BATCH_POSITIONS = {"cpu": 8_192, "cuda": 131_072}
+
+
+@dataclass(frozen=True)
+class _Row:
+    """One sequence of the batch: a context and the continuations that are scored after it."""
+
+    context: list[int]  # at least one token: it predicts the first of each continuation
+    tails: list[list[int]]
+    owners: list[int]  # which question option each tail belongs to
+
+    @property
+    def size(self) -> int:
+        """Tokens to read; a tail's last one is predicted but never read."""
+        return len(self.context) + sum(len(tail) - 1 for tail in self.tails)
 
 
 class NeuralModel:
@@ -29,57 +50,111 @@ class NeuralModel:
         Computed in float32 (TF32 products on CUDA): bf16 logits would add noise of the size of
         the effects looked for.
         """
-        windows: list[tuple[int, list[int], int]] = []  # owner, tokens, how many are scored
-        for owner, (context, continuation) in enumerate(zip(contexts, continuations, strict=True)):
-            windows += [(owner, w, n) for w, n in self._windows(context, continuation)]
+        rows: list[_Row] = []
+        for owner, (context, tail) in enumerate(zip(contexts, continuations, strict=True)):
+            for head, part in self._windows(context, tail):
+                self._add(rows, head, part, owner)
         # Longest first: neighbours pad little, and a batch too large fails at once, not late.
-        windows.sort(key=lambda window: (-len(window[1]), window[0]))
+        rows.sort(key=lambda row: (-row.size, row.owners[0]))
         total = np.zeros(len(contexts))
-        positions = _BATCH_POSITIONS[self.device.place.type]
         with self.device.prepared(), torch.inference_mode():
-            while windows:
-                size = max(1, positions // max(len(windows[0][1]) - 1, 1))
-                batch, windows = windows[:size], windows[size:]
-                sums = self._score([(w, n) for _, w, n in batch])
-                np.add.at(total, [owner for owner, _, _ in batch], sums)
+            while rows:
+                count = max(1, _BATCH_POSITIONS[self.device.place.type] // rows[0].size)
+                batch, rows = rows[:count], rows[count:]
+                owners = [owner for row in batch for owner in row.owners]
+                np.add.at(total, owners, self._score(batch))
         return total
 
-    def _windows(self, context: list[int], continuation: list[int]) -> list[tuple[list[int], int]]:
-        """Windows of at most T + 1 tokens whose last n are scored; together all of them, once."""
+    def _windows(self, context: list[int], tail: list[int]) -> list[tuple[list[int], list[int]]]:
+        """Contexts and tails of at most T + 1 tokens together, which score every token once."""
         size = self.model.shape.context
-        if not continuation:
+        if not tail:
             return []
         if not context:
             if self.eos is None:
                 raise ValueError("an empty context needs the model's eos token before it")
             context = [self.eos]
-        head = continuation[:size]
-        windows = [((context + head)[-(size + 1) :], len(head))]
-        for start in range(size, len(continuation), size):
-            part = continuation[start : start + size]
-            windows.append((continuation[start - 1 : start] + part, len(part)))
+        head = tail[:size]
+        windows = [(context[-(size + 1 - len(head)) :], head)]
+        for start in range(size, len(tail), size):
+            windows.append((tail[start - 1 : start], tail[start : start + size]))
         return windows
 
-    def _score(self, batch: list[tuple[list[int], int]]) -> np.ndarray:
-        """Σ ln p of the last n tokens of each window, float64; right padding is never attended."""
-        longest = max(len(window) for window, _ in batch)
-        padded = torch.zeros(len(batch), longest, dtype=torch.int64)
-        scored = torch.zeros(len(batch), longest - 1, dtype=torch.bool)
-        for row, (window, count) in enumerate(batch):
-            padded[row, : len(window)] = torch.tensor(window, dtype=torch.int64)
-            scored[row, len(window) - 1 - count : len(window) - 1] = True
-        padded, scored = padded.to(self.device.place), scored.to(self.device.place)
-        hidden = self.model.hidden(padded[:, :-1])[scored]  # [scored tokens, D]
-        values = self._token_log_probabilities(hidden, padded[:, 1:][scored])
-        owners = scored.nonzero()[:, 0]
-        sums = torch.zeros(len(batch), dtype=torch.float64, device=values.device)
-        return sums.index_add_(0, owners, values).cpu().numpy()
+    def _add(self, rows: list[_Row], context: list[int], tail: list[int], owner: int) -> None:
+        """Puts the tail in the last row if that has its context and room, else in a new one."""
+        last = rows[-1] if rows else None
+        room = self.model.shape.context
+        if last and last.context == context and last.size + len(tail) - 1 <= room:
+            last.tails.append(tail)
+            last.owners.append(owner)
+        else:
+            rows.append(_Row(context, [tail], [owner]))
 
-    def _token_log_probabilities(self, hidden: Tensor, targets: Tensor) -> Tensor:
-        """ln p of each target, float64 [N]; logits only where a token is scored."""
+    def _score(self, batch: list[_Row]) -> np.ndarray:
+        """Σ ln p of every tail of the batch, row by row, float64."""
+        layout = _Layout(batch)
+        place = self.device.place
+        tokens = torch.from_numpy(layout.tokens).to(place)
+        positions, mask = None, None
+        if any(len(row.tails) > 1 for row in batch):
+            positions = torch.from_numpy(layout.positions).to(place)
+            mask = _sees(torch.from_numpy(layout.branch).to(place))
+        hidden = self.model.hidden(tokens, positions, mask)
+        read = hidden[torch.tensor(layout.row).to(place), torch.tensor(layout.column).to(place)]
+        values = self._log_probabilities(read, torch.tensor(layout.target).to(place))
+        return np.add.reduceat(values.cpu().numpy(), layout.first)
+
+    def _log_probabilities(self, hidden: Tensor, targets: Tensor) -> Tensor:
+        """ln p of each target after its hidden state, float64 [N]."""
         parts = []
-        for rows in torch.arange(len(targets), device=targets.device).split(1024):
-            logits = self.model.head(hidden[rows]).float()
-            gold = logits.gather(1, targets[rows, None])[:, 0]
-            parts.append((gold - logits.logsumexp(1)).double())
+        for states, gold in zip(hidden.split(1024), targets.split(1024), strict=True):
+            logits = self.model.head(states).float()
+            score = logits.gather(1, gold[:, None])[:, 0]
+            parts.append((score - logits.logsumexp(1)).double())
         return torch.cat(parts)
+
+
+class _Layout:
+    """Rows as arrays [B, L], and where each scored token is predicted.
+
+    branch: 0 on a context, k on its k-th tail, -1 on padding. `row`, `column`, `target`: one entry
+    for each scored token, tail after tail; `first`: where each tail begins among them.
+    """
+
+    def __init__(self, batch: list[_Row]) -> None:
+        shape = (len(batch), max(row.size for row in batch))
+        self.tokens = np.zeros(shape, dtype=np.int64)
+        self.positions = np.zeros(shape, dtype=np.int64)
+        self.branch = np.full(shape, -1, dtype=np.int64)
+        self.row: list[int] = []
+        self.column: list[int] = []
+        self.target: list[int] = []
+        self.first: list[int] = []
+        for number, row in enumerate(batch):
+            self._place(number, row)
+
+    def _place(self, number: int, row: _Row) -> None:
+        size = len(row.context)
+        self._write(number, 0, row.context, 0, 0)
+        start = size
+        for branch, tail in enumerate(row.tails, 1):
+            self.first.append(len(self.target))
+            self._write(number, start, tail[:-1], size, branch)
+            self.row += [number] * len(tail)
+            self.column += [size - 1, *range(start, start + len(tail) - 1)]
+            self.target += tail
+            start += len(tail) - 1
+
+    def _write(self, number: int, start: int, tokens: list[int], at: int, branch: int) -> None:
+        where = slice(start, start + len(tokens))
+        self.tokens[number, where] = tokens
+        self.positions[number, where] = np.arange(at, at + len(tokens))
+        self.branch[number, where] = branch
+
+
+def _sees(branch: Tensor) -> Tensor:
+    """Which position reads which, bool [B, 1, L, L]: its context and its own branch before it."""
+    reader, read = branch[:, :, None], branch[:, None, :]
+    length = branch.shape[1]
+    before = torch.ones(length, length, dtype=torch.bool, device=branch.device).tril()
+    return (before & ((read == 0) | (read == reader))).unsqueeze(1)

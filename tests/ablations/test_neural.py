@@ -37,6 +37,30 @@ def test_batched_likelihoods_equal_those_of_each_sequence_alone(model):
     np.testing.assert_allclose(model.loglikelihood(contexts, tails), expected, atol=1e-4)
 
 
+def test_options_that_share_a_context_are_scored_as_if_alone(model):
+    rng = np.random.default_rng(2)
+    contexts, tails = [], []
+    for _ in range(30):  # one to five options of one to four tokens, some too many for one row
+        context = rng.integers(0, 50, rng.integers(1, 9)).tolist()
+        for _ in range(rng.integers(1, 6)):
+            contexts.append(context)
+            tails.append(rng.integers(0, 50, rng.integers(1, 5)).tolist())
+    expected = [by_hand(model, c, t) for c, t in zip(contexts, tails, strict=True)]
+    np.testing.assert_allclose(model.loglikelihood(contexts, tails), expected, atol=1e-4)
+
+
+def test_a_shared_context_is_read_once(model, monkeypatch):
+    read = []
+    real = model.model.hidden
+    monkeypatch.setattr(
+        model.model,
+        "hidden",
+        lambda tokens, *rest: read.append(tokens.numel()) or real(tokens, *rest),
+    )
+    model.loglikelihood([[1, 2, 3, 4, 5, 6]] * 4, [[7, 8], [9], [10, 11], [12]])
+    assert read == [6 + 1 + 0 + 1 + 0]
+
+
 def test_the_batch_size_does_not_matter(model, monkeypatch):
     contexts, tails = [[1], [2, 3], [4, 5, 6]] * 5, [[7, 8], [9], [1, 2, 3, 4]] * 5
     large = model.loglikelihood(contexts, tails)
