@@ -2,8 +2,8 @@
 
     python -m tests.bench.extraction_quality [--every N] [--engines trafilatura,resiliparse,union]
 
-Token precision, recall and F1 are means over pages (multisets of runs of letters and digits, in
-lower case; scripts without spaces count by character), against `web/gold.jsonl.gz` of the real data.
+Token precision, recall and F1 are means over pages (multisets of runs of letters and digits,
+lower-cased; scripts without spaces count by character), against `web/gold.jsonl.gz`.
 ms/page is CPU time of the extraction alone. The references follow three conventions: CleanEval
 keeps headings and lists, news article bodies leave them out, DAnIEL is news in five languages.
 """
