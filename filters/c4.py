@@ -81,25 +81,23 @@ def edit_lines(
 
     marks = _Marks()
     kept = _KeptLines(doc)
-    place = 0  # chunks of the document before this line
+    starts = doc.scan.line_chunks.tolist()  # chunks before each line
     for number, line in enumerate(doc.all_lines):
         line = line.strip()
-        chunks = line.split()
-        start, place = place, place + len(chunks)
-        if len(line) > word_chars and any(len(chunk) > word_chars for chunk in chunks):
+        start, stop = starts[number : number + 2]
+        if len(line) > word_chars and any(len(chunk) > word_chars for chunk in line.split()):
             continue
         uncited = CITATION.sub("", line) if citations else line
         if terminal_punctuation and not _ends_sentence(uncited):
             continue
-        if len(chunks) < min_words_per_line:
+        if stop - start < min_words_per_line:
             continue
         if watched and not _survives(uncited, number, marks):
             continue
         if uncited == line:
-            kept.add(line, chunks, doc.chunk_ids[start:place])
+            kept.add(line, doc.chunk_ids[start:stop], bool(doc.scan.line_odd[number]))
         else:
-            chunks = uncited.split()
-            kept.add(uncited, chunks, doc.lexicon.chunk_ids(uncited, chunks))
+            kept.add(uncited, doc.lexicon.scan(uncited).chunks, True)
     return kept.edited(marks)
 
 
@@ -130,14 +128,14 @@ class _KeptLines:
         self.ids: list[np.ndarray] = []
         self.counts = _SentenceCount(doc)
 
-    def add(self, line: str, chunks: list[str], ids: np.ndarray) -> None:
+    def add(self, line: str, ids: np.ndarray, odd: bool) -> None:
+        """Take a line; `odd` where its white space may be other than single spaces."""
         self.lines.append(line)
         self.ids.append(ids)
         spoken = self.doc.lexicon.splitter.spoken(line)
         if spoken is not line:
-            chunks = spoken.split()
-            ids = self.doc.lexicon.chunk_ids(spoken, chunks)
-        self.counts.add(spoken, chunks, ids)
+            ids, odd = self.doc.lexicon.scan(spoken).chunks, True
+        self.counts.add(spoken, ids, odd)
 
     def edited(self, marks: _Marks) -> Doc:
         """The document of these lines, with the walk in its notes."""
@@ -161,8 +159,8 @@ class _SentenceCount:
         self.ids: list[np.ndarray] = []
         self.odd: list[tuple[int, str]] = []  # lines with white space other than single spaces
 
-    def add(self, line: str, chunks: list[str], ids: np.ndarray) -> None:
-        if " ".join(chunks) != line:
+    def add(self, line: str, ids: np.ndarray, odd: bool) -> None:
+        if odd:
             self.odd.append((len(self.ids), line))
         self.ids.append(ids)
 

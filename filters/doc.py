@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar, overload
 import numpy as np
 
 from filters import kernels
-from filters.lexicon import MEMO, Lexicon
+from filters.lexicon import MEMO, Lexicon, Scan
 
 Value = TypeVar("Value")
 BLANK_LINES = re.compile(r"\n{2,}")
@@ -64,16 +64,21 @@ class Doc:
             self.__dict__["chunk_ids"] = chunk_ids
 
     @lazy
+    def scan(self) -> Scan:
+        """Chunks and lines, from one pass over the text."""
+        return self.lexicon.scan(self.text)
+
+    @lazy
     def chunk_ids(self) -> np.ndarray:
-        """Lexicon ids of the white-space chunks, int32."""
-        return self.lexicon.chunk_ids(self.text, self.text.split())
+        """Lexicon numbers of the white-space chunks, int32."""
+        return self.scan.chunks
 
     @lazy
     def words(self) -> np.ndarray:
         """Word tokens as lexicon ids, int32, punctuation marks included."""
         spoken = self.lexicon.splitter.spoken(self.text)
         if spoken is not self.text:
-            return self.lexicon.words(self.lexicon.chunk_ids(spoken, spoken.split()))
+            return self.lexicon.words(self.lexicon.scan(spoken).chunks)
         return self.lexicon.words(self.chunk_ids)
 
     @lazy

@@ -1,6 +1,6 @@
 """Numba kernels over token ids: gathering tokens and counting repeated n-grams.
 
-Token ids are int32, characters and places int64, hashes uint64 modulo 2^61 - 1.
+Token ids are int32, characters and places int64, hashes uint64 modulo 2^64.
 """
 
 from __future__ import annotations
@@ -10,8 +10,6 @@ import numpy as np
 from filters.compile import kernel
 from filters.flags import ALPHABETIC, PUNCTUATION_MARK, SENTENCE_END, WORDLIKE
 
-LOW_31 = np.uint64((1 << 31) - 1)
-MERSENNE = np.uint64((1 << 61) - 1)
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio: spreads hashes over a table
 
 
@@ -90,29 +88,6 @@ def top_ngram_chars(words: np.ndarray, chars: np.ndarray, n: int) -> int:
 
 
 @kernel
-def multiply(a: int, b: int) -> int:
-    """a * b modulo 2^61 - 1, for a and b below it."""
-    low, high = a & LOW_31, a >> np.uint64(31)  # 31 and 30 bits
-    b_low, b_high = b & LOW_31, b >> np.uint64(31)
-    middle = low * b_high + high * b_low  # below 2^62
-    # 2^62 = 2 and 2^31 * m = (m >> 30) + ((m & (2^30 - 1)) << 31), modulo 2^61 - 1
-    total = (
-        low * b_low
-        + np.uint64(2) * (high * b_high)
-        + (middle >> np.uint64(30))
-        + ((middle & np.uint64(0x3FFFFFFF)) << np.uint64(31))
-    )
-    return reduce(total)
-
-
-@kernel
-def reduce(value: int) -> int:
-    """`value` (uint64) modulo 2^61 - 1."""
-    value = (value & MERSENNE) + (value >> np.uint64(61))
-    return value - MERSENNE if value >= MERSENNE else value
-
-
-@kernel
 def token_hashes(
     first: int, byte_starts: np.ndarray, pool: np.ndarray, base: int, inverse: int
 ) -> np.ndarray:
@@ -121,9 +96,9 @@ def token_hashes(
     for row in range(len(out)):
         code, power, back = np.uint64(0), np.uint64(1), np.uint64(1)
         for j in range(byte_starts[first + row], byte_starts[first + row + 1]):
-            code = reduce(code + multiply(power, np.uint64(pool[j]) + np.uint64(1)))
-            power = multiply(power, base)
-            back = multiply(back, inverse)
+            code += power * (np.uint64(pool[j]) + np.uint64(1))
+            power *= base
+            back *= inverse
         out[row, 0], out[row, 1], out[row, 2] = code, power, back
     return out
 
@@ -136,9 +111,9 @@ def running_hashes(words: np.ndarray, hashes: np.ndarray) -> np.ndarray:
     out[0, 0], out[0, 1] = code, back
     for i in range(len(words)):
         token = words[i]
-        code = reduce(code + multiply(power, hashes[token, 0]))
-        power = multiply(power, hashes[token, 1])
-        back = multiply(back, hashes[token, 2])
+        code += power * hashes[token, 0]
+        power *= hashes[token, 1]
+        back *= hashes[token, 2]
         out[i + 1, 0], out[i + 1, 1] = code, back
     return out
 
@@ -190,28 +165,26 @@ def duplicate_ngram_chars(
         return 0
     bits = table_bits(total)
     mask = (1 << bits) - 1
-    first = np.full(mask + 1, -1, np.int32)  # slot -> where its n-gram was seen first
-    codes = np.empty(mask + 1, np.uint64)
+    low = np.uint64(mask)  # of a slot: where its n-gram was seen first, plus 1; above: its hash
+    slots = np.zeros(mask + 1, np.uint64)
     start, repeated_chars = 0, 0
     while start < total:
-        difference = running[start + n, 0] + MERSENNE - running[start, 0]
-        code = multiply(reduce(difference), running[start, 1])
-        slot = np.int64((code * GOLDEN) >> np.uint64(64 - bits))
+        code = (running[start + n, 0] - running[start, 0]) * running[start, 1] * GOLDEN
+        slot = np.int64(code >> np.uint64(64 - bits))
         repeated = False
-        while first[slot] >= 0:
-            if codes[slot] == code and same_characters(
-                words, first[slot], start, n, byte_starts, pool
-            ):
-                repeated = True
-                break
+        while slots[slot]:
+            if (slots[slot] ^ code) <= low:
+                other = np.int64(slots[slot] & low) - 1
+                if same_characters(words, other, start, n, byte_starts, pool):
+                    repeated = True
+                    break
             slot = (slot + 1) & mask
         if repeated:
             for k in range(n):
                 repeated_chars += chars[words[start + k]]
             start += n
         else:
-            first[slot] = start
-            codes[slot] = code
+            slots[slot] = (code & ~low) | np.uint64(start + 1)
             start += 1
     return repeated_chars
 

@@ -8,21 +8,24 @@ once. Documents keep the lexicon they were read with, so ids never change under 
 from __future__ import annotations
 
 import secrets
-from array import array
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 from filters import kernels
 from filters.flags import JOINED_SHINGLES, JOINED_WORDS
+from filters.scan import insert_chunks, scan
 from filters.words import ChunkTokens, Splitter, simplify
 
 LEXICON_CHUNKS = 300_000
-MERSENNE = (1 << 61) - 1
-# Base of the hashes that find repeated n-grams, drawn anew by every process so that no text can be
-# made to collide. Equal hashes are confirmed character by character: results do not depend on it.
-HASH_BASE = 256 + secrets.randbelow(MERSENNE - 512)
-HASH_INVERSE = pow(HASH_BASE, -1, MERSENNE)
+FIRST_SLOTS = 1 << 14
+# Multipliers of the hashes that find chunks and repeated n-grams, drawn anew by every process so
+# that no text can be made to collide. What a hash finds is confirmed byte by byte: no result
+# depends on them.
+MULTIPLIER = np.uint64(secrets.randbits(64) | 1)
+HASH_BASE = secrets.randbits(64) | 1
+HASH_INVERSE = pow(HASH_BASE, -1, 1 << 64)
 
 
 class Column:
@@ -110,8 +113,18 @@ class TokenTable:
         return self._hashes
 
 
+class Scan(NamedTuple):
+    """What one pass over a text found, see `scan.scan`."""
+
+    chunks: np.ndarray
+    spans: np.ndarray
+    spaces: np.ndarray
+    line_chunks: np.ndarray
+    line_odd: np.ndarray
+
+
 class Lexicon:
-    """Chunk ids and what each chunk falls into. One process, one thread.
+    """Chunk numbers and what each chunk falls into. One process, one thread.
 
     The words of chunk c are word_tokens[word_starts[c]:word_starts[c + 1]], its words as MinHash
     compares them shingle_tokens[shingle_starts[c]:shingle_starts[c + 1]]: token ids, int32.
@@ -120,37 +133,56 @@ class Lexicon:
     def __init__(self, splitter: Splitter) -> None:
         self.splitter = splitter
         self.tokens = TokenTable(splitter)
-        self.chunk_numbers: dict[str, int] = {}
+        self._slots = np.zeros((FIRST_SLOTS, 2), np.uint64)
+        self._byte_starts, self._bytes = Column(np.int64, (0,)), Column(np.uint8)
         self._word_starts, self._word_tokens = Column(np.int32, (0,)), Column(np.int32)
         self._shingle_starts, self._shingle_tokens = Column(np.int32, (0,)), Column(np.int32)
         self._chunk_flags = Column(np.uint8)
+        self._variants: dict[tuple[str, ...], int] = {}
 
-    def chunk_ids(self, text: str, chunks: Sequence[str]) -> np.ndarray:
-        """The ids of the chunks of `text`, int32; new ones are split and remembered.
+    def __len__(self) -> int:
+        """Chunks known."""
+        return self._chunk_flags.size
 
-        A chunk in which a special case was joined counts with the words it has beside its
-        neighbours.
-        """
-        ids = self._look_up(chunks)
-        joined = np.flatnonzero(self._chunk_flags.array[ids] & JOINED_WORDS)
-        if joined.size == 0:
-            return ids
-        ids = ids.copy()
-        for number, words in self.splitter.words_in_context(text, joined.tolist()).items():
-            ids[number] = self._variant(chunks[number], words)
-        return ids
+    def scan(self, text: str) -> Scan:
+        """The chunks and lines of `text`; chunks not met before are split and remembered."""
+        data = text.encode() + b"\0\0"
+        found = self._scan(data)
+        missing = np.flatnonzero(found.chunks < 0)
+        if missing.size:
+            spans = found.spans[missing].tolist()
+            self._learn(list(dict.fromkeys(data[start:stop] for start, stop in spans)))
+            found = self._scan(data)
+        joined = np.flatnonzero(self._chunk_flags.array[found.chunks] & JOINED_WORDS)
+        if joined.size:
+            self._settle_joins(text, data, found, joined.tolist())
+        return found
 
-    def words(self, ids: np.ndarray) -> np.ndarray:
+    def _scan(self, data: bytes) -> Scan:
+        numbers = np.frombuffer(data, np.uint8)
+        return Scan(*scan(numbers, self._slots, *self._keys()))
+
+    def _keys(self) -> tuple:
+        shift = 64 - (len(self._slots).bit_length() - 1)
+        return self._byte_starts.array, self._bytes.array, MULTIPLIER, shift
+
+    def _settle_joins(self, text: str, data: bytes, found: Scan, places: list[int]) -> None:
+        """Give chunks in which a special case was joined the words they have beside others."""
+        for place, words in self.splitter.words_in_context(text, places).items():
+            start, stop = found.spans[place].tolist()
+            found.chunks[place] = self._variant(data[start:stop].decode(), words)
+
+    def words(self, chunks: np.ndarray) -> np.ndarray:
         """The word tokens of these chunks, int32."""
-        return kernels.expand(ids, self._word_starts.array, self._word_tokens.array)
+        return kernels.expand(chunks, self._word_starts.array, self._word_tokens.array)
 
-    def shingle_words(self, text: str, ids: np.ndarray) -> np.ndarray:
+    def shingle_words(self, text: str, chunks: np.ndarray) -> np.ndarray:
         """The tokens of the normalised `text`, int32."""
-        if (self._chunk_flags.array[ids] & JOINED_SHINGLES).any():
+        if (self._chunk_flags.array[chunks] & JOINED_SHINGLES).any():
             found = self.tokens.ids(self.splitter.words(simplify(text)))
             self.tokens.settle()
             return np.array(found, np.int32)
-        return kernels.expand(ids, self._shingle_starts.array, self._shingle_tokens.array)
+        return kernels.expand(chunks, self._shingle_starts.array, self._shingle_tokens.array)
 
     def known_ids(self, tokens: tuple[str, ...]) -> np.ndarray:
         """The ids of those `tokens` that the lexicon has met, int32."""
@@ -162,35 +194,32 @@ class Lexicon:
         """`word_starts` and `word_tokens`."""
         return self._word_starts.array, self._word_tokens.array
 
-    def _look_up(self, chunks: Sequence[str]) -> np.ndarray:
-        number = self.chunk_numbers.__getitem__
-        try:
-            found = array("i", map(number, chunks))
-        except KeyError:
-            self._learn([one for one in dict.fromkeys(chunks) if one not in self.chunk_numbers])
-            found = array("i", map(number, chunks))
-        return np.frombuffer(found, np.int32) if found else np.empty(0, np.int32)
-
-    def _learn(self, chunks: Sequence[str]) -> None:
+    def _learn(self, chunks: list[bytes]) -> None:
+        first = len(self)
         split = self.splitter.split
-        self._add(chunks, [split(chunk) for chunk in chunks])
+        self._add(chunks, [split(chunk.decode()) for chunk in chunks])
+        if 2 * len(self) > len(self._slots):
+            slots = 1 << (4 * len(self)).bit_length()
+            self._slots, first = np.zeros((slots, 2), np.uint64), 0
+        insert_chunks(first, len(self) - first, self._slots, *self._keys())
 
-    def _add(self, keys: Sequence[str], splits: Sequence[ChunkTokens]) -> None:
+    def _add(self, keys: Sequence[bytes], splits: Sequence[ChunkTokens]) -> None:
         words = [self.tokens.ids(one.words) for one in splits]
         shingle_words = [self.tokens.ids(one.shingle_words) for one in splits]
         self.tokens.settle()
         _extend(self._word_starts, self._word_tokens, words)
         _extend(self._shingle_starts, self._shingle_tokens, shingle_words)
         self._chunk_flags.extend([one.flags for one in splits])
-        for key in keys:
-            self.chunk_numbers[key] = len(self.chunk_numbers)
+        self._byte_starts.extend(np.cumsum([len(key) for key in keys]) + self._bytes.size)
+        self._bytes.extend(np.frombuffer(b"".join(keys), np.uint8))
 
     def _variant(self, chunk: str, words: list[str]) -> int:
-        """The id of `chunk` with these words; its key holds line feeds, as no chunk does."""
-        key = "\n".join((chunk, "", *words))
-        if key not in self.chunk_numbers:
-            self._add([key], [self.splitter.split(chunk)._replace(words=words)])
-        return self.chunk_numbers[key]
+        """The number of `chunk` with these words; the table of chunks does not lead to it."""
+        key = (chunk, *words)
+        if key not in self._variants:
+            self._variants[key] = len(self)
+            self._add([b""], [self.splitter.split(chunk)._replace(words=words)])
+        return self._variants[key]
 
 
 def _extend(starts: Column, tokens: Column, groups: Sequence[list[int]]) -> None:
@@ -210,7 +239,7 @@ class Memo:
         """The lexicon to read the next document with."""
         if self._lexicon is None:
             self._lexicon = Lexicon(Splitter())
-        elif len(self._lexicon.chunk_numbers) >= self.limit:
+        elif len(self._lexicon) >= self.limit:
             self._lexicon = Lexicon(self._lexicon.splitter)
         return self._lexicon
 
