@@ -141,8 +141,8 @@ def url_of(record: Record) -> str:
 
 
 def response_of(record: Record) -> Response:
-    """The HTTP message of a record; only addresses of HTTP have one, and WET text has none."""
-    if record.type == "conversion" or url_of(record)[:4].lower() != "http":
+    """The HTTP message of a record; WET text has none."""
+    if record.type == "conversion":
         return Response({}, record.content)
     return split_http(record.content)
 
