@@ -18,7 +18,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 setup-dev: $(VENV)/.installed-dev
 
 $(VENV)/.installed-dev: $(VENV)/.installed
-	$(PIP) --constraint constraints.txt --editable '.[dev,ablations]'
+	$(PIP) --constraint constraints.txt --editable '.[dev,ablations,lmeval]'
 	touch $@
 
 QUICKSTART := quickstart
