@@ -8,6 +8,7 @@ The release-time code (2024-04) deleted newlines instead, which glues the last w
 first of the next, and asked for the best label only: `newline="deleted"`.
 """
 
+import os
 import re
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -52,9 +53,11 @@ class LanguageRule:
 class LanguageId:
     """A loaded lid.176 model."""
 
-    def __init__(self, model_path: str, newline: Literal["space", "deleted"] = "space") -> None:
+    def __init__(
+        self, model_path: str | os.PathLike[str], newline: Literal["space", "deleted"] = "space"
+    ) -> None:
         # fastText's own loader prints a warning to stderr; the class behind it does not.
-        self._model = fasttext.FastText._FastText(model_path)
+        self._model = fasttext.FastText._FastText(os.fspath(model_path))
         self._newline = " " if newline == "space" else ""
         self._labels = -1 if newline == "space" else 1  # -1: all of them
 

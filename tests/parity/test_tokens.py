@@ -28,24 +28,24 @@ def whole_counts(tokenizer: Tokenizer, texts):
 
 
 def test_cutting_a_text_at_safe_places_does_not_change_its_count(small_vocabulary, monkeypatch):
-    monkeypatch.setattr(tokens, "PIECE_CHARS", 3)
+    monkeypatch.setattr(tokens, "PART_CHARS", 3)
     draw = random.Random(3)
     texts = ["".join(draw.choices(ATOMS, k=30)) for _ in range(5_000)]
     counter = tokens.token_counter(path=small_vocabulary)
-    assert sum(len(list(tokens.pieces(text))) > 1 for text in texts) > 3_000
+    assert sum(len(list(tokens.parts(text))) > 1 for text in texts) > 3_000
     assert counter.count(texts) == whole_counts(tokens.load_tokenizer(small_vocabulary), texts)
 
 
 @given(st.text(st.characters(blacklist_categories=["Cs"]), max_size=60))
 @settings(max_examples=200, deadline=None)
-def test_any_text_counts_the_same_in_pieces(small_vocabulary, text):
+def test_any_text_counts_the_same_word_by_word(small_vocabulary, text):
     counter = tokens.token_counter(path=small_vocabulary)
     whole = tokens.load_tokenizer(small_vocabulary).encode(text)
-    normal, tokens.PIECE_CHARS = tokens.PIECE_CHARS, 2
+    normal, tokens.PART_CHARS = tokens.PART_CHARS, 2
     try:
         assert counter.count([text]) == [len(whole)]
     finally:
-        tokens.PIECE_CHARS = normal
+        tokens.PART_CHARS = normal
 
 
 def test_gpt2_counts_of_real_texts_are_those_of_datatroves_counter():

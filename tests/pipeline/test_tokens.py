@@ -51,17 +51,17 @@ def test_a_lone_surrogate_counts_as_the_replacement_character(vocabulary):
 
 
 def test_a_run_without_white_space_is_cut_at_its_bound(vocabulary, monkeypatch):
-    monkeypatch.setattr(tokens, "PIECE_CHARS", 10)
+    monkeypatch.setattr(tokens, "PART_CHARS", 10)
     monkeypatch.setattr(tokens, "UNBROKEN_CHARS", 30)
-    assert [len(piece) for piece in tokens.pieces("c" * 70)] == [30, 30, 10]
+    assert [len(part) for part in tokens.parts("c" * 70)] == [30, 30, 10]
     assert token_counter(path=vocabulary).count(["c" * 70]) == [70]
 
 
-def test_pieces_are_the_whole_text_in_order():
+def test_parts_are_the_whole_text_in_order():
     text = ("some words and a line\n" * 40_000) + "x"
-    parts = list(tokens.pieces(text))
-    assert len(parts) > 3
-    assert "".join(parts) == text
+    cut = list(tokens.parts(text))
+    assert len(cut) > 3
+    assert "".join(cut) == text
 
 
 def test_a_path_without_a_tokenizer_is_an_error_even_where_nulls_would_do(tmp_path):
