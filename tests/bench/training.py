@@ -5,12 +5,14 @@
 All sides run in turns in one process on the same threads with denormals flushed: our step
 (forward, backward, clipping, AdamW), the bare products of that step, and one step of
 `transformers.Trainer` on the same model, batch and optimiser where transformers is installed.
-Prints the fastest of each, since other work on the machine only ever adds time.
+On one thread the clock is the process's CPU time, which equals wall time on an idle machine and
+suffers least on a busy one; on several threads it is wall time. Prints the median round.
 """
 
 from __future__ import annotations
 
 import argparse
+import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterable
@@ -32,7 +34,7 @@ STEPS = 8  # timed together: a single step of 0.1 s is at the mercy of the sched
 
 
 def linear_products(shape: Shape, tokens: int) -> Callable[[], None]:
-    """Runs the three products of every weight matrix: outputs, input and weight gradients."""
+    """Runs the three products of each weight matrix STEPS times: outputs and both gradients."""
     keys = 2 * shape.kv * shape.head_size
     layer = [
         (shape.hidden, shape.hidden + keys),
@@ -44,28 +46,28 @@ def linear_products(shape: Shape, tokens: int) -> Callable[[], None]:
     operands = [(torch.ones(tokens, i), torch.ones(o, i), torch.ones(tokens, o)) for i, o in sizes]
 
     def run() -> None:
-        for x, weight, gradient in operands:
-            x @ weight.T
-            gradient @ weight
-            gradient.T @ x
+        for x, weight, gradient in operands * STEPS:
+            torch.mm(x, weight.T)
+            torch.mm(gradient, weight)
+            torch.mm(gradient.T, x)
 
     return run
 
 
 def attention_products(shape: Shape, sequences: int) -> Callable[[], None]:
-    """Runs attention's two products forward and four backward, on full T × T scores."""
+    """Runs attention's two products forward and four backward STEPS times, on full T × T scores."""
     batch, length = sequences * shape.heads, shape.context
     wide = torch.ones(batch, length, shape.head_size)
     scores = torch.ones(batch, length, length)
 
     def run() -> None:
-        for _ in range(shape.layers):
-            wide @ wide.transpose(1, 2)  # scores
-            scores @ wide  # outputs
-            wide @ wide.transpose(1, 2)  # gradient of the weights
-            scores.transpose(1, 2) @ wide  # of the values
-            scores @ wide  # of the queries
-            scores.transpose(1, 2) @ wide  # of the keys
+        for _ in range(shape.layers * STEPS):
+            torch.bmm(wide, wide.transpose(1, 2))  # scores
+            torch.bmm(scores, wide)  # outputs
+            torch.bmm(wide, wide.transpose(1, 2))  # gradient of the weights
+            torch.bmm(scores.transpose(1, 2), wide)  # of the values
+            torch.bmm(scores, wide)  # of the queries
+            torch.bmm(scores.transpose(1, 2), wide)  # of the keys
 
     return run
 
@@ -143,21 +145,21 @@ class _Rows(torch.utils.data.Dataset[dict[str, Tensor]]):
         return self._rows[index]
 
 
-def fastest(sides: dict[str, Callable[[], None]], rounds: int) -> dict[str, float]:
-    """Seconds of each side's fastest call, sides taking turns; one unmeasured round before."""
-    best = dict.fromkeys(sides, float("inf"))
-    for number in range(rounds + 1):
+def medians(sides: dict[str, Callable[[], None]], rounds: int, threads: int) -> dict[str, float]:
+    """Seconds a step of each side's median round, sides taking turns; the first round is free."""
+    clock = time.process_time if threads == 1 else time.perf_counter
+    taken: dict[str, list[float]] = {name: [] for name in sides}
+    for _ in range(rounds + 1):
         for name, run in sides.items():
-            began = time.perf_counter()
+            began = clock()
             run()
-            if number:
-                best[name] = min(best[name], time.perf_counter() - began)
-    return best
+            taken[name].append((clock() - began) / STEPS)
+    return {name: statistics.median(seconds[1:]) for name, seconds in taken.items()}
 
 
 def report(step: Rung, seconds: dict[str, float]) -> Iterable[str]:
     """Lines of the result; causal attention needs half of its full products."""
-    ours, linear = seconds["our step"] / STEPS, seconds["linear products"]
+    ours, linear = seconds["our step"], seconds["linear products"]
     both = linear + seconds["attention products"] / 2
     speed = step.batch_tokens / ours
     rate = step.shape.flops_per_token * speed / 1e9
@@ -166,7 +168,7 @@ def report(step: Rung, seconds: dict[str, float]) -> Iterable[str]:
     yield f"its linear products  {1e3 * linear:8.1f} ms  {linear / ours:.0%} of the step"
     yield f"with attention's     {1e3 * both:8.1f} ms  {both / ours:.0%} of the step"
     if "transformers.Trainer" in seconds:
-        theirs = seconds["transformers.Trainer"] / STEPS
+        theirs = seconds["transformers.Trainer"]
         yield f"transformers.Trainer {1e3 * theirs:8.1f} ms  {theirs / ours:.2f} times our step"
     else:
         yield "transformers.Trainer not measured: transformers is not installed"
@@ -190,7 +192,7 @@ def main() -> None:
         theirs = trainer_steps(step, Path(folder))
         if theirs is not None:
             sides["transformers.Trainer"] = theirs
-        for line in report(step, fastest(sides, options.rounds)):
+        for line in report(step, medians(sides, options.rounds, options.threads)):
             print(line)
 
 
