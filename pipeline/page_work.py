@@ -101,17 +101,19 @@ def attributes(page: bytes) -> int:
     return max((len(tag.split()) - 1 for tag in _TAG.findall(page)), default=0)
 
 
-# The two letters after a bracket that surely nests nothing: br, img, li and link, td, tr, th, <p>.
+# The two-letter names that nest nothing and are frequent, as their first two bytes.
 _NO_NESTING = np.zeros(1 << 16, dtype=bool)
-for _pair in (b"br", b"im", b"li", b"td", b"tr", b"th", b"p ", b"p>"):
+for _pair in (b"br", b"li", b"td", b"tr", b"th"):
     _NO_NESTING[_pair[0] << 8 | _pair[1]] = True
 
 
 def _may_nest(codes: np.ndarray) -> int:
     """The number of brackets that may begin a nesting tag: never fewer than there are."""
-    at = np.flatnonzero(codes[:-2] == ord("<"))
-    first, second = codes[at + 1].astype(np.int64), codes[at + 2]
-    return int(np.count_nonzero((first >= ord("A")) & ~_NO_NESTING[first << 8 | second]))
+    at = np.flatnonzero(codes[:-3] == ord("<"))
+    first, second, third = codes[at + 1].astype(np.int64), codes[at + 2], codes[at + 3]
+    nothing = _NO_NESTING[first << 8 | second] & (third <= ord(">"))  # blank, slash or bracket
+    paragraph = ((first | 32) == ord("p")) & (second <= ord(">"))
+    return int(np.count_nonzero((first >= ord("A")) & ~nothing & ~paragraph))
 
 
 def _longest_run(codes: np.ndarray) -> int:

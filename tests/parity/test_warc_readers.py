@@ -112,8 +112,9 @@ def warcio_payloads(data: bytes) -> dict[str, bytes]:
     for one in warcio.ArchiveIterator(io.BytesIO(data), arc2warc=False):
         url = one.rec_headers.get_header("WARC-Target-URI") or ""
         # Under other addresses (file:///screenshot.png) warcio leaves the HTTP header on.
-        if one.rec_type == "response" and url.startswith("http"):
-            # warcio 1.8 cannot open its brotli decoder with brotli 1.2
-            if (one.http_headers or NO_HEADERS).get_header("content-encoding") != "br":
-                found[url] = one.content_stream().read()
+        if one.rec_type != "response" or not url.startswith("http"):
+            continue
+        # warcio 1.8 cannot open its brotli decoder with brotli 1.2
+        if (one.http_headers or NO_HEADERS).get_header("content-encoding") != "br":
+            found[url] = one.content_stream().read()
     return found

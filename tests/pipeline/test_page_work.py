@@ -1,0 +1,70 @@
+"""What a page would cost is counted right, and both sides of each limit are."""
+
+import pytest
+
+from pipeline.page_work import Limits, attributes, depth, elements, excess
+
+LIMITS = Limits(bytes=200_000, elements=3_000, depth=400, attributes=500)
+
+
+def nested(levels: int, tag: str = "div") -> bytes:
+    return (f"<{tag}>" * levels + "x" + f"</{tag}>" * levels).encode()
+
+
+def wide(count: int) -> bytes:
+    return b"<b>x</b>" * count
+
+
+def decorated(count: int, name: str = "a{}=1") -> bytes:
+    words = " ".join(name.format(number) for number in range(count))
+    return f"<p>x</p><div {words}>y</div>".encode()
+
+
+@pytest.mark.parametrize(
+    ("make", "bound", "rule"),
+    [
+        (lambda count: b"x" * count, LIMITS.bytes, "page_bytes"),
+        (wide, LIMITS.elements, "page_elements"),
+        (nested, LIMITS.depth, "page_depth"),
+        (decorated, LIMITS.attributes, "page_attributes"),
+        (lambda count: decorated(count, "a"), LIMITS.attributes, "page_attributes"),
+    ],
+)
+def test_a_page_at_the_limit_passes_and_one_above_does_not(make, bound, rule):
+    assert excess(make(bound), LIMITS) is None
+    assert excess(make(bound + 1), LIMITS) == (rule, bound + 1, bound)
+
+
+def test_tags_that_need_no_end_do_not_nest():
+    for tag in ("p", "li", "br", "img", "td", "TR", "option", "Meta"):
+        assert depth(f"<{tag}>".encode() * 5_000) == 0
+        assert excess(f"<{tag} a=1>".encode() * 2_900, LIMITS) is None
+
+
+def test_tags_whose_names_begin_alike_do_nest():
+    for tag in ("pre", "tdx", "brx", "section", "line"):
+        assert depth(nested(700, tag)) == 700
+        assert excess(nested(700, tag), LIMITS) == ("page_depth", 700, 400)
+
+
+def test_end_tags_without_a_start_close_nothing():
+    assert depth(b"</div>" * 900 + nested(450)) == 450
+
+
+def test_comparison_signs_in_text_are_no_elements():
+    assert elements(b"1 < 2 <3 <p> <!-- --> </p> <?x?>") == 1
+
+
+def test_brackets_in_quotes_end_no_tag():
+    assert attributes(b"<div a='>' b=\">\" c d>") == 4
+
+
+def test_long_text_without_a_tag_has_no_attributes():
+    assert excess(b"<pre>" + b"word " * 20_000 + b"</pre>", LIMITS) is None
+
+
+@pytest.mark.parametrize(
+    "page", [b"", b"<", b">", b"<a", b"\0" * 1_000, b"<" * 2_999, b"'\"" * 900]
+)
+def test_fragments_are_counted_without_error(page):
+    assert excess(page, LIMITS) is None
