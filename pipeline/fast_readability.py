@@ -52,7 +52,7 @@ def summary(doc: _Element, flagged: Flagged, tags: set[str]) -> str:
         paragraphs_from_divs(doc, block_tags)
         scores = score_paragraphs(doc)
         if scores:
-            article = gather_article(scores)
+            article = gather_article(best_candidate(doc, scores), scores)
         elif ruthless:
             ruthless = False
             continue
@@ -95,7 +95,7 @@ def paragraphs_from_divs(doc: _Element, block_tags: tuple[str, ...]) -> None:
 
 
 def score_paragraphs(doc: _Element) -> dict[_Element, float]:
-    """Parents and grandparents of paragraphs with their scores, in the order they were met."""
+    """Parents and grandparents of paragraphs with unscaled scores, in the order they were met."""
     scores: dict[_Element, float] = {}
     for element in doc.iter("p", "pre", "td"):
         parent = element.getparent()
@@ -113,10 +113,52 @@ def score_paragraphs(doc: _Element) -> dict[_Element, float]:
         scores[parent] += score
         if grandparent is not None:
             scores[grandparent] += score / 2
-    seen: dict[_Element, int] = {}  # links stand in a parent and in a grandparent
-    for element in scores:
-        scores[element] *= 1 - link_density(element, seen)
     return scores
+
+
+def best_candidate(doc: _Element, scores: dict[_Element, float]) -> _Element:
+    """The candidate with the highest score scaled by 1 - link density, the first of equals.
+
+    Scales in place the scores that anything depends on. While links do not nest, a density is at
+    most 1 and scaling changes no sign, so it is left out where a candidate cannot win, is no
+    sibling of the winner, and has neither a negative score nor a negative class weight, the only
+    cases in which `sanitize` looks at more than the sign.
+    """
+    links: dict[_Element, int] = {}  # lengths of links: they stand in a parent and in a grandparent
+    nested = any(contains_tag(link, "a") for link in doc.iter("a"))
+    pending = {
+        element: number
+        for number, (element, score) in enumerate(scores.items())
+        if not (nested or score < 0 or class_weight(element) < 0)
+    }
+    for element in scores:
+        if element not in pending:
+            scores[element] *= 1 - link_density(element, links)
+    order = {element: number for number, element in enumerate(scores)}
+    best = max((e for e in scores if e not in pending), key=scores.__getitem__, default=None)
+    for element in sorted(pending, key=scores.__getitem__, reverse=True):
+        if best is not None and scores[element] < scores[best]:
+            break
+        del pending[element]
+        scores[element] *= 1 - link_density(element, links)
+        if best is None or (scores[element], -order[element]) > (scores[best], -order[best]):
+            best = element
+    assert best is not None, "there is a candidate"
+    for sibling in best.itersiblings():
+        _scale(sibling, scores, pending, links)
+    for sibling in best.itersiblings(preceding=True):
+        _scale(sibling, scores, pending, links)
+    return best
+
+
+def _scale(
+    element: _Element,
+    scores: dict[_Element, float],
+    pending: dict[_Element, int],
+    links: dict[_Element, int],
+) -> None:
+    if element in pending:
+        scores[element] *= 1 - link_density(element, links)
 
 
 def first_score(element: _Element) -> int:
@@ -169,9 +211,8 @@ def link_density(element: _Element, seen: dict[_Element, int] | None = None) -> 
     return links / (trimmed_length(element) or 1) if links else 0.0
 
 
-def gather_article(scores: dict[_Element, float]) -> _Element:
+def gather_article(best: _Element, scores: dict[_Element, float]) -> _Element:
     """A new <div> with the best candidate and those of its siblings that belong to it."""
-    best = max(scores, key=scores.__getitem__)  # the first of equals, as a stable sort gives
     threshold = max(10, scores[best] * 0.2)
     # The library parses "<div/>", so that its output has a <body> above it.
     output = SubElement(SubElement(Element("html"), "body"), "div")

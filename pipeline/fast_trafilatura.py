@@ -77,10 +77,10 @@ def _text(html: str) -> str | None:
     page = copy(tree)
     convert(clean(tree, tags))
     body, length = extract_content(tree, flagged, OPTIONS)
-    article, article_length = readability(page, flagged, indexes, tags)
-    use_article = prefers_article(body, length, article, article_length)
+    article, article_text = readability(page, flagged, indexes, tags)
+    use_article = prefers_article(body, length, article_text)
     if use_article:
-        body, length = article, article_length
+        body, length = article, len(article_text)
     rescued = False
     if length < MIN_CHARS or contains_tag(body, *UNCLEAN_TAGS):
         paragraphs = rescue(html, tags)
@@ -113,35 +113,30 @@ def rescue(html: str, tags: set[str]) -> _Element:
 
 def readability(
     page: _Element, flagged: Flagged, indexes: list[int], tags: set[str]
-) -> tuple[_Element, int]:
-    """Readability's article for a copy of the page, and the length of its text."""
+) -> tuple[_Element, str]:
+    """Readability's article for a copy of the page, and its text."""
     elements = list(page.iterdescendants("*"))
     ours = [(elements[i], bits) for i, (_, bits) in zip(indexes, flagged, strict=True)]
     prune(ours, PAYWALL)
     prune(ours, OVERALL)
     article = parse_bytes(summary(page, ours, tags))
     text = lxml.etree.tostring(article, method="text", encoding="unicode")
-    return article, len(trimmed(text))
+    return article, trimmed(text)
 
 
-def prefers_article(body: _Element, length: int, article: _Element, article_length: int) -> bool:
+def prefers_article(body: _Element, length: int, article_text: str) -> bool:
     """Whether Readability's article replaces the library's own body."""
+    article_length = len(article_text)
     if article_length in (0, length):
         return False
     if length == 0:
         return True
     if length > 2 * article_length:
         return False
-    if article_length > 2 * length and not starts_with_brace(article):
+    if article_length > 2 * length and not article_text.startswith("{"):  # JSON is no prose
         return True
     if article_length <= 2 * MIN_CHARS:
         return False
     if not has_paragraph_text(body):
         return True
     return len(body.findall(".//table")) > len(body.findall(".//p"))
-
-
-def starts_with_brace(article: _Element) -> bool:
-    """Whether the article's text is JSON rather than prose."""
-    text = lxml.etree.tostring(article, method="text", encoding="unicode")
-    return text.lstrip().startswith("{")
