@@ -15,7 +15,8 @@ import typer
 from rich.console import Console
 
 from pipeline import report
-from pipeline.command import Abort, RunRequest, execute_run
+from pipeline.command import EXPECTED, RunRequest, execute_run, exit_code
+from pipeline.config import ConfigError, parse_size
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -154,6 +155,10 @@ def sample_crawl_command(
     pages: Annotated[int, typer.Option("--pages", min=1, help="How many pages.")] = 1_000,
     seed: Annotated[int, typer.Option("--seed", help="Same seed, same bytes.")] = 1,
     files: Annotated[int, typer.Option("--files", min=1, help="How many WARC files.")] = 2,
+    file_size: Annotated[
+        str | None,
+        typer.Option("--file-size", help="Fill each file up to this, as 1GB; then pages is a cap."),
+    ] = None,
 ) -> None:
     """Generate WARC files of self-written pages whose fate is known, to try everything on.
 
@@ -161,13 +166,18 @@ def sample_crawl_command(
     """
     from pipeline.sample_crawl import generate
 
-    _guard(lambda: print(generate(out, pages=pages, seed=seed, files=files)))
+    def action() -> None:
+        try:
+            size = None if file_size is None else int(parse_size(file_size))
+        except ValueError as error:
+            raise ConfigError(f"--file-size: {error}") from None
+        print(generate(out, pages=pages, seed=seed, files=files, file_bytes=size))
+
+    _guard(action)
 
 
 def _guard(action: Callable[[], None]) -> None:
     """Run an action; an expected failure becomes one line and its exit code."""
-    from pipeline.command import EXPECTED, exit_code
-
     try:
         action()
     except EXPECTED as error:
@@ -177,11 +187,7 @@ def _guard(action: Callable[[], None]) -> None:
 
 def main() -> None:
     """The console script."""
-    try:
-        app()
-    except Abort as abort:
-        print(f"decant: {abort}", file=sys.stderr)
-        sys.exit(abort.code)
+    app()
 
 
 if __name__ == "__main__":

@@ -25,14 +25,6 @@ USAGE_ERRORS = (ConfigError, InputError, RunError, LockError, TokenizerMissing, 
 EXPECTED = (*USAGE_ERRORS, StepError, StorageError, LedgerError, OSError)
 
 
-class Abort(Exception):
-    """Ends the command with a code and one line."""
-
-    def __init__(self, message: str, code: int):
-        super().__init__(message)
-        self.code = code
-
-
 @dataclass(frozen=True)
 class RunRequest:
     """One stage command as typed."""
