@@ -152,12 +152,15 @@ def report_command(
 @app.command("sample-crawl")
 def sample_crawl_command(
     out: Annotated[Path, typer.Argument(help="Folder to fill.", metavar="OUT")],
-    pages: Annotated[int, typer.Option("--pages", min=1, help="How many pages.")] = 1_000,
+    pages: Annotated[
+        int | None,
+        typer.Option("--pages", min=1, help="How many pages; 1,000 unless --file-size is given."),
+    ] = None,
     seed: Annotated[int, typer.Option("--seed", help="Same seed, same bytes.")] = 1,
     files: Annotated[int, typer.Option("--files", min=1, help="How many WARC files.")] = 2,
     file_size: Annotated[
         str | None,
-        typer.Option("--file-size", help="Fill each file up to this, as 1GB; then pages is a cap."),
+        typer.Option("--file-size", help="Fill each file up to this, uncompressed, as 1GB."),
     ] = None,
 ) -> None:
     """Generate WARC files of self-written pages whose fate is known, to try everything on.
@@ -171,7 +174,8 @@ def sample_crawl_command(
             size = None if file_size is None else int(parse_size(file_size))
         except ValueError as error:
             raise ConfigError(f"--file-size: {error}") from None
-        print(generate(out, pages=pages, seed=seed, files=files, file_bytes=size))
+        count = pages or (None if size else 1_000)
+        print(generate(out, pages=count, seed=seed, files=files, file_bytes=size))
 
     _guard(action)
 
