@@ -6,7 +6,7 @@ one rung differ in their documents alone. Shapes and sizes: spec table 4.2.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 
 
 @dataclass(frozen=True)
@@ -82,6 +82,12 @@ class Rung:
     @property
     def batch_tokens(self) -> int:
         return self.batch_sequences * self.shape.context
+
+    def recipe(self) -> dict[str, object]:
+        """What of the rung shapes a run's weights, besides budget and learning rate."""
+        named = ("batch_sequences", "schedule", "warmup_steps", "weight_decay", "average_last",
+                 "micro_sequences")  # fmt: skip
+        return {"shape": asdict(self.shape), **{name: getattr(self, name) for name in named}}
 
     def with_vocab(self, size: int) -> Rung:
         """The same rung for another tokenizer."""

@@ -4,7 +4,7 @@ Reads top to bottom: `train` sets up, `_loop` runs the updates, `_finish` averag
 snapshots. A directory holds one run:
 
     state.safetensors            what a killed run goes on from
-    snapshots/0000950.safetensors   weights along the way, in transformers' names
+    snapshots/0000950.safetensors   weights along the way, where asked for
     model.safetensors config.json   the finished model, loadable by transformers
     log.jsonl                    step, loss, learning rate, tokens/s, MFU
     run.json                     what was trained, written last: its presence says finished
@@ -69,19 +69,35 @@ class Plan:
 
     @property
     def identity(self) -> str:
-        return xxhash.xxh3_128(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
+        named = {**asdict(self), "rung": self.rung.recipe()}
+        return xxhash.xxh3_128(json.dumps(named, sort_keys=True).encode()).hexdigest()
 
     @property
-    def snapshots(self) -> list[int]:
-        """Steps after which weights are kept: every tenth of the run, and the last few.
+    def averaged(self) -> list[int]:
+        """Steps whose weights the final model is the mean of.
 
-        The last are 2 % of the run apart, deep in the decay, since an average over a still large
+        They are 2 % of the run apart, deep in the decay, since an average over a still large
         learning rate would undo the annealing.
         """
         gap = max(1, round(0.02 * self.steps))
-        last = [self.steps - i * gap for i in range(self.rung.average_last)]
-        tenths = [round(self.steps * i / 10) for i in range(1, 10)]
-        return sorted({step for step in tenths + last if step > 0})
+        steps = [self.steps - i * gap for i in range(self.rung.average_last)]
+        return sorted(step for step in steps if step > 0)
+
+
+@dataclass(frozen=True)
+class Files:
+    """What a run leaves on disk and how often; none of it changes the result."""
+
+    out_dir: Path
+    state_every: int  # updates
+    snapshots: frozenset[int]  # steps whose weights stay
+
+    @property
+    def state(self) -> Path:
+        return self.out_dir / "state.safetensors"
+
+    def snapshot(self, step: int) -> Path:
+        return self.out_dir / "snapshots" / f"{step:07d}.safetensors"
 
 
 def train(
@@ -96,12 +112,14 @@ def train(
     continue_from: Path | None = None,
     device: str | None = None,
     checkpoint_steps: int | None = None,
+    snapshots: int = 0,
 ) -> NeuralModel:
     """The trained model; a finished run is read back, a killed one goes on where it stopped.
 
     `tokens` is the budget (else the rung's own), `continue_from` a finished run or one
     of its snapshots, whose weights are the start: the rate is then warmed up anew and decayed
     again over this run's budget. Data of the kind `stream.Replay` keeps some of the old mixture.
+    `snapshots` sets of weights, evenly spread, are left for curves and as trunks to anneal from.
     """
     steps = rung.steps(tokens)
     if steps < 1:
@@ -113,48 +131,41 @@ def train(
     rate = rung.learning_rate if learning_rate is None else learning_rate
     plan = Plan(rung, seed, rate, steps, eos, data.digest(), start)
     where = pick_device(device)
+    kept = frozenset(round(steps * i / snapshots) for i in range(1, snapshots + 1))
+    files = Files(out_dir, checkpoint_steps or max(1, steps // 20), kept)
     if not _is_finished(out_dir, plan):
         with where.prepared():
             model = Llama(rung.shape, seed)
             if continue_from is not None:
                 export.from_transformers(model, export.load_weights(continue_from))
-            _loop(plan, model.to(where.place), data, out_dir, where, checkpoint_steps)
+            _loop(plan, model.to(where.place), data, files, where)
             if where.is_first:
-                _finish(plan, out_dir)
+                _finish(plan, files)
             where.wait_for_all()
     return NeuralModel(export.load(out_dir).to(where.place), eos=eos, device=where)
 
 
-def _loop(
-    plan: Plan,
-    model: Llama,
-    data: Sequences,
-    out_dir: Path,
-    device: Device,
-    checkpoint_steps: int | None,
-) -> None:
-    """Runs the updates that are not done yet, and leaves a snapshot wherever the plan asks."""
-    (out_dir / "snapshots").mkdir(parents=True, exist_ok=True)
+def _loop(plan: Plan, model: Llama, data: Sequences, files: Files, device: Device) -> None:
+    """Runs the updates that are not done yet, and saves weights wherever they are wanted."""
+    files.snapshot(0).parent.mkdir(parents=True, exist_ok=True)
     optimizer = torch.optim.AdamW(
         model.parameters(), lr=plan.learning_rate, betas=BETAS, eps=EPSILON,
         weight_decay=plan.rung.weight_decay, fused=True,
     )  # fmt: skip
-    state = out_dir / "state.safetensors"
-    done = load_state(state, model, optimizer, plan.identity)
-    every = checkpoint_steps or max(1, plan.steps // 20)
+    done = load_state(files.state, model, optimizer, plan.identity)
     faces = device.wrapped(model)
-    meter = Meter(plan, device, out_dir / "log.jsonl", done)
-    rates, snapshots = plan.schedule, set(plan.snapshots)
+    meter = Meter(plan, device, files.out_dir / "log.jsonl", done)
+    rates, wanted = plan.schedule, files.snapshots.union(plan.averaged)
     for step in range(done, plan.steps):
         rate = plan.learning_rate * rates.fraction(step)
         loss = _update(faces, optimizer, data, plan.rung, step, rate, device)
         after = step + 1
-        keep, check = after in snapshots, after % every == 0 or after == plan.steps
+        keep, check = after in wanted, after % files.state_every == 0 or after == plan.steps
         meter.after(after, loss, rate, certain=keep or check)
         if device.is_first and keep:
-            write_tensors(_snapshot(out_dir, after), export.to_transformers(model))
+            write_tensors(files.snapshot(after), export.to_transformers(model))
         if device.is_first and check:
-            save_state(state, model, optimizer, after, plan.identity)
+            save_state(files.state, model, optimizer, after, plan.identity)
 
 
 def _update(
@@ -243,14 +254,15 @@ class Meter:
         return peak and round(tokens_per_s * self._plan.rung.shape.flops_per_token / peak, 4)
 
 
-def _finish(plan: Plan, out_dir: Path) -> None:
-    """Averages the last snapshots into the final model, then says that the run is finished."""
-    last = plan.snapshots[-plan.rung.average_last :]
-    weights = average([_snapshot(out_dir, step) for step in last])
-    export.export(weights, plan.rung.shape, out_dir, plan.eos)
-    record = {"identity": plan.identity, "averaged_steps": last, **asdict(plan)}
-    write_text(out_dir / "run.json", json.dumps(record, indent=2, sort_keys=True) + "\n")
-    (out_dir / "state.safetensors").unlink(missing_ok=True)
+def _finish(plan: Plan, files: Files) -> None:
+    """Averages the last weights into the final model, says that the run is done, and tidies up."""
+    weights = average([files.snapshot(step) for step in plan.averaged])
+    export.export(weights, plan.rung.shape, files.out_dir, plan.eos)
+    record = {"identity": plan.identity, "averaged_steps": plan.averaged, **asdict(plan)}
+    write_text(files.out_dir / "run.json", json.dumps(record, indent=2, sort_keys=True) + "\n")
+    files.state.unlink(missing_ok=True)
+    for step in set(plan.averaged) - files.snapshots:
+        files.snapshot(step).unlink(missing_ok=True)
 
 
 def _is_finished(out_dir: Path, plan: Plan) -> bool:
@@ -263,10 +275,6 @@ def _is_finished(out_dir: Path, plan: Plan) -> bool:
             f"{out_dir} holds another finished run. Give this one a directory of its own."
         )
     return True
-
-
-def _snapshot(out_dir: Path, step: int) -> Path:
-    return out_dir / "snapshots" / f"{step:07d}.safetensors"
 
 
 def _file_digest(path: Path) -> str:

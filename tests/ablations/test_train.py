@@ -178,7 +178,7 @@ def test_micro_batches_add_up_to_the_batch(tmp_path):
 
 
 def test_the_final_model_is_the_mean_of_the_last_snapshots(tmp_path):
-    train(TINY, counting_text(), seed=0, out_dir=tmp_path, eos=EOS)
+    train(TINY, counting_text(), seed=0, out_dir=tmp_path, eos=EOS, snapshots=40)
     last = sorted((tmp_path / "snapshots").iterdir())[-3:]
     assert [p.stem for p in last] == ["0000038", "0000039", "0000040"]
     final, _ = checkpoint.read_tensors(tmp_path / "model.safetensors")
@@ -202,7 +202,7 @@ def test_continuing_starts_from_the_finished_weights_and_warms_up_again(tmp_path
 
 
 def test_a_snapshot_of_the_constant_phase_is_a_trunk_to_anneal_from(tmp_path):
-    train(TINY, counting_text(), seed=0, out_dir=tmp_path / "trunk", eos=EOS)
+    train(TINY, counting_text(), seed=0, out_dir=tmp_path / "trunk", eos=EOS, snapshots=2)
     trunk = tmp_path / "trunk" / "snapshots" / "0000020.safetensors"
     go_on = {"seed": 0, "tokens": 640, "eos": EOS, "continue_from": trunk}
     annealed = train(TINY, counting_text(1), out_dir=tmp_path / "annealed", **go_on)
@@ -228,9 +228,18 @@ def test_the_log_tells_speed_and_utilisation(tmp_path):
     assert all(0 < line["mfu"] < 1 and line["tokens_per_s"] > 0 for line in lines)
 
 
-def test_snapshots_for_the_average_lie_in_the_decay():
+def test_a_finished_run_leaves_the_snapshots_asked_for_and_no_others(tmp_path):
+    train(TINY, counting_text(), seed=0, out_dir=tmp_path / "none", eos=EOS)
+    assert not list((tmp_path / "none" / "snapshots").iterdir())
+    train(TINY, counting_text(), seed=0, out_dir=tmp_path / "four", eos=EOS, snapshots=4)
+    left = sorted(p.stem for p in (tmp_path / "four" / "snapshots").iterdir())
+    assert left == ["0000010", "0000020", "0000030", "0000040"]
+    assert weights(tmp_path / "none") == weights(tmp_path / "four")
+
+
+def test_the_weights_averaged_lie_in_the_decay():
     plan = Plan(TINY, 0, 1e-2, 1000, EOS, "", "")
-    assert plan.snapshots[-3:] == [960, 980, 1000]
+    assert plan.averaged == [960, 980, 1000]
     assert plan.schedule.fraction(960) == pytest.approx(40 / 250)
 
 
