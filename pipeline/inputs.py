@@ -81,6 +81,8 @@ def freeze(store: Store, config: RunConfig) -> list[Partition]:
     began with.
     """
     frozen = load(store) if store.exists(PATH) else None
+    if frozen is not None:
+        _refuse_other_cut(store, frozen, config.input.split_bytes)
     if not config.input.paths:
         if frozen is None:
             raise InputError("no input: name files with --input, or under input.paths")
@@ -233,6 +235,15 @@ def _row(one: Partition) -> dict:
 def _partition(row: dict) -> Partition:
     source = {key: row[key] for key in InputFile.__dataclass_fields__}
     return Partition(row["partition"], row["file"], row["start"], row["end"], InputFile(**source))
+
+
+def _refuse_other_cut(store: Store, frozen: Sequence[Partition], split_bytes: int) -> None:
+    sources = {one.file: one.source for one in frozen}
+    if partition(sources.values(), split_bytes) != list(frozen):
+        raise InputError(
+            f"{store.url} was cut into {len(frozen)} partitions with another input.split_bytes than "
+            f"{split_bytes}; use another --output, or the value in its config.yaml"
+        )
 
 
 def _refuse_change(store: Store, frozen: Sequence[InputFile], found: Sequence[InputFile]) -> None:

@@ -1,0 +1,159 @@
+"""Input files are found once, cut up and frozen; another list is refused by name."""
+
+import functools
+import http.server
+import threading
+
+import pytest
+
+from pipeline import inputs
+from pipeline.config import InputConfig, RunConfig
+from pipeline.inputs import InputError, InputFile, file_path_of, find, freeze, partition
+from pipeline.storage import Store
+from tests.faults.warc_files import arc, crawl, members, one_member
+
+
+def config(*paths: object, **fields) -> RunConfig:
+    return RunConfig(input=InputConfig(paths=tuple(str(path) for path in paths), **fields))
+
+
+@pytest.fixture
+def folder(tmp_path):
+    segment = tmp_path / "crawl-data" / "CC-MAIN-2024-10" / "segments" / "1" / "warc"
+    segment.mkdir(parents=True)
+    (segment / "b.warc.gz").write_bytes(members(crawl(9)))
+    (segment / "a.warc.gz").write_bytes(one_member(crawl(9)))
+    (tmp_path / "old.arc").write_bytes(arc(3))
+    (tmp_path / "notes.txt").write_text("not an archive")
+    return tmp_path
+
+
+def names(files: list[InputFile]) -> list[str]:
+    return [one.url.rsplit("/", 1)[-1] for one in files]
+
+
+def test_a_directory_gives_its_archives_in_order_of_address(folder):
+    assert names(find(config(folder))) == ["a.warc.gz", "b.warc.gz", "old.arc"]
+
+
+def test_a_glob_and_a_file_in_it_give_each_file_once(folder):
+    pattern = f"{folder}/**/*.warc.gz"
+    first = find(config(pattern))[0].url
+    assert names(find(config(first, pattern, first))) == ["a.warc.gz", "b.warc.gz"]
+
+
+def test_limit_takes_the_first_files(folder):
+    assert names(find(config(folder, limit=1))) == ["a.warc.gz"]
+
+
+@pytest.mark.parametrize("path", ["missing.warc.gz", "nothing-*.warc.gz"])
+def test_missing_input_is_named(folder, path):
+    with pytest.raises(InputError, match=path.replace("*", r"\*")):
+        find(config(folder / path))
+
+
+def test_a_directory_without_archives_is_refused(tmp_path):
+    (tmp_path / "readme.txt").write_text("nothing here")
+    with pytest.raises(InputError, match="no WARC files"):
+        find(config(tmp_path))
+
+
+def test_no_input_at_all_says_how_to_give_some(tmp_path):
+    with pytest.raises(InputError, match="--input"):
+        freeze(Store(str(tmp_path / "run")), RunConfig())
+
+
+def test_what_a_file_is_comes_from_its_bytes(folder):
+    found = {
+        one.source.file_path: one.source for one in freeze(Store(f"{folder}/run"), config(folder))
+    }
+    prefix = "crawl-data/CC-MAIN-2024-10/segments/1/warc"
+    assert found[f"{prefix}/a.warc.gz"].offset_kind == "stream"
+    assert found[f"{prefix}/b.warc.gz"].offset_kind == "member"
+    assert found[f"{prefix}/b.warc.gz"].dump == "CC-MAIN-2024-10"
+    assert (found["old.arc"].container, found["old.arc"].dump) == ("plain", "unknown")
+
+
+def test_the_dump_is_asked_of_warcinfo_where_the_path_is_silent(tmp_path):
+    (tmp_path / "x.warc.gz").write_bytes(members(crawl(2)))
+    (one,) = freeze(Store(f"{tmp_path}/run"), config(tmp_path / "x.warc.gz"))
+    assert one.source.dump == "CC-MAIN-2024-10"
+
+
+def test_file_path_is_the_same_for_local_and_remote_input():
+    tail = "crawl-data/CC-MAIN-2024-10/segments/1/warc/x.warc.gz"
+    for url in (f"/mnt/{tail}", f"s3://commoncrawl/{tail}", f"https://data.commoncrawl.org/{tail}"):
+        assert file_path_of(url) == tail
+    assert file_path_of("/mnt/x.warc.gz") == "x.warc.gz"
+
+
+def test_partitions_cover_each_file_once_and_none_is_too_large():
+    files = [
+        InputFile("a", "a", 1_000, container="gzip", offset_kind="member"),
+        InputFile("b", "b", 250, container="plain", offset_kind="stream"),
+        InputFile("c", "c", 900, container="gzip", offset_kind="stream"),
+        InputFile("d", "d", 0, container="plain", offset_kind="stream"),
+    ]
+    cut = partition(files, 300)
+    assert [one.number for one in cut] == list(range(len(cut)))
+    spans = [(one.file, one.start, one.end) for one in cut]
+    assert spans[:4] == [(0, 0, 250), (0, 250, 500), (0, 500, 750), (0, 750, None)]
+    assert spans[4:] == [(1, 0, None), (2, 0, None), (3, 0, None)]  # 2: cannot begin inside
+
+
+def test_a_frozen_list_comes_back_as_it_was(folder):
+    store = Store(f"{folder}/run")
+    first = freeze(store, config(folder / "crawl-data", split_bytes=1_000))
+    assert len(first) > 3
+    assert inputs.load(store) == first
+    assert freeze(store, config(folder / "crawl-data", split_bytes=1_000)) == first
+    assert freeze(store, RunConfig()) == first
+
+
+def test_a_changed_list_is_refused_with_the_difference(folder):
+    store = Store(f"{folder}/run")
+    freeze(store, config(folder / "crawl-data"))
+    with pytest.raises(InputError, match=r"old\.arc is new"):
+        freeze(store, config(folder / "crawl-data", folder / "old.arc"))
+    with pytest.raises(InputError, match=r"a\.warc\.gz is gone"):
+        freeze(store, config(f"{folder}/**/b.warc.gz"))
+
+
+def test_a_file_of_another_size_is_refused_and_one_only_touched_is_not(folder, capsys):
+    store = Store(f"{folder}/run")
+    path = folder / "old.arc"
+    freeze(store, config(path))
+    path.touch()
+    freeze(store, config(path))
+    assert "touched" in capsys.readouterr().err
+    path.write_bytes(arc(4))
+    with pytest.raises(InputError, match=r"old\.arc had \d+ bytes, now \d+"):
+        freeze(store, config(path))
+
+
+def test_a_changed_split_is_refused(folder):
+    store = Store(f"{folder}/run")
+    freeze(store, config(folder / "crawl-data", split_bytes=1_000))
+    with pytest.raises(InputError, match=r"split_bytes"):
+        freeze(store, config(folder / "crawl-data", split_bytes=2_000))
+
+
+def test_files_are_read_over_http(folder):
+    handler = functools.partial(QuietHandler, directory=str(folder))
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        url = f"http://127.0.0.1:{server.server_address[1]}/old.arc"
+        (one,) = freeze(Store(f"{folder}/run"), config(url))
+        assert (one.source.size, one.source.file_path) == (len(arc(3)), "old.arc")
+        with inputs.open_input(url) as file:
+            assert file.read() == arc(3)
+        with pytest.raises(InputError, match="missing"):
+            find(config(url.replace("old.arc", "missing.warc.gz")))
+    finally:
+        server.shutdown()
+
+
+class QuietHandler(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *_: object) -> None:
+        pass
