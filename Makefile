@@ -32,6 +32,18 @@ quickstart: setup
 test: setup-dev
 	$(BIN)/python -m pytest
 
+# Both sides of every comparison run in one go; `make bench-rules` runs one bench. Those of real
+# pages look for them in $DECANT_REAL_DATA. Long ones have a size to set: see each file's head.
+BENCHES := rules page_rules extraction extraction_quality dedup dedup_scale training shard_scale whole_run
+
+bench: $(addprefix bench-,$(BENCHES))
+
+bench-%: setup-dev
+	$(BIN)/python -m tests.bench.$*
+
+bench-calibration: setup-dev
+	$(BIN)/python -m tests.bench.calibration --output bench-results/calibration
+
 lint: setup-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
