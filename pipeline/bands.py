@@ -9,12 +9,11 @@ import numpy as np
 
 from filters.compile import kernel
 from pipeline.execute import Job
-from pipeline.layout import Layout, Part, rows_between, signature_rows
+from pipeline.layout import Layout, Part, band_type, rows_between, signature_rows
 from pipeline.runs import read_bins, write_run
 from pipeline.scope import Salts
 from pipeline.sketches import SKETCH_TYPE, write_sketches
 
-KEY_TYPE = "<u8"
 SIGNATURE_COLUMNS = ["offset", "kept", "signature"]
 
 
@@ -66,10 +65,6 @@ def fill_bins(keys, docs, prefix_bits, counts, out_keys, out_docs):
             out_keys[places[number]] = keys[band, document]
             out_docs[places[number]] = docs[document]
             places[number] += 1
-
-
-def band_type(doc_type: str) -> np.dtype:
-    return np.dtype([("key", KEY_TYPE), ("doc", doc_type)])
 
 
 def band_records(

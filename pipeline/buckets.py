@@ -46,7 +46,8 @@ def find_buckets(job: Job) -> dict:
     number = args["bin"]
     reader = BucketReader(job.store, args["bands"], number, layout)
     spill = Spill(job.store, f"{args['folder']}/{number:08d}", layout.slots, layout.payload)
-    names, _, sizes = reader.table()
+    names, _, fresh, sizes = reader.table()
+    sizes = np.where(fresh != reader.nobody, sizes, 0)  # all of an index: decided long ago
     for keys, docs in reader.chunks():
         out_docs, out_buckets = np.empty(len(docs), docs.dtype), np.empty(len(docs), np.uint64)
         first = np.uint64(number << PLACE_BITS)

@@ -68,7 +68,7 @@ def unique_pairs(job: Job, layout: Layout, slot: int) -> np.ndarray:
     """The distinct pairs of one slot as unscored scores, ordered by other, then doc."""
     dtype = score_type(layout.doc_type)
     pairs = read_whole(job.store, job.task.args["pairs"], slot, slot + 1, dtype)
-    pairs = pairs[pairs["doc"] != pairs["other"]]
+    pairs = pairs[(pairs["doc"] != pairs["other"]) & (pairs["doc"] >= layout.earlier)]
     if not len(pairs):
         return np.empty(0, dtype)
     pairs = pairs[np.lexsort((pairs["doc"], pairs["other"]))]
@@ -108,7 +108,7 @@ def spill_answers(job: Job) -> dict:
     sketches = None
     for requests in read_bins(job.store, args["source"], slot, slot + 1, chunk):
         if sketches is None:
-            sketches = read_sketches(job.store, args["sketches"], slot, permutations)
+            sketches = read_sketches(job.store, args["sketches"], slot, layout)
         answers = np.empty(len(requests), dtype)
         answers["doc"] = requests["doc"]
         answers["sketch"] = sketches[requests["doc"].astype(np.int64) - low]
@@ -126,7 +126,7 @@ def write_scores(job: Job) -> dict:
     scores = unique_pairs(job, layout, slot)
     found = 0
     if len(scores):
-        own = read_sketches(job.store, args["sketches"], slot, permutations)
+        own = read_sketches(job.store, args["sketches"], slot, layout)
         chunk = max(64, layout.payload // (4 * permutations))
         for answers in read_bins(job.store, args["source"], slot, slot + 1, chunk):
             order = np.argsort(answers["doc"], kind="stable")

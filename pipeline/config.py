@@ -107,6 +107,7 @@ class DedupConfig(Section):
     survivor: str = "row_key"  # longest, newest_dump, source_rank, score:COLUMN
     sources: tuple[str, ...] = ()  # source_rank: dumps, the best first
     index: str | None = None
+    against: tuple[str, ...] = ()  # parquet datasets: what is near one of their texts goes
     memory_mb: Annotated[int, Field(ge=16)] = 2_000
     ngram: Annotated[int, Field(ge=1)] = 5
     bands: Annotated[int, Field(ge=1, le=64)] = 14

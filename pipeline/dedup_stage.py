@@ -27,10 +27,12 @@ class Stage:
     def folder(self, name: str) -> str:
         return f"{SCRATCH}/{name}"
 
-    def per_slot(self, step: str, function: Callable, with_parts: bool = False, **args) -> dict:
-        """Run a step over all slots of documents; its runs become the folder of that name."""
+    def per_slot(
+        self, step: str, function: Callable, with_parts: bool = False, first: int = 0, **args
+    ) -> dict:
+        """Run a step over the slots from `first` on; its runs become the folder of that name."""
         tasks = []
-        for slot in range(self.layout.slots):
+        for slot in range(first, self.layout.slots):
             mine: dict[str, Any] = {"slot": slot}
             if with_parts:
                 inside = parts_of(list(self.parts), *self.layout.span(slot))

@@ -7,15 +7,16 @@ Every arrow is a step of tasks that read and write run files (runs.py) under `de
 tasks return counts. No result depends on how documents were cut into partitions, slots or bins.
 """
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from pipeline import dedup_report
+from pipeline.against import dataset_entries
 from pipeline.bands import write_bands
 from pipeline.clusters import close_in_memory, fits_in_memory
 from pipeline.config import RunConfig, stage_digest
 from pipeline.decisions import write_decisions
-from pipeline.dedup_stage import VERSION, Stage
+from pipeline.dedup_stage import SCRATCH, VERSION, Stage
 from pipeline.exact import (
     RULES as EXACT_RULES,
 )
@@ -28,29 +29,32 @@ from pipeline.exact import (
 )
 from pipeline.execute import Engine, Task
 from pipeline.greedy_rounds import greedy_labels
-from pipeline.inspect_signatures import number_documents
-from pipeline.layout import plan
+from pipeline.index import numbered, open_entries, write_entries
+from pipeline.index_entry import add_to_index, asked_of, identity
+from pipeline.inspect_signatures import SignatureError, number_documents
+from pipeline.layout import Part, plan
 from pipeline.names import spill_name_requests, spill_names
 from pipeline.pairs import find_pairs
 from pipeline.ranks import check_order
-from pipeline.runs import write_catalog
+from pipeline.runs import read_catalog, write_catalog
 from pipeline.star_closure import close_on_disk
 from pipeline.storage import Store, partition_numbers
-from pipeline.survivors import choose_survivors, spill_members
+from pipeline.survivors import choose_survivors, spill_followed, spill_members
 from pipeline.verify import accept_pairs, relink
+
+INDEX_LIST = f"{SCRATCH}/index.json"
 
 
 def run(engine: Engine, store: Store, config: RunConfig) -> dict[str, Any]:
     """The stage's ledger entry, after every document has its decision."""
-    check_order(config)
+    check(config)
     digest = stage_digest(config, "deduplicate")
     numbers = partition_numbers(store)
     parts, totals = number_documents(engine, store, numbers, 0, digest)
-    layout = plan(totals["rows"], 0, config)
-    stage = Stage(engine, config, layout, parts, digest)
+    stage, own = with_index(engine, config, parts, totals["rows"], digest)
     exact = exact_choices(stage) if is_wanted(config) else ""
-    sketches = stage.folder("sketches")
-    stage.per_slot("bands", write_bands, with_parts=True, sketches=sketches, exact=exact)
+    made = {"sketches": stage.folder("sketches"), "exact": exact}
+    stage.per_slot("bands", write_bands, True, stage.layout.first_slot, **made)
     if config.dedup.mode == "greedy":
         labels, findings = greedy_labels(stage)
     else:
@@ -59,11 +63,43 @@ def run(engine: Engine, store: Store, config: RunConfig) -> dict[str, Any]:
     if exact:
         choices = spread_choices(stage, choices, exact)
     findings["decided"] = decide(stage, choices)
-    report = dedup_report.build(layout, totals, findings)
+    report = dedup_report.build(stage.layout, totals, findings)
     store.write_bytes("3-deduplicated/report.json", dedup_report.encode(report))
+    if config.dedup.index:
+        add_to_index(stage, config.dedup.index, own, choices)
     dropped = report["dropped"]
     kept = totals["in"] - sum(dropped.values())
     return {"in": totals["in"], "kept": kept, "errors": 0, "dropped": dropped}
+
+
+def check(config: RunConfig) -> None:
+    """Refuse what cannot be meant."""
+    check_order(config)
+    dedup = config.dedup
+    if (dedup.index or dedup.against) and dedup.scope == "dump":
+        raise SignatureError(
+            "dedup.index and dedup.against compare a dump with what lies outside it, but "
+            "dedup.scope: dump forbids that; set dedup.scope: run"
+        )
+
+
+def with_index(
+    engine: Engine, config: RunConfig, parts: list[Part], rows: int, digest: str
+) -> tuple[Stage, str]:
+    """(the stage with the documents of index and datasets numbered first, its own identity)."""
+    own = identity(digest, engine.upstream, parts)
+    dedup = config.dedup
+    entries = open_entries(dedup.index, own, asked_of(config)) if dedup.index else []
+    if dedup.against:
+        bare = Stage(engine, config, plan(rows, 0, config), parts, digest)
+        entries += dataset_entries(bare, dedup.against)  # after: an index counts from its first
+    if not entries:
+        return Stage(engine, config, plan(rows, 0, config), parts, digest), own
+    placed, earlier = numbered(entries)
+    layout = plan(rows, earlier, config, INDEX_LIST)
+    write_entries(engine.store, INDEX_LIST, placed)
+    moved = [replace(part, base=part.base + layout.earlier) for part in parts]
+    return Stage(engine, config, layout, moved, digest), own
 
 
 def exact_choices(stage: Stage) -> str:
@@ -93,7 +129,22 @@ def cluster_labels(stage: Stage) -> tuple[str, dict[str, dict]]:
     if stage.config.dedup.compare:
         scores, findings["scores"] = stage.compare("edges", pairs)
         pairs, findings["accepted"] = verified(stage, scores)
+    if stage.layout.index:
+        pairs = with_earlier_followers(stage, pairs)
     return close(stage, pairs), findings
+
+
+def with_earlier_followers(stage: Stage, pairs: str) -> str:
+    """The folder of pairs and of who followed whom in the runs of the index."""
+    stage.per_slot("followed", spill_followed)
+    names = [
+        [one.path, one.first, one.bins, one.rows]
+        for folder in (pairs, stage.folder("followed"))
+        for one in read_catalog(stage.engine.store, folder)
+    ]
+    folder = stage.folder("pairs-and-followed")
+    write_catalog(stage.engine.store, folder, names)
+    return folder
 
 
 def candidate_pairs(stage: Stage) -> dict[str, dict]:
@@ -153,11 +204,10 @@ def decide(stage: Stage, choices: str) -> dict[str, dict]:
     stage.per_slot("names", spill_names, with_parts=True, requests=requests)
     names = stage.settled("names")
     tasks = []
-    for slot in range(stage.layout.slots):
+    for slot in range(stage.layout.first_slot, stage.layout.slots):
         low, high = stage.layout.span(slot)
-        mine = [part for part in stage.parts if low <= part.base < high or not part.rows]
-        if slot:
-            mine = [part for part in mine if low <= part.base < high]
+        last = slot == stage.layout.slots - 1  # where empty partitions at the end lie, too
+        mine = [part for part in stage.parts if low <= part.base < high + last]
         tasks.append(
             Task(
                 f"{slot:08d}",

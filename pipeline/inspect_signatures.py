@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
+import xxhash
 
 from pipeline.config import RunConfig
 from pipeline.execute import Engine, Job, Task
@@ -51,14 +52,14 @@ def number_documents(
     found = sorted(entry for one in results.values() for entry in one["files"])
     totals = {"rows": 0, "in": 0, "short": 0}
     parts, before = [], (-1, -1)
-    for number, rows, kept, short, first, last, dump in sorted(found, key=_row_order):
+    for number, rows, kept, short, first, last, dump, content in sorted(found, key=_row_order):
         if rows and tuple(first) <= before:
             raise SignatureError(
                 f"{signature_path(number)}: its rows start at {first}, not after those of the "
                 f"partition before it ({before}); run the filter stage again"
             )
         before = tuple(last) if rows else before
-        parts.append(Part(number, base, rows, dump))
+        parts.append(Part(number, base, rows, dump, content))
         base += rows
         totals = {
             "rows": totals["rows"] + rows,
@@ -73,23 +74,23 @@ def _row_order(entry: list) -> tuple:
 
 
 def inspect_files(job: Job) -> dict:
-    """Per file: number, rows, kept rows, kept rows without signature, first and last key, dump."""
+    """Per file: number, rows, kept, kept without signature, first and last key, dump, content."""
     files = []
     for number in job.task.args["numbers"]:
-        rows, kept, short, first, last = inspect_file(job.store, job.config, number)
+        rows, kept, short, first, last, content = inspect_file(job.store, job.config, number)
         dump: str | None = ""
         if rows and job.config.dedup.scope == "dump":
             dump = only_dump(job.store, number)
-        files.append([number, rows, kept, short, first, last, dump])
+        files.append([number, rows, kept, short, first, last, dump, content])
     return {"files": files}
 
 
 def inspect_file(store: Store, config: RunConfig, number: int) -> tuple:
-    """(rows, kept, short, first key, last key) of one signature file, or SignatureError."""
+    """(rows, kept, short, first key, last key, content hash) of one signature file."""
     path = signature_path(number)
     try:
         check_schema(store.parquet(path).schema_arrow, config, path)
-        table = store.read_table(path, ["file", "offset", "kept", "shingles"])
+        table = store.read_table(path, ["file", "offset", "kept", "shingles", "text_hash"])
     except StorageError as error:
         raise SignatureError(f"{error}; the filter stage writes it") from error
     file, offset = (table.column(name).to_numpy() for name in ("file", "offset"))
@@ -99,7 +100,11 @@ def inspect_file(store: Store, config: RunConfig, number: int) -> tuple:
         raise SignatureError(f"{path}: rows are not in ascending row-key order")
     short = np.asarray(table.column("shingles").fill_null(0).to_numpy()) == 0
     ends = [[int(file[at]), int(offset[at])] for at in (0, -1)] if len(file) else [[], []]
-    return len(file), int(kept.sum()), int((short & kept).sum()), *ends
+    content = xxhash.xxh3_64()
+    for chunk in table.column("text_hash").chunks:
+        content.update(b"".join(value or b"" for value in chunk.to_pylist()))
+    counts = len(file), int(kept.sum()), int((short & kept).sum())
+    return *counts, *ends, content.hexdigest()
 
 
 def check_schema(schema: pa.Schema, config: RunConfig, path: str) -> None:

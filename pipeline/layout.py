@@ -25,6 +25,11 @@ PAYLOAD_SHARE = 8  # of the memory bound: what one buffer may hold before it bec
 LEAST_PER_TASK = 64
 
 
+def band_type(doc_type: str) -> np.dtype:
+    """A band key and a document that has it."""
+    return np.dtype([("key", "<u8"), ("doc", doc_type)])
+
+
 @dataclass(frozen=True)
 class Part:
     """One signature file: its partition number, the number of its first document, its rows."""
@@ -32,18 +37,20 @@ class Part:
     number: int
     base: int
     rows: int
-    dump: str = ""
+    dump: str | None = ""  # None: of several dumps
+    content: str = ""  # hash of its documents' text hashes
 
 
 @dataclass(frozen=True)
 class Layout:
-    docs: int  # documents numbered 0 … docs-1, those of the index included
-    earlier: int  # how many of them come from the index
+    docs: int  # documents are numbered 0 … docs-1, those of the index included
+    earlier: int  # numbers below are those of the index, filled up to a whole slot
     bands: int
     rows: int
     width: int  # documents per slot
     prefix_bits: int  # bins per band = 2^prefix_bits
     payload: int  # bytes a task may hold in buffers before it spills
+    index: str = ""  # the file that lists the index entries to compare with
 
     @property
     def slots(self) -> int:
@@ -57,6 +64,11 @@ class Layout:
     def doc_type(self) -> str:
         return "<u4" if self.docs < 2**32 - 1 else "<u8"
 
+    @property
+    def first_slot(self) -> int:
+        """The first slot of new documents."""
+        return self.earlier // self.width
+
     def span(self, slot: int) -> tuple[int, int]:
         return slot * self.width, min(self.docs, (slot + 1) * self.width)
 
@@ -64,8 +76,9 @@ class Layout:
         return asdict(self)
 
 
-def plan(docs: int, earlier: int, config: RunConfig) -> Layout:
-    """The layout for this many documents under the configuration's memory bound."""
+def plan(rows: int, earlier: int, config: RunConfig, index: str = "") -> Layout:
+    """The layout for this many new and earlier documents under the configuration's memory bound."""
+    docs = earlier + rows
     memory = config.dedup.memory_mb << 20
     width = max(LEAST_PER_TASK, min(memory // SLOT_BYTES_PER_DOCUMENT, 1 << 22))
     per_bin = max(LEAST_PER_TASK, memory // SORT_BYTES_PER_RECORD)
@@ -74,7 +87,9 @@ def plan(docs: int, earlier: int, config: RunConfig) -> Layout:
         bits += 1
     payload = max(1, memory // PAYLOAD_SHARE)
     width = min(width, docs or 1)
-    return Layout(docs, earlier, config.dedup.bands, config.dedup.rows, width, bits, payload)
+    earlier = -(-earlier // width) * width
+    shape = config.dedup.bands, config.dedup.rows
+    return Layout(earlier + rows, earlier, *shape, width, bits, payload, index)
 
 
 def parts_of(parts: list[Part], low: int, high: int) -> list[Part]:

@@ -7,6 +7,7 @@ sketches in compare.py, in runs whose string width is that of the longest id on 
 import numpy as np
 
 from pipeline.execute import Job
+from pipeline.index import read_entries
 from pipeline.layout import Layout, Part, parts_of, rows_between
 from pipeline.runs import Spill, read_bins
 from pipeline.scope import extracted_path
@@ -44,6 +45,9 @@ def spill_names(job: Job) -> dict:
     if not chunks:
         return {"runs": []}
     requests = np.concatenate(chunks)
+    for entry in read_entries(job.store, layout.index) if low < layout.earlier else []:
+        for known in entry.documents("ids", low, high):
+            answer_known(spill, requests, known, layout)
     for part in parts_of(parts, low, high):
         inside = (requests["doc"] >= part.base) & (requests["doc"] < part.base + part.rows)
         asked = requests[inside]
@@ -51,14 +55,32 @@ def spill_names(job: Job) -> dict:
             continue
         docs, back = np.unique(asked["doc"], return_inverse=True)
         ids = ids_of(job.store, part, docs.astype(np.int64))
-        names = np.array([one.encode("utf-8", "surrogatepass")[:LONGEST_ID] for one in ids])
-        answers = np.empty(
-            len(asked),
-            np.dtype([("doc", layout.doc_type), ("id", f"S{names.dtype.itemsize or 1}")]),
-        )
-        answers["doc"], answers["id"] = asked["doc"], names[back]
-        spill.add(answers, asked["slot"])
+        spill.add(named(asked["doc"], id_bytes(ids)[back], layout), asked["slot"])
     return {"runs": spill.close()}
+
+
+def answer_known(spill: Spill, requests: np.ndarray, known: np.ndarray, layout: Layout) -> None:
+    """Answer the requests for documents of an index out of its records of (document, id)."""
+    known = known[np.argsort(known["doc"])]
+    if not len(known):
+        return
+    places = np.minimum(np.searchsorted(known["doc"], requests["doc"]), len(known) - 1)
+    here = known["doc"][places] == requests["doc"]
+    asked = requests[here]
+    spill.add(named(asked["doc"], known["id"][places[here]], layout), asked["slot"])
+
+
+def id_bytes(ids: list[str]) -> np.ndarray:
+    """Ids as fixed-width bytes, as wide as the longest."""
+    return np.array([one.encode("utf-8", "surrogatepass")[:LONGEST_ID] for one in ids], "S")
+
+
+def named(docs: np.ndarray, ids: np.ndarray, layout: Layout) -> np.ndarray:
+    """Records of documents and their ids."""
+    width = max(ids.dtype.itemsize, 1)
+    records = np.empty(len(docs), np.dtype([("doc", layout.doc_type), ("id", f"S{width}")]))
+    records["doc"], records["id"] = docs, ids
+    return records
 
 
 def ids_of(store: Store, part: Part, docs: np.ndarray) -> list[str]:

@@ -6,17 +6,19 @@ read twice in chunks, so that one bucket may hold every document of a dump.
 """
 
 from collections.abc import Iterator
+from itertools import chain
 
 import numpy as np
 
 from filters.compile import kernel
 from pipeline.execute import Job
+from pipeline.index import index_keys, read_entries
 from pipeline.layout import SORT_BYTES_PER_RECORD, Layout
 from pipeline.radix import sort_pairs
 from pipeline.runs import Spill, read_bins
 from pipeline.storage import Store
 
-Table = tuple[np.ndarray, np.ndarray, np.ndarray]
+Table = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 
 GIANT_BUCKET = 1_000  # documents; such buckets are listed with samples
 LISTED_BUCKETS = 20
@@ -27,12 +29,13 @@ def pair_type(doc_type: str) -> np.dtype:
 
 
 def empty_table(doc_type: str) -> Table:
-    return np.empty(0, np.uint64), np.empty(0, doc_type), np.empty(0, np.int64)
+    documents = np.empty(0, doc_type)
+    return np.empty(0, np.uint64), documents, documents, np.empty(0, np.int64)
 
 
 @kernel
-def bucket_table(keys, docs):
-    """(key, smallest document, size) of every run of equal keys, as three arrays."""
+def bucket_table(keys, docs, earlier, nobody):
+    """(key, smallest document, smallest new one or nobody, size) of every run of equal keys."""
     total = len(keys)
     buckets = 0
     for place in range(total):
@@ -40,6 +43,7 @@ def bucket_table(keys, docs):
             buckets += 1
     names = np.empty(buckets, np.uint64)
     heads = np.empty(buckets, docs.dtype)
+    fresh = np.full(buckets, nobody, docs.dtype)
     sizes = np.zeros(buckets, np.int64)
     bucket = -1
     for place in range(total):
@@ -49,34 +53,43 @@ def bucket_table(keys, docs):
             heads[bucket] = docs[place]
         elif docs[place] < heads[bucket]:
             heads[bucket] = docs[place]
+        if docs[place] >= earlier and docs[place] < fresh[bucket]:
+            fresh[bucket] = docs[place]
         sizes[bucket] += 1
-    return names, heads, sizes
+    return names, heads, fresh, sizes
 
 
 @kernel
-def star_pairs(keys, docs, names, heads, out_docs, out_heads):
-    """Fill (document, head of its bucket) for sorted keys that all lie in `names`; the count."""
+def star_pairs(keys, docs, names, heads, fresh, nobody, earlier, out_docs, out_heads):
+    """Fill (document, head of its bucket) for sorted keys that all lie in `names`; the count.
+
+    Of the documents of an index, the first is the head, and the others meet the first new one.
+    """
     bucket = 0
     count = 0
     for place in range(len(keys)):
         while names[bucket] != keys[place]:
             bucket += 1
-        if heads[bucket] != docs[place]:
-            out_docs[count] = docs[place]
-            out_heads[count] = heads[bucket]
-            count += 1
+        if heads[bucket] == docs[place] or fresh[bucket] == nobody:
+            continue
+        new = docs[place] >= earlier
+        out_docs[count] = docs[place] if new else fresh[bucket]
+        out_heads[count] = heads[bucket] if new else docs[place]
+        count += 1
     return count
 
 
 def merge_tables(tables: list[Table]) -> Table:
     """One bucket table of several; sizes add up, the smallest document stays."""
-    names, heads, sizes = (np.concatenate(column) for column in zip(*tables, strict=True))
+    columns = (np.concatenate(column) for column in zip(*tables, strict=True))
+    names, heads, fresh, sizes = columns
     order = np.argsort(names, kind="stable")
-    names, heads, sizes = names[order], heads[order], sizes[order]
+    names, heads, fresh, sizes = names[order], heads[order], fresh[order], sizes[order]
     starts = np.flatnonzero(np.r_[True, names[1:] != names[:-1]]) if len(names) else []
     if not len(starts):
-        return names, heads, sizes
-    return names[starts], np.minimum.reduceat(heads, starts), np.add.reduceat(sizes, starts)
+        return names, heads, fresh, sizes
+    least = (np.minimum.reduceat(column, starts) for column in (heads, fresh))
+    return names[starts], *least, np.add.reduceat(sizes, starts)
 
 
 class BucketReader:
@@ -85,15 +98,16 @@ class BucketReader:
     def __init__(self, store: Store, folder: str, number: int, layout: Layout):
         self._store, self._folder, self._number, self._layout = store, folder, number, layout
         self._rows = max(64, (layout.payload * 8) // SORT_BYTES_PER_RECORD)
+        self.nobody = np.iinfo(layout.doc_type).max
         self._held: list[tuple[np.ndarray, np.ndarray]] = []
         self._table: Table | None = None
 
     def table(self) -> Table:
-        """(key, smallest document, size) of every bucket, in key order."""
+        """(key, smallest document, smallest new one or `nobody`, size) of every bucket, by key."""
         if self._table is None:
             whole = empty_table(self._layout.doc_type)
             for number, chunk in enumerate(self._sorted_chunks()):
-                part = bucket_table(*chunk)
+                part = bucket_table(*chunk, self._layout.earlier, self.nobody)
                 whole = merge_tables([whole, part]) if number else part
                 self._held = [] if number else [chunk]
             self._table = whole
@@ -104,7 +118,8 @@ class BucketReader:
         return iter(self._held) if self._held else self._sorted_chunks()
 
     def counts(self) -> dict:
-        _, heads, sizes = self.table()
+        _, heads, fresh, sizes = self.table()
+        heads, sizes = heads[fresh != self.nobody], sizes[fresh != self.nobody]
         band = self._number >> self._layout.prefix_bits
         return {**bucket_counts(sizes), "giants": giant_buckets(band, heads, sizes)}
 
@@ -113,7 +128,13 @@ class BucketReader:
         docs: list[np.ndarray] = []
         held = 0
         bins = (self._number, self._number + 1)
-        for records in read_bins(self._store, self._folder, *bins, self._rows):
+        entries = read_entries(self._store, self._layout.index)
+        shape = self._layout.prefix_bits, self._number, self._layout.doc_type
+        sources = (
+            read_bins(self._store, self._folder, *bins, self._rows),
+            index_keys(entries, *shape),
+        )
+        for records in chain(*sources):
             if held and held + len(records) > self._rows:
                 yield self._sorted(keys, docs)
                 keys, docs, held = [], [], 0
@@ -136,10 +157,11 @@ def find_pairs(job: Job) -> dict:
     number = args["bin"]
     reader = BucketReader(job.store, args["bands"], number, layout)
     spill = Spill(job.store, f"{args['folder']}/{number:08d}", layout.slots, layout.payload)
-    names, heads, _ = reader.table()
+    names, heads, fresh, _ = reader.table()
     for keys, docs in reader.chunks():
         left, right = np.empty(len(docs), docs.dtype), np.empty(len(docs), docs.dtype)
-        count = star_pairs(keys, docs, names, heads, left, right)
+        bounds = docs.dtype.type(reader.nobody), layout.earlier
+        count = star_pairs(keys, docs, names, heads, fresh, *bounds, left, right)
         pairs = np.empty(count, pair_type(layout.doc_type))
         pairs["doc"], pairs["other"] = left[:count], right[:count]
         pairs["band"] = number >> layout.prefix_bits

@@ -8,6 +8,8 @@ size and need no decoding.
 import numpy as np
 
 from filters.compile import kernel
+from pipeline.index import index_sketches, read_entries
+from pipeline.layout import Layout
 from pipeline.storage import StorageError, Store
 
 SKETCH_TYPE = "<u4"
@@ -22,14 +24,18 @@ def write_sketches(store: Store, folder: str, slot: int, values: np.ndarray) -> 
         file.write(np.ascontiguousarray(values, SKETCH_TYPE).data)
 
 
-def read_sketches(store: Store, folder: str, slot: int, permutations: int) -> np.ndarray:
+def read_sketches(store: Store, folder: str, slot: int, layout: Layout) -> np.ndarray:
     """uint32 [documents of the slot, permutations]; zeros where there is no signature."""
+    permutations = layout.bands * layout.rows
+    low, high = layout.span(slot)
+    if low < layout.earlier:
+        return index_sketches(read_entries(store, layout.index), low, high, permutations)
     path = sketch_path(folder, slot)
     if store.is_local:
         values = np.fromfile(store.path(path), SKETCH_TYPE)
     else:
         values = np.frombuffer(store.read_bytes(path), SKETCH_TYPE)
-    if len(values) % permutations:
+    if len(values) != (high - low) * permutations:
         raise StorageError(f"{path} is truncated")
     return values.reshape(-1, permutations)
 

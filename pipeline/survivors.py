@@ -8,7 +8,9 @@ import numpy as np
 
 from pipeline.clusters import label_type
 from pipeline.execute import Job
+from pipeline.index import read_entries
 from pipeline.layout import Layout
+from pipeline.pairs import pair_type
 from pipeline.ranks import RANK_COLUMNS, Ranks
 from pipeline.runs import Spill, read_bins, read_catalog, read_whole
 
@@ -18,6 +20,7 @@ def member_type(doc_type: str) -> np.dtype:
         [
             *((name, doc_type) for name in ("doc", "root")),
             *((name, "<u8") for name in (*RANK_COLUMNS, "weight")),
+            ("state", "u1"),
         ]
     )
 
@@ -26,6 +29,7 @@ def choice_type(doc_type: str) -> np.dtype:
     return np.dtype([("doc", doc_type), ("other", doc_type), ("size", "<u8"), ("flags", "u1")])
 
 
+EARLIER, FOLLOWER, NEW = 0, 1, 2  # kept in an index, dropped in an index, of this run
 BRIDGE = 1  # flag: the cluster joins two documents of the index that were kept before
 
 
@@ -41,11 +45,37 @@ def spill_members(job: Job) -> dict:
         members = np.zeros(len(labels), member_type(layout.doc_type))
         members["doc"], members["root"] = labels["doc"], labels["root"]
         members["weight"] = weights
+        members["state"] = NEW
+        if layout.span(slot)[0] < layout.earlier:
+            members["state"] = np.where(np.isin(labels["doc"], followers_of(job, layout)), 1, 0)
         if not args["fixed"]:
             ranks = Ranks(job.store, job.config, args["parts"])
             for name, values in ranks.of(labels["doc"].astype(np.int64)).items():
                 members[name] = values
         spill.add(members, members["root"] // layout.width)
+    return {"runs": spill.close()}
+
+
+def followers_of(job: Job, layout: Layout) -> np.ndarray:
+    """The documents of one slot that an earlier run dropped, as its index entry says."""
+    low, high = layout.span(job.task.args["slot"])
+    entries = read_entries(job.store, layout.index)
+    found = [rows["doc"] for entry in entries for rows in entry.documents("labels", low, high)]
+    return np.concatenate(found) if found else np.empty(0, np.uint64)
+
+
+def spill_followed(job: Job) -> dict:
+    """The pairs (document, whom it followed) of one slot of an index, for the closure."""
+    args = job.task.args
+    layout = Layout(**args["layout"])
+    slot = args["slot"]
+    low, high = layout.span(slot)
+    spill = Spill(job.store, f"{args['folder']}/{slot:08d}", layout.slots, layout.payload)
+    for entry in read_entries(job.store, layout.index) if low < layout.earlier else []:
+        for labels in entry.documents("labels", low, high):
+            pairs = np.zeros(len(labels), pair_type(layout.doc_type))
+            pairs["doc"], pairs["other"] = labels["doc"], labels["root"]
+            spill.add(pairs, labels["doc"] // np.uint64(layout.width))
     return {"runs": spill.close()}
 
 
@@ -86,7 +116,7 @@ def choose_survivors(job: Job) -> dict:
     best = Best(low, high)
     own = np.arange(low, high)
     for members in read_bins(job.store, folder, slot, slot + 1, chunk):
-        best.add(members, layout.earlier)
+        best.add(members)
     spill = Spill(job.store, f"{args['folder']}/{slot:08d}", layout.slots, layout.payload)
     for members in read_bins(job.store, folder, slot, slot + 1, chunk):
         choices = np.zeros(len(members), choice_type(layout.doc_type))
@@ -95,9 +125,9 @@ def choose_survivors(job: Job) -> dict:
         choices["other"] = (own if args["fixed"] else best.doc)[roots]
         choices["size"] = best.size[roots]
         choices["flags"] = np.where(best.earlier[roots] > 1, BRIDGE, 0)
-        choices = choices[choices["size"] > 1]
+        choices = choices[(choices["size"] > 1) & (best.new[roots] > 0)]
         spill.add(choices, choices["doc"] // layout.width)
-    return {"runs": spill.close(), **cluster_counts(best.size, low)}
+    return {"runs": spill.close(), **cluster_counts(best.size * (best.new > 0), low)}
 
 
 class Best:
@@ -108,34 +138,37 @@ class Best:
         count = high - low
         self.size = np.zeros(count, np.int64)
         self.earlier = np.zeros(count, np.int64)
+        self.new = np.zeros(count, np.int64)
+        self._state = np.zeros(count, np.uint8)
         self.doc = np.zeros(count, np.uint64)
         self._rank = {name: np.zeros(count, np.uint64) for name in RANK_COLUMNS}
 
-    def add(self, members: np.ndarray, earlier: int) -> None:
+    def add(self, members: np.ndarray) -> None:
         """Take in a chunk: its own best per root first, then that against what is held."""
         roots = members["root"].astype(np.int64) - self._low
         keys = [members["doc"], *(members[name] for name in reversed(RANK_COLUMNS))]
         # Documents of the index stay whatever the order says: earlier decisions never change.
-        keys.append((members["doc"] >= earlier).astype(np.uint64))
+        keys.append(members["state"])
         order = np.lexsort((*keys, roots))
         starts = np.flatnonzero(np.r_[True, np.diff(roots[order]) != 0])
         first = members[order[starts]]
         places = roots[order[starts]]
         fresh = self.size[places] == 0  # nothing held yet: every member weighs at least one
-        wins = fresh | self._beats(first, places, earlier)
+        wins = fresh | self._beats(first, places)
         winners, targets = first[wins], places[wins]
-        self.doc[targets] = winners["doc"]
+        self.doc[targets], self._state[targets] = winners["doc"], winners["state"]
         for name in RANK_COLUMNS:
             self._rank[name][targets] = winners[name]
         np.add.at(self.size, roots, members["weight"].astype(np.int64))
-        np.add.at(self.earlier, roots, (members["doc"] < earlier).astype(np.int64))
+        np.add.at(self.earlier, roots, (members["state"] == EARLIER).astype(np.int64))
+        np.add.at(self.new, roots, (members["state"] == NEW).astype(np.int64))
 
-    def _beats(self, rows: np.ndarray, places: np.ndarray, earlier: int) -> np.ndarray:
+    def _beats(self, rows: np.ndarray, places: np.ndarray) -> np.ndarray:
         """Whether each row comes before the held best of its place."""
         wins = np.zeros(len(rows), np.bool_)
         tied = np.ones(len(rows), np.bool_)
         held_doc = self.doc[places]
-        columns = [((rows["doc"] >= earlier), (held_doc >= earlier))]
+        columns = [(rows["state"], self._state[places])]
         columns += [(rows[name], self._rank[name][places]) for name in RANK_COLUMNS]
         columns.append((rows["doc"].astype(np.uint64), held_doc))
         for mine, held in columns:

@@ -96,6 +96,6 @@ def sketches_of(job: Job, layout: Layout, docs: np.ndarray) -> np.ndarray:
     found = np.zeros((len(docs), permutations), np.uint32)
     for slot in np.unique(docs // layout.width).tolist():
         here = docs // layout.width == slot
-        held = read_sketches(job.store, job.task.args["sketches"], slot, permutations)
+        held = read_sketches(job.store, job.task.args["sketches"], slot, layout)
         found[here] = held[docs[here] - layout.span(slot)[0]]
     return found

@@ -1,6 +1,7 @@
 """Run directories with planted signatures, and a slow, obvious deduplication to compare with."""
 
 import itertools
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -127,6 +128,10 @@ def cluster_sizes(store: Store) -> dict[int, int]:
     return {
         row["offset"] // 10: row["cluster_size"] for table in tables for row in table.to_pylist()
     }
+
+
+def report(store: Store) -> dict:
+    return json.loads(store.read_bytes("3-deduplicated/report.json"))
 
 
 def decisions_bytes(store: Store) -> dict[str, bytes]:

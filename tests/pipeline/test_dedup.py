@@ -1,7 +1,5 @@
 """Deduplication of planted signatures, against a comparison of all pairs."""
 
-import json
-
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -19,6 +17,7 @@ from tests.pipeline.dedup_runs import (
     near,
     planted_clusters,
     random_signature,
+    report,
     write_run_directory,
 )
 
@@ -234,10 +233,6 @@ def test_signatures_of_another_configuration_are_refused(tmp_path, rng):
     store = write_run_directory(tmp_path, planted_clusters(rng, 10))
     with pytest.raises((SignatureError, StepError), match="20 bands x 8 rows = 160"):
         deduplicated(store, bands=20)
-
-
-def report(store):
-    return json.loads(store.read_bytes("3-deduplicated/report.json"))
 
 
 def _rows(store, number):

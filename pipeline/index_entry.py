@@ -1,0 +1,154 @@
+"""Adding to an index: the entry of a finished run, for the dumps that come after it."""
+
+import hashlib
+import json
+from typing import Any
+
+import numpy as np
+
+from pipeline.clusters import label_type
+from pipeline.compare import answer_type
+from pipeline.config import RunConfig
+from pipeline.dedup_stage import Stage
+from pipeline.execute import Job
+from pipeline.index import Entry, commit, next_folder, read_entries
+from pipeline.inspect_signatures import signature_parameters
+from pipeline.layout import Layout, Part, band_type, parts_of
+from pipeline.names import id_bytes, ids_of
+from pipeline.radix import sort_pairs
+from pipeline.runs import Run, read_whole, write_run
+from pipeline.sketches import read_sketches
+from pipeline.storage import Store
+from pipeline.survivors import choice_type
+
+DOC = "<u8"  # documents of an entry; those of a run may be narrower
+
+
+def asked_of(config: RunConfig) -> dict[str, Any]:
+    """What the entries of an index must have in common with the run that reads them."""
+    dedup = config.dedup
+    shape = {"bands": dedup.bands, "rows": dedup.rows, "mode": dedup.mode}
+    return {**signature_parameters(config), **shape}
+
+
+def identity(stage_digest: str, upstream: str, parts: list[Part]) -> str:
+    """The name of a run in an index, the same whenever it is resumed or repeated."""
+    shape = [[part.number, part.rows, part.dump, part.content] for part in parts]
+    return hashlib.sha256(json.dumps([stage_digest, upstream, shape]).encode()).hexdigest()
+
+
+def add_to_index(stage: Stage, url: str, own: str, choices: str) -> None:
+    """Write this run's documents as an entry of the index at `url`."""
+    layout = stage.layout
+    folder = next_folder(url, own)
+    folders = {name: stage.folder(name) for name in ("sketches", "bands")}
+    before = read_entries(stage.engine.store, layout.index)
+    documents = sum(entry.docs for entry in before if entry.url == url)
+    args = {**folders, "choices": choices, "index": url, "entry": folder, "before": documents}
+    written = stage.per_slot("index", write_entry_slot, True, layout.first_slot, **args)
+    entry = Entry(
+        url,
+        folder,
+        layout.docs - layout.earlier,
+        layout.prefix_bits,
+        layout.width,
+        gathered(one["entry_runs"] for one in written.values()),
+    )
+    commit(entry, own, asked_of(stage.config))
+
+
+def gathered(tables) -> dict[str, list]:
+    """The runs of all tasks by kind."""
+    runs: dict[str, list] = {}
+    for table in tables:
+        for kind, names in table.items():
+            runs.setdefault(kind, []).extend(names)
+    return runs
+
+
+def write_entry_slot(job: Job) -> dict:
+    """Write one slot's band keys, sketches, ids and labels to the entry of an index."""
+    args = job.task.args
+    layout = Layout(**args["layout"])
+    slot = args["slot"]
+    low, high = layout.span(slot)
+    choices = read_whole(job.store, args["choices"], slot, slot + 1, choice_type(layout.doc_type))
+    lost = choices[choices["doc"] != choices["other"]]
+    kept = np.ones(high - low, np.bool_)
+    kept[lost["doc"].astype(np.int64) - low] = False
+    run = Run(job.store, f"{args['bands']}/{slot:08d}.run")
+    records = run.read(0, layout.bins)
+    bins = np.repeat(np.arange(layout.bins), np.diff(run.offsets.astype(np.int64)))
+    signed = np.zeros(high - low, np.bool_)
+    signed[records["doc"].astype(np.int64) - low] = True
+    wanted = signed & kept if job.config.dedup.mode == "greedy" else signed
+    # Near a text of `dedup.against`, which is no part of the index: nothing for later dumps.
+    foreign = (lost["other"] >= args["before"]) & (lost["other"] < layout.earlier)
+    wanted[lost["doc"][foreign].astype(np.int64) - low] = False
+    held = wanted[records["doc"].astype(np.int64) - low]
+    files = EntryFiles(Store(args["index"]), args["entry"], slot - layout.first_slot, layout)
+    local = records["doc"][held].astype(np.uint64) - np.uint64(layout.earlier)
+    files.write_keys(np.ascontiguousarray(records["key"][held]), local, bins[held])
+    docs = np.flatnonzero(wanted)
+    sketches = read_sketches(job.store, args["sketches"], slot, layout)
+    files.write_sketches(low + docs - layout.earlier, sketches[docs])
+    named = low + np.flatnonzero(wanted & kept)
+    files.write_ids(named - layout.earlier, ids_in(job, layout, slot, named))
+    if job.config.dedup.mode == "cluster":
+        followers = lost[wanted[lost["doc"].astype(np.int64) - low]]
+        files.write_labels(followers, args["before"])
+    return {"runs": [], "entry_runs": files.runs}
+
+
+def ids_in(job: Job, layout: Layout, slot: int, docs: np.ndarray) -> list[str]:
+    """The ids of ascending documents of one slot."""
+    found: list[str] = []
+    parts = [Part(*part) for part in job.task.args["parts"]]
+    for part in parts_of(parts, *layout.span(slot)):
+        mine = docs[(docs >= part.base) & (docs < part.base + part.rows)]
+        found += ids_of(job.store, part, mine) if len(mine) else []
+    return found
+
+
+class EntryFiles:
+    """Writes one slot of an entry; its documents are numbered from 0 for the entry's first."""
+
+    def __init__(self, store: Store, folder: str, slot: int, layout: Layout):
+        self._store, self._folder, self._slot, self._layout = store, folder, slot, layout
+        self.runs: dict[str, list] = {}
+
+    def write_keys(self, keys: np.ndarray, docs: np.ndarray, bins: np.ndarray) -> None:
+        """Band keys that lie in the order of their bins, sorted inside each."""
+        counts = np.bincount(bins, minlength=self._layout.bins)
+        ends = np.cumsum(counts.reshape(self._layout.bands, -1).sum(axis=1))
+        for start, stop in zip([0, *ends[:-1].tolist()], ends.tolist(), strict=True):
+            sort_pairs(keys[start:stop], docs[start:stop], 0)
+        records = np.empty(len(keys), band_type(DOC))
+        records["key"], records["doc"] = keys, docs
+        self._write("keys", records, counts, 0)
+
+    def write_sketches(self, docs: np.ndarray, sketches: np.ndarray) -> None:
+        records = np.empty(len(docs), answer_type(DOC, sketches.shape[1]))
+        records["doc"], records["sketch"] = docs, sketches
+        self._write("sketches", records, np.array([len(records)]), self._slot)
+
+    def write_ids(self, docs: np.ndarray, ids: list[str]) -> None:
+        names = id_bytes(ids)
+        width = max(names.dtype.itemsize, 1)
+        records = np.empty(len(docs), np.dtype([("doc", DOC), ("id", f"S{width}")]))
+        records["doc"], records["id"] = docs, names
+        self._write("ids", records, np.array([len(records)]), self._slot)
+
+    def write_labels(self, followers: np.ndarray, documents_before: int) -> None:
+        """Whom dropped documents follow; a root's number counts from the index's first entry."""
+        earlier = self._layout.earlier
+        roots = followers["other"].astype(np.int64)
+        labels = np.empty(len(followers), label_type(DOC))
+        labels["doc"] = followers["doc"].astype(np.int64) - earlier
+        labels["root"] = np.where(roots < earlier, roots, roots - earlier + documents_before)
+        self._write("labels", labels, np.array([len(labels)]), self._slot)
+
+    def _write(self, kind: str, records: np.ndarray, counts: np.ndarray, first: int) -> None:
+        path = f"{self._folder}/{kind}-{self._slot:08d}.run"
+        write_run(self._store, path, records, counts, first)
+        self.runs.setdefault(kind, []).append([path, first, len(counts), len(records)])

@@ -1,0 +1,241 @@
+"""Deduplication beside datatrove's stages 2-3 and datasketch's MinHashLSH, and planted recall.
+
+    python -m tests.bench.dedup --documents 100000 --datasketch 20000
+
+All start from the same signatures: ours from the parquet files of the filter stage, datatrove from
+its own sorted signature files (its stage 1, not timed), datasketch from MinHash objects (their
+making is not timed). Each side must find the same clusters, else the bench fails. Rates are in
+documents per second of one process; the ratio is of rates.
+"""
+
+import argparse
+import json
+import shutil
+import struct
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from pipeline.bands import write_bands
+from pipeline.config import RunConfig, stage_digest
+from pipeline.dedup_stage import Stage
+from pipeline.deduplicate import cluster_labels, run, survivors_of
+from pipeline.execute import Engine
+from pipeline.inspect_signatures import number_documents
+from pipeline.layout import plan
+from pipeline.lsh_params import meeting_probability
+from pipeline.records import EXTRACTED, SIGNATURES
+from pipeline.runs import Run, read_catalog
+from pipeline.storage import Store
+
+PRIME = (1 << 61) - 1
+BANDS, ROWS = 14, 8
+PART_ROWS = 50_000
+
+
+def planted_signatures(documents: int, duplicates: float, seed: int = 1) -> np.ndarray:
+    """uint64 [documents, 112]: a share are near copies of earlier ones, at Jaccard 0.6 to 1."""
+    rng = np.random.default_rng(seed)
+    made = rng.integers(0, PRIME, (documents, BANDS * ROWS), dtype=np.uint64)
+    for doc in np.flatnonzero(rng.random(documents) < duplicates).tolist():
+        if doc:
+            same = rng.random(BANDS * ROWS) < rng.uniform(0.6, 1.0)
+            made[doc, same] = made[rng.integers(doc), same]
+    return made
+
+
+def write_parquet(folder: Path, signatures: np.ndarray) -> Store:
+    """A run directory as the filter stage leaves it."""
+    store = Store(str(folder))
+    numbers = range(-(-len(signatures) // PART_ROWS))
+    with store.table_writer("inputs.parquet", pa.schema([("partition", pa.int32())])) as writer:
+        writer.write(pa.table({"partition": pa.array(numbers, pa.int32())}))
+    for number in numbers:
+        part = signatures[number * PART_ROWS : (number + 1) * PART_ROWS]
+        count = len(part)
+        offset = pa.array(np.arange(count) + number * PART_ROWS)
+        flat = pa.FixedSizeListArray.from_arrays(pa.array(part.reshape(-1)), part.shape[1])
+        columns = {
+            "file": pa.array(np.zeros(count, np.int32)),
+            "offset": offset,
+            "kept": pa.array(np.ones(count, np.bool_)),
+            "signature": flat,
+            "shingles": pa.array(np.full(count, 300, np.int32)),
+            "text_hash": pa.array([b"\0" * 16] * count, pa.binary(16)),
+            "chars": pa.array(np.full(count, 2_000)),
+        }
+        with store.table_writer(f"2-filtered/signatures/{number:05d}.parquet", SIGNATURES) as out:
+            out.write(pa.table(columns))
+        names = pa.array([f"<urn:{place}>" for place in offset.to_pylist()])
+        blank = pa.array([""] * count)
+        extracted = {name: blank for name in EXTRACTED.names}
+        extracted |= {"file": columns["file"], "offset": offset, "id": names}
+        extracted |= {"language_score": pa.array(np.ones(count))}
+        extracted |= {"payload_digest": columns["text_hash"]}
+        with store.table_writer(f"1-extracted/{number:05d}.parquet", EXTRACTED) as out:
+            out.write(pa.table(extracted))
+    return store
+
+
+def ours(store: Store, compare: bool) -> tuple[float, dict[int, int]]:
+    """(seconds, root by dropped document): from signature parquet to survivor list."""
+    config = RunConfig.model_validate({"dedup": {"compare": compare, "scope": "run"}})
+    start = time.perf_counter()
+    with Engine(store, config, workers=0) as engine:
+        digest = stage_digest(config, "deduplicate")
+        numbers = list(range(len(store.list("2-filtered/signatures"))))
+        parts, totals = number_documents(engine, store, numbers, 0, digest)
+        stage = Stage(engine, config, plan(totals["rows"], 0, config), parts, digest)
+        sketches = stage.folder("sketches")
+        stage.per_slot("bands", write_bands, with_parts=True, sketches=sketches, exact="")
+        labels, _ = cluster_labels(stage)
+        choices, _ = survivors_of(stage, labels, "")
+    seconds = time.perf_counter() - start
+    roots: dict[int, int] = {}
+    for name in read_catalog(store, choices):
+        rows = Run(store, name.path).read(name.first, name.first + name.bins)
+        rows = rows[rows["doc"] != rows["other"]]
+        roots |= dict(zip(rows["doc"].tolist(), rows["other"].tolist(), strict=True))
+    store.remove("3-deduplicated")
+    store.remove("manifests")
+    return seconds, roots
+
+
+def whole_stage(store: Store) -> float:
+    """Seconds of the stage as `decant dedup` runs it, comparisons, names and tables included."""
+    config = RunConfig.model_validate({"dedup": {"scope": "run"}})
+    start = time.perf_counter()
+    with Engine(store, config, workers=0) as engine:
+        run(engine, store, config)
+    return time.perf_counter() - start
+
+
+def datatrove(folder: Path, signatures: np.ndarray) -> tuple[float, dict[int, int]]:
+    """(seconds, root by dropped document) of MinhashDedupBuckets and MinhashDedupCluster."""
+    from datatrove.pipeline.dedup import MinhashDedupBuckets, MinhashDedupCluster
+    from datatrove.pipeline.dedup.minhash import MinhashConfig
+    from datatrove.utils.hashing import HashConfig
+    from datatrove.utils.logging import logger
+
+    logger.remove()
+    config = MinhashConfig(hash_config=HashConfig(hash_fc="sha1", precision=64))
+    dtype = np.dtype([*((f"h{row}", "<u8") for row in range(ROWS)), ("doc", "<u4")])
+    for band in range(BANDS):
+        records = np.empty(len(signatures), dtype)
+        for row in range(ROWS):
+            records[f"h{row}"] = signatures[:, band * ROWS + row]
+        records["doc"] = np.arange(len(signatures))
+        records.sort(order=dtype.names)
+        path = folder / "sig" / f"bucket_{band:03d}" / "00000.minhash.sig"
+        path.parent.mkdir(parents=True)
+        path.write_bytes(records.tobytes())
+    start = time.perf_counter()
+    buckets = MinhashDedupBuckets(str(folder / "sig"), str(folder / "dups"), config=config)
+    for band in range(BANDS):
+        buckets.run(None, band, BANDS)
+    MinhashDedupCluster(str(folder / "dups"), str(folder / "out"), config, True).run(None)
+    seconds = time.perf_counter() - start
+    clusters: dict[int, list[int]] = {}
+    found = (folder / "out" / "000000.clusters").read_bytes()
+    for doc, cluster in struct.iter_unpack("<II", found):
+        clusters.setdefault(cluster, []).append(doc)
+    return seconds, {
+        doc: min(group) for group in clusters.values() for doc in group if doc != min(group)
+    }
+
+
+def datasketch(signatures: np.ndarray) -> tuple[float, dict[int, int]]:
+    """(seconds, root by dropped document) of querying and inserting every document."""
+    from datasketch import MinHashLSH
+
+    from pipeline.sketch_interop import to_minhash
+
+    sketches = [to_minhash(one) for one in signatures]
+    root = list(range(len(signatures)))
+
+    def top(node: int) -> int:
+        while root[node] != node:
+            root[node] = root[root[node]]
+            node = root[node]
+        return node
+
+    start = time.perf_counter()
+    lsh = MinHashLSH(num_perm=signatures.shape[1], params=(BANDS, ROWS))
+    for doc, sketch in enumerate(sketches):
+        for other in lsh.query(sketch):
+            low, high = sorted((top(doc), top(other)))
+            root[high] = low
+        lsh.insert(doc, sketch)
+    seconds = time.perf_counter() - start
+    return seconds, {doc: top(doc) for doc in range(len(root)) if top(doc) != doc}
+
+
+def planted_recall(pairs: int, seed: int = 2) -> dict[str, list[float]]:
+    """Per Jaccard similarity: share of planted pairs of shingle sets that meet, and the S-curve's.
+
+    Pairs of random shingle sets of 300 with the exact overlap; signatures by the product's kernel.
+    """
+    from pipeline.minhash import signature
+
+    rng = np.random.default_rng(seed)
+    found = {}
+    for jaccard in (0.5, 0.6, 0.7, 0.8, 0.9):
+        shared = round(300 * 2 * jaccard / (1 + jaccard))
+        exact = shared / (600 - shared)
+        met = 0
+        for _ in range(pairs):
+            hashes = rng.integers(0, 2**64, 600 - shared, dtype=np.uint64)
+            one, other = signature(hashes[:300]), signature(hashes[300 - shared :])
+            assert one is not None and other is not None
+            met += bool((one == other).reshape(BANDS, ROWS).all(axis=1).any())
+        found[str(jaccard)] = [met / pairs, round(meeting_probability(exact, BANDS, ROWS), 4)]
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--documents", type=int, default=100_000)
+    parser.add_argument("--datasketch", type=int, default=20_000, help="documents of its share")
+    parser.add_argument("--duplicates", type=float, default=0.4)
+    parser.add_argument("--recall-pairs", type=int, default=4_000)
+    args = parser.parse_args()
+    signatures = planted_signatures(args.documents, args.duplicates)
+    folder = Path(tempfile.mkdtemp(prefix="decant-bench-"))
+    try:
+        store = write_parquet(folder / "run", signatures)
+        ours(store, compare=False)  # compiles or loads the kernels
+        our_s, roots = ours(store, compare=False)
+        verified_s, verified = ours(store, compare=True)
+        stage_s = whole_stage(store)
+        their_s, their_roots = datatrove(folder / "datatrove", signatures)
+        few = signatures[: args.datasketch]
+        sketch_s, sketch_roots = datasketch(few)
+        few_s, few_roots = ours(write_parquet(folder / "few", few), compare=False)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    assert roots == verified == their_roots, "clusters differ from datatrove's"
+    assert few_roots == sketch_roots, "clusters differ from datasketch's"
+    report = {
+        "documents": args.documents,
+        "dropped": len(roots),
+        "ours_s": round(our_s, 2),
+        "ours_verified_s": round(verified_s, 2),
+        "whole_stage_s": round(stage_s, 2),
+        "datatrove_s": round(their_s, 2),
+        "times_datatrove": round(their_s / our_s, 1),
+        "times_datatrove_verified": round(their_s / verified_s, 1),
+        "datasketch_documents": len(few),
+        "datasketch_s": round(sketch_s, 2),
+        "ours_on_these_s": round(few_s, 2),
+        "times_datasketch": round((sketch_s / len(few)) / (our_s / args.documents), 1),
+        "times_datasketch_same_size": round(sketch_s / few_s, 1),
+        "recall_found_and_s_curve": planted_recall(args.recall_pairs),
+    }
+    print(json.dumps(report, indent=1))
+
+
+if __name__ == "__main__":
+    main()
