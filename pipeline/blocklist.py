@@ -6,11 +6,11 @@ turns them into 73 MB of sorted hashes (`filters/url_table.py`) in the cache fol
 maps that file in milliseconds and shares its pages with the others.
 """
 
+import contextlib
 import fcntl
 import importlib.util
 import io
 import mmap
-import os
 import tarfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -23,7 +23,7 @@ import xxhash
 from filters.url import UrlWords, normalize_word
 from filters.url_table import HashedSet, key_bytes
 
-from .cache import cache_dir
+from .cache import cache_dir, whole_file
 
 ARCHIVE = "url_filterblacklistsv0_3_0.tar.gz"
 MAGIC = 0x4445_4341_4E54_0001  # "DECANT", format 1
@@ -106,13 +106,11 @@ def build_table(archive: Path, path: Path) -> None:
                 raise ValueError(f"{archive}: {name} is not a file")
             lists[name] = _hashed(io.TextIOWrapper(member, encoding="utf-8"))
     header = np.array([MAGIC, len(lists["domains"]), len(lists["urls"]), 0], dtype=np.uint64)
-    partial = path.with_suffix(f".{os.getpid()}.partial")
-    with partial.open("wb") as out:
+    with whole_file(path) as out:
         out.write(header.tobytes())
         for keys in lists.values():
             out.write(np.ascontiguousarray(keys[:, 0]).tobytes())
             out.write(np.ascontiguousarray(keys[:, 1]).tobytes())
-    os.replace(partial, path)
 
 
 def _entries(lines: Iterable[str]) -> Iterator[str]:
@@ -136,7 +134,11 @@ def _hashed(lines: Iterable[str]) -> np.ndarray:
 
 @contextmanager
 def _only_builder(path: Path) -> Iterator[None]:
-    """Waits until no other process builds `path`; the system frees the lock of one that dies."""
+    """Waits until no other process builds `path`; the system frees the lock of one that dies.
+
+    Where a file system knows no locks, two may build at once: the same bytes, the later one stays.
+    """
     with path.with_suffix(".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        with contextlib.suppress(OSError):
+            fcntl.flock(lock, fcntl.LOCK_EX)
         yield

