@@ -32,8 +32,26 @@ class StreamFiles:
     spans: Path  # .npy, int64 [n, 2]
     eos: int | None
 
+    @classmethod
+    def of(cls, stream: Stream, folder: Path) -> StreamFiles:
+        """The stream's files; what is not a mapped file already is written to `folder`."""
+        folder.mkdir(parents=True, exist_ok=True)
+        np.save(folder / "spans.npy", stream.spans)
+        tokens = _mapped_file(stream.token_ids) or folder / "tokens.npy"
+        if not tokens.exists():
+            np.save(tokens, stream.token_ids)
+        return cls(tokens, folder / "spans.npy", stream.eos)
+
     def open(self) -> Stream:
         return Stream(np.load(self.tokens, mmap_mode="r"), np.load(self.spans), self.eos)
+
+
+def _mapped_file(array: np.ndarray) -> Path | None:
+    """The .npy file that this array maps as a whole; None for any other array."""
+    if not isinstance(array, np.memmap) or isinstance(array.base, np.ndarray):
+        return None  # in memory, or a slice of a map
+    path = Path(str(array.filename))
+    return path if path.suffix == ".npy" else None
 
 
 def train_on_group(

@@ -18,6 +18,7 @@ from ablations.pool import Draw, Pool, draw
 
 # Past four passes the worth of repeated text decays (Muennighoff et al. 2023, arXiv 2305.16264).
 MANY_EPOCHS = 4.0
+SMALLEST_SHARE = 0.05  # of the larger arm, for an arm that decides the budget of all
 
 # Bits per byte on every signal (reference set or task) of a model trained on a draw: float64 [m].
 Measure = Callable[[Draw, int], np.ndarray]
@@ -77,20 +78,20 @@ def budgets(pool: Pool, contrasts: list[Contrast], design: Design) -> np.ndarray
     """The budget of a run on each data seed, float64 [seeds], in the unit of `design.match`.
 
     The smallest arm decides, less a fifth that the placebos need to drop from; never over half of
-    a data seed's larger arm, so that two runs can differ in more than a few documents.
+    a data seed's larger arm, so that two runs can differ in more than a few documents. Diagnostics
+    and arms under a twentieth of their partner do not decide: they are read several times over.
     """
+    if design.budget is not None:
+        return np.full(design.data_seeds, float(design.budget))
     size = sizes(pool, design)
     part = pool.data_seeds(design.data_seeds, design.seed)
     result = np.full(design.data_seeds, np.inf)
     for contrast in contrasts:
-        for seed in range(design.data_seeds):
-            here = part == seed
-            wide = size[contrast.without & here].sum()
-            narrow = size[contrast.with_rule & here].sum()
-            result[seed] = min(result[seed], 0.5 * wide, 0.8 * min(narrow, wide))
-    if design.budget is not None:
-        result = np.full(design.data_seeds, float(design.budget))
-    return np.floor(result)
+        for seed in range(design.data_seeds if contrast.judged else 0):
+            arms = [size[m & (part == seed)].sum() for m in (contrast.without, contrast.with_rule)]
+            if min(arms) >= SMALLEST_SHARE * max(arms):
+                result[seed] = min(result[seed], 0.5 * max(arms), 0.8 * min(arms))
+    return np.floor(np.where(np.isfinite(result), result, 0.0))
 
 
 def sizes(pool: Pool, design: Design) -> np.ndarray:

@@ -20,6 +20,8 @@ from itertools import chain
 
 import numpy as np
 
+from filters.compile import kernel
+
 DISCOUNT = 0.75
 
 
@@ -29,14 +31,14 @@ class _Level:
 
     keys: np.ndarray  # int64 [n_types]: context * V + word
     contexts: np.ndarray  # int64 [n_contexts]
-    starts: np.ndarray  # int64 [n_contexts], first type of each context
+    context_of: np.ndarray  # int32 [n_types], the context that each type continues
     type_of: np.ndarray  # int32 [n_events], the type at each position of the pool
 
     @classmethod
     def of(cls, keys: np.ndarray, vocab_size: int) -> _Level:
         types, inverse = np.unique(keys, return_inverse=True)
-        contexts, starts = np.unique(types // vocab_size, return_index=True)
-        return cls(types, contexts, starts, inverse.astype(np.int32))
+        contexts, context_of = np.unique(types // vocab_size, return_inverse=True)
+        return cls(types, contexts, context_of.astype(np.int32), inverse.astype(np.int32))
 
     def find(self, keys: np.ndarray, vocab_size: int) -> tuple[np.ndarray, np.ndarray]:
         """(type, context) numbers of each key, -1 where the pool never has it."""
@@ -111,15 +113,11 @@ class NgramIndex:
     def fit(self, copies: np.ndarray) -> NgramModel:
         """The model of an arm: `copies` [n_documents] says how often each document is read."""
         _, _, word, first = self._events
-        bigrams, trigrams = self._levels
-        events = np.repeat(np.asarray(copies, dtype=np.float64), np.diff(first))
-        where = np.flatnonzero(events)
-        weight = events[where]
+        copies = np.asarray(copies, dtype=np.float64)
         return NgramModel(
             self,
-            np.bincount(word[where], weight, self.vocab_size),
-            np.bincount(bigrams.type_of[where], weight, len(bigrams.keys)),
-            np.bincount(trigrams.type_of[where], weight, len(trigrams.keys)),
+            _count_words(word, first, copies, self.vocab_size),
+            *(_Counts.of(level, first, copies) for level in self._levels),
         )
 
     def compile(self, contexts: list[list[int]], continuations: list[list[int]]) -> Positions:
@@ -145,13 +143,32 @@ class NgramIndex:
 
 
 @dataclass(frozen=True)
+class _Counts:
+    """One order's counts in an arm: of each type, and of each context all and distinct events."""
+
+    types: np.ndarray  # float64 [n_types]
+    totals: np.ndarray  # float64 [n_contexts]
+    kinds: np.ndarray  # float64 [n_contexts]
+
+    @classmethod
+    def of(cls, level: _Level, first: np.ndarray, copies: np.ndarray) -> _Counts:
+        found = cls(
+            np.zeros(len(level.keys)), np.zeros(len(level.contexts)), np.zeros(len(level.contexts))
+        )
+        _count(
+            level.type_of, level.context_of, first, copies, found.types, found.totals, found.kinds
+        )
+        return found
+
+
+@dataclass(frozen=True)
 class NgramModel:
     """Counts of one arm over the pool's n-gram types; a `LanguageModel`."""
 
     index: NgramIndex
     words: np.ndarray  # float64 [V]
-    bigrams: np.ndarray  # float64 [n bigram types]
-    trigrams: np.ndarray  # float64 [n trigram types]
+    bigrams: _Counts
+    trigrams: _Counts
 
     def loglikelihood(
         self, contexts: list[list[int]], continuations: list[list[int]]
@@ -171,43 +188,49 @@ class NgramModel:
         if total == 0:
             return np.full(len(positions.word), 1.0 / size)
         rest = DISCOUNT * np.count_nonzero(self.words) / total / size
-        p1 = np.maximum(self.words - DISCOUNT, 0.0)[positions.word] / total + rest
-        p2 = _discounted(
-            self.bigrams, self._bigram_contexts, positions.bi, positions.bi_context, p1
-        )
-        return _discounted(
-            self.trigrams, self._trigram_contexts, positions.tri, positions.tri_context, p2
-        )
-
-    @cached_property
-    def _bigram_contexts(self) -> tuple[np.ndarray, np.ndarray]:
-        return _per_context(self.bigrams, self.index._levels[0].starts)
-
-    @cached_property
-    def _trigram_contexts(self) -> tuple[np.ndarray, np.ndarray]:
-        return _per_context(self.trigrams, self.index._levels[1].starts)
+        p1 = np.maximum(self.words - DISCOUNT, 0.0) / total + rest
+        p = p1[positions.word]
+        for counts, types, contexts in (
+            (self.bigrams, positions.bi, positions.bi_context),
+            (self.trigrams, positions.tri, positions.tri_context),
+        ):
+            _interpolate(counts.types, counts.totals, counts.kinds, types, contexts, p)
+        return p
 
 
-def _per_context(counts: np.ndarray, starts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(events, distinct words) after each context, float64 [n_contexts] each."""
-    if not len(starts):
-        return np.zeros(1), np.zeros(1)
-    return np.add.reduceat(counts, starts), np.add.reduceat((counts > 0).astype(np.float64), starts)
+@kernel
+def _count_words(word, first, copies, size):
+    """float64 [size]: how often the arm has each word."""
+    counts = np.zeros(size)
+    for document in range(len(copies)):
+        if copies[document] > 0:
+            for at in range(first[document], first[document + 1]):
+                counts[word[at]] += copies[document]
+    return counts
 
 
-def _discounted(
-    counts: np.ndarray,
-    per_context: tuple[np.ndarray, np.ndarray],
-    types: np.ndarray,
-    contexts: np.ndarray,
-    lower: np.ndarray,
-) -> np.ndarray:
-    """One order of the interpolation: `lower` is the next shorter order's probability."""
-    totals, kinds = per_context
-    seen = contexts >= 0
-    total = np.where(seen, totals[contexts], 0.0)
-    kind = np.where(seen, kinds[contexts], 0.0)
-    count = np.where(types >= 0, counts[types], 0.0)
-    known = np.maximum(total, 1.0)
-    higher = (np.maximum(count - DISCOUNT, 0.0) + DISCOUNT * kind * lower) / known
-    return np.where(total > 0, higher, lower)
+@kernel
+def _count(type_of, context_of, first, copies, types, totals, kinds):
+    """Fill one order's counts; touches only the arm's own events, whatever the pool has."""
+    for document in range(len(copies)):
+        weight = copies[document]
+        if weight > 0:
+            for at in range(first[document], first[document + 1]):
+                kind = type_of[at]
+                context = context_of[kind]
+                if types[kind] == 0:
+                    kinds[context] += 1
+                types[kind] += weight
+                totals[context] += weight
+
+
+@kernel
+def _interpolate(counts, totals, kinds, types, contexts, p):
+    """Turn the shorter order's probabilities `p` into this order's, in place."""
+    for at in range(len(p)):
+        context = contexts[at]
+        if context >= 0 and totals[context] > 0:
+            own = 0.0
+            if types[at] >= 0 and counts[types[at]] > DISCOUNT:
+                own = counts[types[at]] - DISCOUNT
+            p[at] = (own + DISCOUNT * kinds[context] * p[at]) / totals[context]
