@@ -95,7 +95,9 @@ class Counts:
 
 def edges_of(rule: Rule) -> np.ndarray:
     """Lower edges of a rule's histogram; the last bin is open above."""
-    return FRACTION_EDGES if rule.unit.startswith("fraction") else COUNT_EDGES
+    bounds = (rule.keep.low, rule.keep.high)
+    is_ratio = rule.unit.startswith("fraction") or any(0 < bound < 1 for bound in bounds)
+    return FRACTION_EDGES if is_ratio else COUNT_EDGES
 
 
 def summary(recipe: Recipe, parts: Iterable[Mapping[str, Any]]) -> dict[str, Any]:

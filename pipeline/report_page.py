@@ -177,7 +177,11 @@ def _keeps(bounds: Any) -> str:
     """Bounds in words: `at most 0.2`; a rule without numbers says it itself."""
     if not isinstance(bounds, Mapping):
         return escape(str(bounds))
-    return escape(", ".join(f"{key.replace('_', ' ')} {value}" for key, value in bounds.items()))
+    parts = []
+    for key, value in bounds.items():
+        ends = value if isinstance(value, list) else [value]
+        parts.append(f"{key.replace('_', ' ')} {' and '.join(f'{end:,.12g}' for end in ends)}")
+    return escape(", ".join(parts))
 
 
 def _dedup(dedup: Mapping[str, Any] | None) -> str:
