@@ -81,8 +81,6 @@ def freeze(store: Store, config: RunConfig) -> list[Partition]:
     began with.
     """
     frozen = load(store) if store.exists(PATH) else None
-    if frozen is not None:
-        _refuse_other_cut(store, frozen, config.input.split_bytes)
     if not config.input.paths:
         if frozen is None:
             raise InputError("no input: name files with --input, or under input.paths")
@@ -90,6 +88,7 @@ def freeze(store: Store, config: RunConfig) -> list[Partition]:
     found = find(config)
     if frozen is not None:
         _refuse_change(store, [one.source for one in frozen], found)
+        _refuse_other_cut(store, frozen, config.input.split_bytes)
         return frozen
     partitions = partition(look(found), config.input.split_bytes)
     with store.table_writer(PATH, SCHEMA) as writer:
@@ -241,8 +240,8 @@ def _refuse_other_cut(store: Store, frozen: Sequence[Partition], split_bytes: in
     sources = {one.file: one.source for one in frozen}
     if partition(sources.values(), split_bytes) != list(frozen):
         raise InputError(
-            f"{store.url} was cut into {len(frozen)} partitions with another input.split_bytes than "
-            f"{split_bytes}; use another --output, or the value in its config.yaml"
+            f"{store.url} was cut into {len(frozen)} partitions with another input.split_bytes "
+            f"than {split_bytes}; use another --output, or the value in its config.yaml"
         )
 
 

@@ -110,10 +110,11 @@ for _pair in (b"br", b"li", b"td", b"tr", b"th"):
 def _may_nest(codes: np.ndarray) -> int:
     """The number of brackets that may begin a nesting tag: never fewer than there are."""
     at = np.flatnonzero(codes[:-3] == ord("<"))
+    last = np.count_nonzero(codes[-3:] == ord("<"))
     first, second, third = codes[at + 1].astype(np.int64), codes[at + 2], codes[at + 3]
     nothing = _NO_NESTING[first << 8 | second] & (third <= ord(">"))  # blank, slash or bracket
     paragraph = ((first | 32) == ord("p")) & (second <= ord(">"))
-    return int(np.count_nonzero((first >= ord("A")) & ~nothing & ~paragraph))
+    return int(last + np.count_nonzero((first >= ord("A")) & ~nothing & ~paragraph))
 
 
 def _longest_run(codes: np.ndarray) -> int:

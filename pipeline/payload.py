@@ -98,12 +98,12 @@ def _chunk_size(line: bytes) -> int | None:
 def gunzipped(body: bytes, limit_bytes: int) -> bytes:
     """The bytes of all gzip members in a row; the body itself where it is not gzip."""
     parts: list[bytes] = []
-    size = 0
-    while body[:2] == b"\x1f\x8b":
-        data, body = _inflated(body, zlib.MAX_WBITS | 16, limit_bytes - size)
+    size, rest = 0, body
+    while rest[:2] == b"\x1f\x8b":
+        data, rest = _inflated(rest, zlib.MAX_WBITS | 16, limit_bytes - size)
         parts.append(data)
         size += len(data)
-    return b"".join(parts) if parts else body
+    return b"".join(parts) or body
 
 
 def inflated(body: bytes, limit_bytes: int) -> bytes:

@@ -68,3 +68,8 @@ def test_long_text_without_a_tag_has_no_attributes():
 )
 def test_fragments_are_counted_without_error(page):
     assert excess(page, LIMITS) is None
+
+
+@pytest.mark.parametrize("tag", ["b", "div", "abcdef"])
+def test_the_last_tag_of_a_page_counts(tag):
+    assert excess(f"<{tag}>".encode() * 401, LIMITS) == ("page_depth", 401, 400)
