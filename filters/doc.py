@@ -58,7 +58,7 @@ class Doc:
             except UnicodeEncodeError:
                 text, self.replaced_surrogates = LONE_SURROGATE.subn("\ufffd", text)
         self.text = text
-        self.lexicon = lexicon or MEMO.lexicon()
+        self.lexicon = MEMO.lexicon() if lexicon is None else lexicon
         self.notes: Mapping[str, Any] = notes or {}
         if chunk_ids is not None:
             self.__dict__["chunk_ids"] = chunk_ids

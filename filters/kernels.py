@@ -38,6 +38,19 @@ def gather(ids: np.ndarray, values: np.ndarray) -> np.ndarray:
 
 
 @kernel
+def use(chunks: np.ndarray, uses: np.ndarray, flags: np.ndarray, mask: int) -> np.ndarray:
+    """Count one more use of each of `chunks`; the places of those with a flag of `mask`."""
+    places = np.empty(len(chunks), np.int64)
+    found = 0
+    for i in range(len(chunks)):
+        uses[chunks[i]] += np.uint32(1)
+        if flags[chunks[i]] & mask:
+            places[found] = i
+            found += 1
+    return places[:found].copy()
+
+
+@kernel
 def table_bits(entries: int) -> int:
     """log2 of a hash table at most half full with `entries`."""
     bits = 4

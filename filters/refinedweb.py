@@ -1,4 +1,4 @@
-"""RefinedWeb's line-wise corrections: Penedo et al. 2023 (arXiv:2306.01116), appendix G.2, table 12.
+"""RefinedWeb's line-wise corrections: Penedo et al. 2023 (arXiv:2306.01116), appendix G.2.
 
 The paper lists the corrections in words; patterns and thresholds are those of DCLM's reproduction
 (Li et al. 2024, arXiv:2406.11794). Lines are flagged or trimmed, and a document that loses more

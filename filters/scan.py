@@ -146,7 +146,7 @@ def scan(
             i += width
             continue
         start = i
-        while i < size and (data[i] > 0x20 and data[i] < 0x80 or not space_bytes(data, i)):
+        while i < size and (0x20 < data[i] < 0x80 or not space_bytes(data, i)):
             i += 1
         one_space = start - space_start == 1 and data[space_start] == 0x20
         spaces[chunks] = ONE_SPACE if one_space else OTHER_SPACE

@@ -79,7 +79,9 @@ def joined_specials(rules: SplitRules) -> Iterable[tuple[tuple[str, ...], str]]:
         if text.isspace():
             continue
         if rules.prefix.search(text) or rules.infix.search(text) or rules.suffix.search(text):
-            yield tuple(bare.affix_tokens(text)), text
+            tokens = tuple(bare.affix_tokens(text))
+            if len(tokens) > 1:
+                yield tokens, text
 
 
 def _patterns(rules: SplitRules) -> tuple[re.Pattern[str], ...]:
@@ -93,7 +95,7 @@ class ChunkTokenizer:
         self.rules = rules
         self.longest_special = max(map(len, rules.specials), default=0)
         self.longest_join = max(map(len, rules.joined), default=0)
-        self.join_starts = frozenset(tokens[0] for tokens in rules.joined)
+        self.join_pairs = frozenset(tokens[:2] for tokens in rules.joined)
 
     def tokens(self, chunk: str) -> tuple[list[str], bool]:
         """The tokens of `chunk`, and whether a special case was joined in it."""
@@ -103,7 +105,7 @@ class ChunkTokenizer:
         if chunk.isalpha():
             return [chunk], False
         tokens = self.affix_tokens(chunk)
-        if self.join_starts.isdisjoint(tokens):
+        if len(tokens) == 1 or not self._spans(tokens):
             return tokens, False
         joined = self.join([tokens])[0]
         return joined, joined != tokens
@@ -230,13 +232,16 @@ class ChunkTokenizer:
             out[owner[index]].append(tokens[index])
         return out
 
-    def _spans(self, tokens: list[str]) -> Iterable[tuple[int, int]]:
-        for start, token in enumerate(tokens):
-            if token in self.join_starts:
+    def _spans(self, tokens: list[str]) -> list[tuple[int, int]]:
+        """Every run of tokens that spells a special case, inside a chunk or across."""
+        found = []
+        for start in range(len(tokens) - 1):
+            if (tokens[start], tokens[start + 1]) in self.join_pairs:
                 longest = min(self.longest_join, len(tokens) - start)
-                for length in range(1, longest + 1):
+                for length in range(2, longest + 1):
                     if tuple(tokens[start : start + length]) in self.rules.joined:
-                        yield start, start + length
+                        found.append((start, start + length))
+        return found
 
     def _chosen_spans(self, tokens: list[str]) -> list[tuple[int, int]]:
         """Longest spans first, then the leftmost; a span that lost still blocks its tokens."""

@@ -24,7 +24,7 @@ from filters.flags import (
     WORDLIKE,
 )
 from filters.punctuation import PUNCTUATION, SYMBOLS
-from filters.spacy_english import ChunkTokenizer, english_rules
+from filters.spacy_english import PLAIN_SUFFIXES, ChunkTokenizer, english_rules
 
 NUMBER = regex.compile(r"\p{Nd}+(?:[.,،٫⎖⎗⎘]\p{Nd}+)?")
 TO_SPACE = {ord(mark): " " for mark in PUNCTUATION}
@@ -67,6 +67,10 @@ class Splitter:
 
     def split(self, chunk: str) -> ChunkTokens:
         """The tokens of `chunk`, which holds no white space."""
+        if chunk.isascii():
+            plain = self._plain(chunk)
+            if plain is not None:
+                return plain
         words, joined = self.tokenizer.tokens(chunk)
         flags = JOINED_WORDS if joined else 0
         shingle_words: list[str] = []
@@ -75,6 +79,22 @@ class Splitter:
             shingle_words += tokens
             flags |= JOINED_SHINGLES if joined else 0
         return ChunkTokens(words, shingle_words, flags)
+
+    def _plain(self, chunk: str) -> ChunkTokens | None:
+        """The tokens of ASCII letters with at most one mark behind them: three chunks in four."""
+        specials = self.tokenizer.rules.specials
+        if chunk.isalpha():
+            lower = chunk.lower()
+            words, shingle_words = specials.get(chunk, (chunk,)), specials.get(lower, (lower,))
+            return ChunkTokens([*words], [*shingle_words], 0)
+        stem, mark = chunk[:-1], chunk[-1]
+        splits = mark in PLAIN_SUFFIXES or (mark == "." and stem[-1:].islower())
+        if not splits or not stem.isalpha() or chunk in specials:
+            return None
+        words, lower = specials.get(stem, (stem,)), stem.lower()
+        if (words[-1], mark) in self.tokenizer.join_pairs:
+            return None
+        return ChunkTokens([*words, mark], [*specials.get(lower, (lower,))], 0)
 
     def spoken(self, text: str) -> str:
         """The text that spaCy splits into words: without `UNSPEAKABLE` where it is a word in it."""
