@@ -264,10 +264,21 @@ def write_shard(job: Job) -> dict[str, Any]:
     """One published parquet file: the rows of its range in order, the release's columns only."""
     args = job.task.args
     plan = ShardPlan(**{**args["plan"], "span": Range(**args["plan"]["span"])})
+    repeated = 0
     with job.store.table_writer(plan.path, PUBLISHED) as writer:
         for table in merged(job.store, args["pieces"], plan.span, plan.text_bytes):
             writer.write(table.select(PUBLISHED.names))
-    return {"rows": writer.rows, "path": plan.path}
+            repeated += repeated_neighbours(table.column("id"))
+    return {"rows": writer.rows, "path": plan.path, "repeated_ids": repeated}
+
+
+def repeated_neighbours(ids: pa.ChunkedArray) -> int:
+    """How many ids equal the one before: in shuffled order equal ids have equal keys and meet.
+
+    >>> repeated_neighbours(pa.chunked_array([["a", "a"], ["a", "b"]]))
+    2
+    """
+    return pc.sum(pc.equal(ids[1:], ids[:-1])).as_py() or 0
 
 
 def write_manifest(store: Store, written: dict[str, Manifest]) -> None:
@@ -306,6 +317,7 @@ def _entry(joined: dict[str, dict], written: dict[str, dict]) -> dict[str, Any]:
         "dropped": {},
         **{name: sum(counts[name] for counts in joined.values()) for name in SUMMED},
         "shards": len(written),
+        "repeated_ids": sum(counts["repeated_ids"] for counts in written.values()),
         "documents": f"{total:064x}",
     }
 

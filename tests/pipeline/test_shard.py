@@ -128,6 +128,12 @@ def test_each_dump_has_a_folder_and_none_lies_outside(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
 
 
+def test_repeated_ids_are_kept_and_counted(tmp_path):
+    documents = [{**one, "id": "<urn:test:same>"} for one in DOCUMENTS[:3]] + DOCUMENTS[3:6]
+    entry, rows = shard_run(make_run(str(tmp_path), documents, 2), config())
+    assert (entry["kept"], len(rows), entry["repeated_ids"]) == (6, 6, 3 - 1)
+
+
 def test_a_corpus_without_survivors_has_no_shards(tmp_path):
     store = make_run(str(tmp_path), DOCUMENTS, 1, dropped=lambda _: True)
     entry, rows = shard_run(store, config())
