@@ -1,7 +1,7 @@
 import pyarrow as pa
 import pytest
 
-from pipeline import shard, shuffle
+from pipeline import shard, shard_plan, shuffle
 from pipeline.config import RunConfig
 from pipeline.execute import Engine, StepError
 from pipeline.records import CLUSTERS, PUBLISHED
@@ -94,7 +94,7 @@ def test_another_seed_gives_another_order_of_the_same_documents(tmp_path):
 
 
 def test_input_order_keeps_the_order_of_the_records(tmp_path, monkeypatch):
-    monkeypatch.setattr(shard, "INPUT_BLOCK_BITS", 3)
+    monkeypatch.setattr(shard_plan, "INPUT_BLOCK_BITS", 3)
     documents = [document(file, offset, "text") for file in (0, 1) for offset in range(30)]
     store = make_run(str(tmp_path), documents, 2)
     _, rows = shard_run(store, config(shard={"order": "input", "target_bytes": 100}))
