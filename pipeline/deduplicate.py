@@ -51,6 +51,8 @@ def run(engine: Engine, store: Store, config: RunConfig) -> dict[str, Any]:
     digest = stage_digest(config, "deduplicate")
     numbers = partition_numbers(store)
     parts, totals = number_documents(engine, store, numbers, 0, digest)
+    if not config.dedup.enabled:
+        return {"in": totals["in"], "kept": totals["in"], "errors": 0, "dropped": {}}
     stage, own = with_index(engine, config, parts, totals["rows"], digest)
     exact = exact_choices(stage) if is_wanted(config) else ""
     made = {"sketches": stage.folder("sketches"), "exact": exact}

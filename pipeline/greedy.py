@@ -140,8 +140,15 @@ def spill_leads(job: Job) -> dict:
     for votes in read_bins(job.store, source, number, number + 1, chunk):
         places = bucket_places(votes["bucket"])
         open_votes = votes["state"] == UNDECIDED
-        columns = (np.ascontiguousarray(votes[name][open_votes]) for name in ("doc", *RANK_COLUMNS))
-        lead(places[open_votes], *columns, leaders.doc, leaders.rank, leaders.tie)
+        lead(
+            places[open_votes],
+            np.ascontiguousarray(votes["doc"][open_votes]),
+            np.ascontiguousarray(votes["rank"][open_votes]),
+            np.ascontiguousarray(votes["tie"][open_votes]),
+            leaders.doc,
+            leaders.rank,
+            leaders.tie,
+        )
         np.maximum.at(leaders.kept, places, votes["kept"].astype(np.int64))
         kept.append(votes[~open_votes])
     announced = Announced.of(kept, leaders)

@@ -1,6 +1,7 @@
 """The order of steps of the greedy mode: buckets, then rounds of leads and judgements."""
 
 from dataclasses import asdict
+from typing import Any
 
 from pipeline import greedy_memory
 from pipeline.buckets import find_buckets
@@ -46,9 +47,9 @@ def one_round(
     stage.per_bin(step, spill_leads, lambda one: {"source": votes, "buckets": tables[one]})
     leads = stage.settled(step)
     compare = stage.config.dedup.compare
-    args = {"leads": leads, "scores": "", "labels": stage.folder(f"labels-{number:04d}")}
-    if compare:
-        args["scores"], _ = stage.compare(f"round-{number:04d}", leads)
+    scores = stage.compare(f"round-{number:04d}", leads)[0] if compare else ""
+    labels = stage.folder(f"labels-{number:04d}")
+    args: dict[str, Any] = {"leads": leads, "scores": scores, "labels": labels}
     rows = sum(name.rows for name in read_catalog(stage.engine.store, leads))
     if not greedy_memory.fits(left, rows, stage.config.dedup.memory_mb << 20):
         return stage.per_slot(f"votes-{number:04d}", judge, with_parts=True, **args)

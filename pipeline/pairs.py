@@ -88,8 +88,8 @@ def merge_tables(tables: list[Table]) -> Table:
     starts = np.flatnonzero(np.r_[True, names[1:] != names[:-1]]) if len(names) else []
     if not len(starts):
         return names, heads, fresh, sizes
-    least = (np.minimum.reduceat(column, starts) for column in (heads, fresh))
-    return names[starts], *least, np.add.reduceat(sizes, starts)
+    heads, fresh = (np.minimum.reduceat(column, starts) for column in (heads, fresh))
+    return names[starts], heads, fresh, np.add.reduceat(sizes, starts)
 
 
 class BucketReader:

@@ -86,12 +86,8 @@ def write_run(
     store: Store, path: str, records: np.ndarray, counts: np.ndarray, first: int = 0, meta=None
 ) -> None:
     """Write records that lie in bin order; `counts` has the number of each bin from `first` on."""
-    assert records.dtype.fields is not None and int(counts.sum()) == len(records)
-    fields = [[name, str(records.dtype[name].str)] for name in records.dtype.names]
-    for position, name in enumerate(records.dtype.names):
-        if records.dtype[name].subdtype:
-            base, shape = records.dtype[name].subdtype
-            fields[position] = [name, base.str, list(shape)]
+    assert int(counts.sum()) == len(records)
+    fields = [list(field) for field in records.dtype.descr]
     header = {"dtype": fields, "first": first, "bins": len(counts), "meta": meta or {}}
     encoded = json.dumps(header, sort_keys=True).encode()
     offsets = np.zeros(len(counts) + 1, "<u8")
