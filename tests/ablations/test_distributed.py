@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from pathlib import Path
 
@@ -16,6 +17,7 @@ import torch.multiprocessing as mp  # noqa: E402
 from ablations.checkpoint import read_tensors  # noqa: E402
 from ablations.distributed import StreamFiles, train_on_group  # noqa: E402
 from ablations.rungs import Rung, Shape  # noqa: E402
+from ablations.stream import Stream  # noqa: E402
 from ablations.train import train  # noqa: E402
 
 EOS = 30
@@ -30,6 +32,16 @@ def files(tmp_path):
     ends = np.arange(1, 61) * 25
     np.save(tmp_path / "spans.npy", np.stack([ends - 25, ends], axis=1))
     return StreamFiles(tmp_path / "tokens.npy", tmp_path / "spans.npy", EOS)
+
+
+def test_a_stream_s_files_read_back_to_the_same_stream(files, tmp_path):
+    mapped = files.open()
+    again = StreamFiles.of(mapped, tmp_path / "mapped")
+    assert again.tokens == files.tokens  # a mapped pool is not copied
+    assert again.open().digest() == mapped.digest()
+    part = Stream(mapped.token_ids[50:200], np.array([[0, 25], [50, 75]]), EOS)
+    copied = StreamFiles.of(part, tmp_path / "part")
+    assert copied.open().digest() == part.digest()
 
 
 def one_of_two(rank: int, port: int, files: StreamFiles, folder: Path) -> None:
@@ -61,6 +73,10 @@ def test_workers_that_do_not_divide_the_batch_are_refused(files, tmp_path):
 
 
 @pytest.mark.ray
+@pytest.mark.skipif(
+    not os.environ.get("DECANT_TEST_RAY_TRAIN"),
+    reason="starts Ray and two torch workers, 40 s of CPU: set DECANT_TEST_RAY_TRAIN=1",
+)
 def test_ray_train_gives_the_model_that_one_worker_trains(files, tmp_path):
     pytest.importorskip("pandas", reason="Ray Train needs ray[train] (pandas)")
     ray = pytest.importorskip("ray")
