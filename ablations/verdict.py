@@ -11,8 +11,10 @@ where the rule helps. Three sources of doubt are kept apart:
 
 The overall effect is the mean over signals. HELPS needs all three: an adjusted p-value under alpha
 against taste and genre together, an effect of at least the margin, and no signal that it hurts.
-HURTS is the mirror image. NEUTRAL needs the sampling interval inside the margin. All else is
-INCONCLUSIVE, and so is every verdict whose budget is over half the pool.
+HURTS is the mirror image. NEUTRAL needs the sampling interval inside the margin: the smallest
+effect that anyone would act on, or two sd of what taste does beyond sampling where that is more. So
+a rule can be called neutral for doing no more than an arbitrary drop, but never for the study's own
+noise. All else is INCONCLUSIVE, and so is every verdict whose budget is over half the pool.
 """
 
 from __future__ import annotations
@@ -95,7 +97,7 @@ def _judge_one(
 ) -> Verdict:
     per_signal = _judge_signals(effect, signals, settings)
     taste, sampling = _taste(effect), _sampling(effect)
-    margin = max(settings.margin_bpb, 2.0 * taste.sd)
+    margin = _margin(taste, sampling, settings)
     value = float(effect.values.mean())
     low, high = statistics.interval(value, error, 1.0 - settings.alpha)
     against = [n for n, s in per_signal.items() if s.q < settings.alpha and s.effect * value < 0]
@@ -134,8 +136,9 @@ def _judge_signals(effect: Effect, signals: list[str], settings: Settings) -> di
     judged = {}
     for j, name in enumerate(signals):
         value, error = float(values[j]), spreads[j]
-        margin = max(settings.margin_bpb, 2.0 * error.sd)
-        label = _label(value, float(q[j]), margin, _sampling(effect, j), settings, blocked=False)
+        sampling = _sampling(effect, j)
+        margin = _margin(error, sampling, settings)
+        label = _label(value, float(q[j]), margin, sampling, settings, blocked=False)
         low, high = statistics.interval(value, error, 1.0 - settings.alpha)
         detectable = statistics.detectable_effect(error, settings.alpha, settings.power)
         judged[name] = Judged(value, low, high, float(p[j]), float(q[j]), margin, detectable, label)
@@ -164,6 +167,16 @@ def _sampling(effect: Effect, signal: int | None = None) -> Spread:
     """The token placebos' spread: what another sample of the same data would do."""
     kind = "tokens" if "tokens" in effect.null else next(iter(effect.null))
     return _prediction(_null_means(effect, kind, signal))
+
+
+def _margin(taste: Spread, sampling: Spread, settings: Settings) -> float:
+    """The equivalence margin in bits per byte: two sd of what is surely taste and not sampling.
+
+    The sampling variance is counted at the upper end of what its estimate allows, else the widest
+    of three equal kinds would pass for taste in every noisy study.
+    """
+    sure = statistics.variance_bound(sampling, taste.df)
+    return max(settings.margin_bpb, 2.0 * float(np.sqrt(max(taste.variance - sure, 0.0))))
 
 
 def _overall_error(effect: Effect) -> Spread:

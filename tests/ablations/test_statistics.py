@@ -1,4 +1,4 @@
-"""Every estimator against slow plain Python, textbook numbers or a simulation with a known answer."""
+"""Every estimator against slow plain Python, printed tables or a simulation of known answer."""
 
 import itertools
 import math
@@ -196,3 +196,9 @@ def test_kendall_tau_equals_the_count_of_pairs(seed):
         ties_y += b != 0
     expected = agree / math.sqrt(ties_x * ties_y) if ties_x and ties_y else 0.0
     assert statistics.kendall_tau(np.array(x), np.array(y)) == pytest.approx(expected)
+
+
+def test_variance_bound_is_the_printed_f_quantile():
+    assert statistics.variance_bound(Spread(2.0, 19.0), 19.0) == pytest.approx(2 * 3.03, abs=0.01)
+    assert statistics.variance_bound(Spread(1.0, 10.0), 5.0, 0.95) == pytest.approx(3.33, abs=0.01)
+    assert statistics.variance_bound(Spread(0.0, 0.0), 5.0) == math.inf

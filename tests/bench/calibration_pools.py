@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from ablations import hashing
-from ablations.ngram import NgramIndex
+from ablations.ngram import NgramIndex, Positions
+from ablations.placebo import drop_highest, word_share
 from ablations.pool import Draw, Pool
 
 WORDS, EOS = 2000, 2000
@@ -84,7 +85,9 @@ def write_domains(
     return write_documents(rng, language, genre[domain], taste[domain], length), domain
 
 
-def write_junk(rng: np.random.Generator, kind: str, sample: list[np.ndarray], other: Language):
+def write_junk(
+    rng: np.random.Generator, kind: str, sample: list[np.ndarray], other: Language
+) -> np.ndarray:
     """One junk document of a kind, int32 [words]."""
     size = int(rng.integers(60, 500))
     if kind == "menu":
@@ -96,10 +99,12 @@ def write_junk(rng: np.random.Generator, kind: str, sample: list[np.ndarray], ot
         line = sample[int(rng.integers(len(sample)))][:25]
         return np.tile(line, size // 25 + 2)[:size].astype(np.int32)
     if kind == "machine noise":
-        return rng.integers(0, WORDS, size=size).astype(np.int32)
-    # Another language in the same alphabet: its own order of words, its own frequencies.
+        return rng.integers(WORDS - 150, WORDS, size=size).astype(np.int32)  # a hexadecimal dump
+    # Another language in the same alphabet: its own order of words, its own frequencies (7 and
+    # 2000 have no common divisor, so this renames every word).
     one = np.zeros(1, dtype=np.int64)
-    return write_documents(rng, other, one, other.taste[:1], one + size)[0]
+    words = write_documents(rng, other, one, other.taste[:1], one + size)[0]
+    return (words * 7 + 13) % WORDS
 
 
 @dataclass(frozen=True)
@@ -110,7 +115,7 @@ class Study:
     drops: dict[str, np.ndarray]
     signals: list[str]
     index: NgramIndex
-    references: list
+    references: list[tuple[Positions, int]]
 
     def score(self, read: Draw, _: int) -> np.ndarray:
         """Bits per byte on every reference of the n-gram model trained on a draw."""
@@ -162,8 +167,6 @@ def _decoys(
     fraction: float,
 ) -> dict[str, np.ndarray]:  # fmt: skip
     """Rules without quality content, each dropping `fraction` of the tokens."""
-    from ablations.placebo import drop_highest, word_share
-
     digits = np.isin(pool.tokens, rng.choice(np.arange(40, 400), size=40, replace=False))
     per_document = np.add.reduceat(digits, pool.first[:-1]) / pool.lengths
     letters = np.array([t[0] % 26 for t in texts])
@@ -196,6 +199,6 @@ def _with_references(
     return Study(pool, drops, signals, index, references)
 
 
-def _compiled(index: NgramIndex, texts: list[np.ndarray]):
+def _compiled(index: NgramIndex, texts: list[np.ndarray]) -> tuple[Positions, int]:
     ids = [t.tolist() for t in texts]
     return index.compile([[EOS]] * len(ids), ids), sum(map(len, texts)) * BYTES_PER_WORD

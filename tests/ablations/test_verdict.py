@@ -1,0 +1,107 @@
+"""From made-up effects with known truth to the four verdicts."""
+
+import numpy as np
+import pytest
+
+from ablations.effects import Effect
+from ablations.verdict import HELPS, HURTS, INCONCLUSIVE, NEUTRAL, Settings, judge
+
+SIGNALS = ["novels", "news", "forum", "wiki", "web"]
+
+
+def make_effect(values, noise=0.001, name="rule", seeds=2, **changes):
+    rng = np.random.default_rng(len(name))
+    m = len(SIGNALS)
+    null = {k: noise * rng.normal(size=(20, seeds, m)) for k in ("tokens", "domains", "topics")}
+    plain = dict(
+        name=name, design="leave-one-out", judged=True, values=np.tile(values, (seeds, 1)),
+        null=null, removed_fraction=0.1, removed_documents=10, run_tokens=1e5, unique_tokens=1e5,
+        epochs=1.0, pool_share=0.4, placebo_scale=1.0, problem=None,
+    )  # fmt: skip
+    return Effect(**{**plain, **changes})
+
+
+def one(effect, **settings):
+    return judge([effect], SIGNALS, Settings(**settings))[0]
+
+
+def test_a_gain_on_every_genre_helps_and_a_loss_hurts():
+    assert one(make_effect([0.02, 0.021, 0.019, 0.02, 0.022])).label == HELPS
+    assert one(make_effect([-0.02, -0.021, -0.019, -0.02, -0.022])).label == HURTS
+
+
+def test_a_gain_on_one_genre_alone_is_a_shift_of_the_distribution():
+    verdict = one(make_effect([0.2, -0.01, -0.02, -0.01, -0.015]))
+    assert verdict.label not in (HELPS, HURTS)
+    assert any("towards novels, away from" in note for note in verdict.caveats)
+
+
+def test_a_small_loss_that_is_certain_on_one_genre_stops_an_overall_help():
+    verdict = one(make_effect([0.05, 0.05, 0.05, 0.05, -0.02]))
+    assert verdict.label not in (HELPS, HURTS)
+
+
+def test_no_effect_inside_the_margin_is_neutral():
+    assert one(make_effect([0.0001, -0.0002, 0, 0.0001, 0])).label == NEUTRAL
+
+
+def test_an_effect_under_the_margin_never_helps_however_certain():
+    verdict = one(make_effect([0.001] * 5, noise=1e-5))
+    assert verdict.overall.q < 0.001
+    assert verdict.label == NEUTRAL
+
+
+def test_noise_as_large_as_the_effect_is_inconclusive_and_says_what_would_settle_it():
+    verdict = one(make_effect([0.02, 0.018, 0.021, 0.02, 0.02], noise=0.05))
+    assert verdict.label == INCONCLUSIVE
+    assert any("disjoint data seeds" in note for note in verdict.caveats)
+
+
+def test_more_noise_never_makes_a_rule_neutral():
+    quiet = [one(make_effect([0.001] * 5, noise=n)).label for n in (0.0005, 0.002)]
+    loud = [one(make_effect([0.001] * 5, noise=n)).label for n in (0.02, 0.05, 0.1, 0.5)]
+    assert quiet[0] == NEUTRAL
+    assert loud == [INCONCLUSIVE] * 4
+
+
+def test_a_budget_over_half_the_pool_is_never_better_than_inconclusive():
+    effect = make_effect([0.02] * 5, pool_share=0.51)
+    verdict = one(effect)
+    assert verdict.label == INCONCLUSIVE
+    assert any("51% of the pool" in note for note in verdict.caveats)
+    assert one(make_effect([0.02] * 5, pool_share=0.5)).label == HELPS
+
+
+def test_a_missing_run_gives_no_verdict_but_its_reason():
+    verdict = one(make_effect([0.02] * 5, problem="the arm is empty"))
+    assert (verdict.label, verdict.overall, verdict.caveats) == (
+        INCONCLUSIVE, None, ("the arm is empty",),
+    )  # fmt: skip
+
+
+def test_a_diagnostic_is_measured_but_not_judged():
+    verdict = one(make_effect([0.3] * 5, judged=False, null={}))
+    assert verdict.label == ""
+    assert verdict.overall.effect == pytest.approx(0.3)
+
+
+def test_twenty_rules_need_a_smaller_p_than_one():
+    # One rule at p about 0.02 among nineteen without effect.
+    weak = make_effect([0.012, 0.011, 0.013, 0.012, 0.012], noise=0.0105)
+    alone = one(weak)
+    assert 0.001 < alone.overall.p < 0.05
+    others = [make_effect([0.0] * 5, name=f"other {k}") for k in range(19)]
+    among = judge([weak, *others], SIGNALS, Settings())[0]
+    assert among.overall.q == pytest.approx(20 * alone.overall.p)
+    assert among.label != HELPS
+
+
+def test_the_widest_kind_of_placebo_is_the_null():
+    effect = make_effect([0.02] * 5)
+    effect.null["topics"][:] *= 50
+    assert one(effect).label != HELPS
+
+
+def test_repeated_text_is_said():
+    verdict = one(make_effect([0.02] * 5, epochs=5.2))
+    assert any("read 5.2 times" in note for note in verdict.caveats)
