@@ -3,25 +3,27 @@
 What is saved: rules come as bits (`fast_predicates`), tags that a page does not have are not looked
 for, a backup is copied only where it may be needed, and a block's text is collected only where it
 holds links and no inner block has shown it to be long. How single elements become text is left to
-the library's own `handle_textelem`.
+the library's own handlers (`fast_elements`).
 """
 
 from __future__ import annotations
 
 from copy import copy
+from functools import reduce
+from operator import or_
 
 from lxml.etree import Element, _Element, strip_elements, strip_tags
 from trafilatura.htmlprocessing import CONVERSIONS, REND_TAG_MAPPING
-from trafilatura.main_extractor import NOT_AT_THE_END, handle_textelem
+from trafilatura.main_extractor import NOT_AT_THE_END
 from trafilatura.settings import (
     CUT_EMPTY_ELEMS,
     MANUALLY_CLEANED,
     MANUALLY_STRIPPED,
     TAG_CATALOG,
-    Extractor,
 )
 from trafilatura.xml import TEI_VALID_TAGS
 
+from pipeline.fast_elements import PageOptions, handle_textelem
 from pipeline.fast_predicates import BODY, CAPTION, COMMENTS, OVERALL, PAYWALL, PRECISION, TEASER
 from pipeline.fast_tree import (
     Flagged,
@@ -39,6 +41,10 @@ MIN_CHARS = 250  # the library's min_extracted_size
 LONG_BLOCK = 300  # its largest limit on a block's text in the link density test
 TABLE_TAGS = frozenset({"table", "td", "th", "tr"})
 WILD_TAGS = ("blockquote", "code", "p", "pre", "q", "quote", "table", "div")
+CONTENT_BITS = reduce(
+    or_,
+    (rule.bit for rule in (*COMMENTS, *BODY, *OVERALL, *PAYWALL, *CAPTION, *TEASER, *PRECISION)),
+)
 LINK_HOLDERS = frozenset({"div", "ul", "table"})
 
 # handle_textelem returns None for any other tag, and leaves the element alone.
@@ -94,10 +100,6 @@ def inside(flagged: Flagged, subtree: _Element) -> Flagged:
 
 def body_candidates(tree: _Element, flagged: Flagged):
     """Yields, for each of the library's content rules, the first element that it selects now."""
-    wanted = 0
-    for rule in BODY:
-        wanted |= rule.bit
-    flagged = [(element, bits) for element, bits in flagged if bits & wanted]
     for rule in BODY:
         for element, bits in flagged:
             if not bits & rule.bit:
@@ -218,7 +220,7 @@ def has_little_paragraph_text(subtree: _Element) -> bool:
     return True
 
 
-def collect(elements: list[_Element], tags: set[str], options: Extractor) -> list[_Element]:
+def collect(elements: list[_Element], tags: set[str], options: PageOptions) -> list[_Element]:
     """The library's text elements for a list of page elements, handled in order."""
     found = []
     for element in elements:
@@ -229,8 +231,9 @@ def collect(elements: list[_Element], tags: set[str], options: Extractor) -> lis
     return found
 
 
-def extract_content(tree: _Element, flagged: Flagged, options: Extractor) -> tuple[_Element, int]:
+def extract_content(tree: _Element, flagged: Flagged, options: PageOptions) -> tuple[_Element, int]:
     """The main text as a <body> of the library's elements, and the length of its text."""
+    flagged = [(element, bits) for element, bits in flagged if bits & CONTENT_BITS]
     prune(flagged, COMMENTS)
     backup = None
     tags = set(TAG_CATALOG | TABLE_TAGS)
@@ -268,7 +271,7 @@ def extract_content(tree: _Element, flagged: Flagged, options: Extractor) -> tup
 
 
 def recover_wild_text(
-    tree: _Element, flagged: Flagged, body: _Element, tags: set[str], options: Extractor
+    tree: _Element, flagged: Flagged, body: _Element, tags: set[str], options: PageOptions
 ) -> None:
     """Adds the text elements of the whole page to a body that has too few."""
     tree = prune_sections(tree, flagged)

@@ -21,7 +21,7 @@ from trafilatura.readability_lxml import (
 )
 
 from pipeline.fast_predicates import MAYBE, UNLIKELY
-from pipeline.fast_tree import Flagged, contains_tag, delete, text_of, trimmed_length
+from pipeline.fast_tree import Flagged, Unproven, contains_tag, delete, text_of, trimmed_length
 
 MIN_TEXT_CHARS = 25
 RETRY_CHARS = 250
@@ -41,7 +41,7 @@ _weights: dict[str, int] = {}
 def summary(doc: _Element, flagged: Flagged, tags: set[str]) -> str:
     """The article as serialised XML; `flagged` and `tags` are those of the tree's descendants."""
     for element in doc.iter("script", "style"):
-        delete(element)
+        drop(element)
     block_tags = ("p", *(t for t in sorted(tags) if t.lower().startswith(BLOCK_PREFIXES)))
     ruthless = True
     while True:
@@ -68,6 +68,13 @@ def summary(doc: _Element, flagged: Flagged, tags: set[str]) -> str:
         return cleaned
 
 
+def drop(element: _Element) -> None:
+    """Removes an element as lxml.html's `drop_tree` does, which fails on one without a parent."""
+    if element.getparent() is None:
+        raise Unproven("root")
+    delete(element)
+
+
 def paragraphs_from_divs(doc: _Element, block_tags: tuple[str, ...]) -> None:
     """Turns each <div> without block elements into <p>, and wraps loose text of the others."""
     kept = []
@@ -91,7 +98,7 @@ def paragraphs_from_divs(doc: _Element, block_tags: tuple[str, ...]) -> None:
                 paragraph.text, child.tail = tail, None
                 div.insert(position + 1, paragraph)
             if child.tag == "br":
-                delete(child)
+                drop(child)
 
 
 def score_paragraphs(doc: _Element) -> dict[_Element, float]:
@@ -238,14 +245,14 @@ def sanitize(node: _Element, scores: dict[_Element, float]) -> None:
     """Removes headings, forms, frames, and blocks that look like lists of links, in place."""
     for header in node.iter("h1", "h2", "h3", "h4", "h5", "h6"):
         if class_weight(header) < 0 or link_density(header) > 0.33:
-            delete(header)
+            drop(header)
     for element in node.iter("form", "textarea"):
-        delete(element)
+        drop(element)
     for element in node.iter("iframe"):
         if "src" in element.attrib and REGEXES["videoRe"].search(element.attrib["src"]):
             element.text = "VIDEO"
         else:
-            delete(element)
+            drop(element)
     allowed: set[_Element] = set()
     for element in reversed(list(node.getroottree().getroot().iter(*CLEANED_TAGS))):
         if element in allowed:
@@ -254,7 +261,7 @@ def sanitize(node: _Element, scores: dict[_Element, float]) -> None:
         if weight + scores.get(element, 0) < 0 or (
             text_of(element).count(",") < 10 and is_clutter(element, weight, allowed)
         ):
-            delete(element)
+            drop(element)
 
 
 def is_clutter(element: _Element, weight: int, allowed: set[_Element]) -> bool:

@@ -11,6 +11,7 @@ calls the library's functions for single elements; nothing of the library is rep
 | fast_predicates | XPath rules decided once per distinct attribute value, not per element |
 | fast_tree | elements without lxml.html's Python class lookup |
 | fast_content | tags, copies and texts that a page does not need are not made or read |
+| fast_elements | texts read once, repeated paragraphs remembered per page |
 | fast_readability | regexes once per distinct value, serialisation only of the chosen article |
 | fast_justext | the settings trafilatura uses, as one walk and two sweeps |
 | fast_output | one walk with the cell context handed down instead of an XPath per element |
@@ -24,10 +25,8 @@ from copy import copy
 
 import lxml.etree
 from lxml.etree import _Element
-from trafilatura import deduplication
 from trafilatura.baseline import baseline
 from trafilatura.external import SANITIZED_XPATH
-from trafilatura.settings import Extractor
 from trafilatura.utils import load_html
 
 from pipeline.fast_content import (
@@ -38,6 +37,7 @@ from pipeline.fast_content import (
     convert,
     extract_content,
 )
+from pipeline.fast_elements import is_repeated_element, page_options
 from pipeline.fast_justext import good_paragraphs
 from pipeline.fast_output import plain_text
 from pipeline.fast_predicates import BOOK, COMMENTS, OVERALL, PAYWALL
@@ -54,7 +54,6 @@ from pipeline.fast_tree import (
     trimmed,
 )
 
-OPTIONS = Extractor(precision=True, comments=False, dedup=True)
 UNCLEAN_TAGS = tuple(path.removeprefix(".//") for path in SANITIZED_XPATH.split("|"))
 
 
@@ -70,13 +69,14 @@ def text(html: str) -> str | None:
 
 def _text(html: str) -> str | None:
     BOOK.start_page()
+    options = page_options()
     tree = parse(html)
     if tree is None:
         return None
     flagged, indexes, tags = flag(tree)
     page = copy(tree)
     convert(clean(tree, tags))
-    body, length = extract_content(tree, flagged, OPTIONS)
+    body, length = extract_content(tree, flagged, options)
     article, article_text = readability(page, flagged, indexes, tags)
     use_article = prefers_article(body, length, article_text)
     if use_article:
@@ -92,7 +92,7 @@ def _text(html: str) -> str | None:
         body, length = clean_article(body)
     if length < MIN_CHARS:
         body, _, length = baseline(load_html(html))
-    if length < OPTIONS.min_output_size or deduplication.duplicate_test(body, OPTIONS):
+    if length < options.min_output_size or is_repeated_element(body, options):
         return None
     return plain_text(body)
 

@@ -67,8 +67,7 @@ def trafilatura_text(html: str) -> str | None:
     if not FAST:
         return plain_trafilatura_text(html)
     try:
-        with _own_memory():
-            return fast_trafilatura.text(html) or None
+        return fast_trafilatura.text(html) or None
     except fast_trafilatura.Unproven:
         return plain_trafilatura_text(html)
 

@@ -153,6 +153,17 @@ class PageMaker:
         close = "" if self.random.random() < 0.02 else f"</{tag}>"
         return f"<{tag}{self.attributes()}>{inner}{close}\n"
 
+    def fragment(self) -> str:
+        """One element without a page around it, at times after or before some words."""
+        tag = self.random.choice((*BLOCKS, *INLINE, "table", "ul", "p", "h1", "iframe"))
+        inner = self.random.choice((
+            self.inline, self.paragraph, self.listing, self.table, lambda: self.block(5),
+            lambda: self.words(1, 3), lambda: "/> " * 30,
+        ))()  # fmt: skip
+        before = self.random.choice(("", "", "html "))
+        after = self.words(0, 3) if self.random.random() < 0.2 else ""
+        return f"{before}<{tag}{self.attributes()}>{inner}</{tag}>{after}"
+
     def page(self) -> str:
         """A page, at times without head, body or any structure."""
         body = "".join(self.block(0) for _ in range(self.random.randint(1, 9)))

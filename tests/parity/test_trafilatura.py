@@ -72,6 +72,14 @@ def test_real_pages_have_the_library_s_text():
     assert outcomes["unproven"] <= 0.01 * outcomes.total()
 
 
+def test_fragments_have_the_library_s_text_or_are_left_to_it():
+    maker = PageMaker(19)
+    different, outcomes = differences((i, maker.fragment()) for i in range(300))
+    assert different == []
+    assert outcomes["text"] > 10
+    assert outcomes["unproven"] < 150  # lone elements: empty trees, a root that Readability drops
+
+
 @pytest.mark.parametrize("tag", ["div", "span", "p", "table", "ul", "b", "blockquote", "font"])
 def test_deeply_nested_tags_have_the_library_s_text(tag):
     html = f"<html><body>{f'<{tag}>words of it ' * 3_000}{f'</{tag}>' * 3_000}</body></html>"
