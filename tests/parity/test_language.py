@@ -59,5 +59,5 @@ def test_any_text_gets_the_same_language_and_verdict(text):
 
 
 def test_real_texts_get_the_same_language_and_verdict():
-    texts = real_data.texts(400)
+    texts = real_data.texts(200)
     assert 0 < compare(texts, ("en",)) < len(texts)

@@ -29,17 +29,17 @@ def reference(text):
 
 def test_texts_put_together_from_parts_of_addresses_come_out_the_same():
     draw = random.Random(1)
-    texts = ["".join(draw.choices(ATOMS, k=draw.randint(1, 25))) for _ in range(40_000)]
+    texts = ["".join(draw.choices(ATOMS, k=draw.randint(1, 25))) for _ in range(20_000)]
     changed = 0
     for text in texts:
         assert PiiFormatter()(text) == reference(text), text
         changed += PiiFormatter()(text) != text
     print(f"{len(texts)} texts compared, {changed} changed, no difference")
-    assert changed > 5_000
+    assert changed > 2_500
 
 
 @given(st.lists(st.sampled_from(ATOMS) | st.text(max_size=5), max_size=40))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_any_text_comes_out_the_same(parts):
     text = "".join(parts)
     assert PiiFormatter()(text) == reference(text)
