@@ -45,6 +45,13 @@ def test_the_top_rung_is_fineweb_s_ablation_model():
     assert step.shape.flops_per_token == 6 * (1_713_670_144 - 49 * 2048) + 6 * 24 * 2048 * 2048
 
 
+def test_gpt2_s_tokenizer_leaves_fineweb_s_padded_table_as_it_is():
+    assert rung("fineweb").with_vocab(50_257) is rung("fineweb")
+    assert rung("fineweb").with_vocab(50_272) is rung("fineweb")
+    assert rung("fineweb").with_vocab(50_273).shape.vocab == 50_273
+    assert rung("cpu-s").with_vocab(2048).shape.vocab == 2048
+
+
 def test_an_unknown_rung_lists_the_known_ones():
     with pytest.raises(ValueError, match="cpu-s, cpu-m"):
         rung("cpu-xl")
