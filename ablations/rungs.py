@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
 
-
 _PADDING = 128  # rows a table may have beyond its tokenizer's, for even matrix sizes
 
 
