@@ -15,8 +15,8 @@ ODD_TEXT = """
 don't I'm can't he's we'll U.S. e.g. i.e. a.m. 10am 5km 3.14 $5.00 US$20 50% #tag @name 's ‘s w/o
 state-of-the-art http://example.com/a?b=c www.example.org a@b.co C++ :-) ;) xD ... … — – and/or
 «voilà» “quoted” ‘single’ naïve café Straße ΣΊΣΥΦΟΣ ЖУК 北京 東京。 العربية עברית हिन्दी। e\u0301a
-[12] [edit] [citation needed] {x} javascript: lorem ipsum cookie policy terms of use 0km \u200b x(: -)
-hello:) (((( )))) ==== a.b,c;d A.B.C. 12,345.67 ٣٫١٤ ½ ² x² 5m² IS_ALPHA ORTH \U0001f600 ﬁ Ａ Å
+[12] [edit] [citation needed] {x} javascript: lorem ipsum cookie policy terms of use 0km \u200b x(:
+-) hello:) (((( )))) ==== a.b,c;d A.B.C. 12,345.67 ٣٫١٤ ½ ² x² 5m² IS_ALPHA ORTH \U0001f600 ﬁ Ａ Å
 İ ſ K 👩‍👩‍👧 \u037e \u0344 \u0301
 """
 COMMON = COMMON_TEXT.split()
