@@ -120,6 +120,8 @@ class DedupConfig(Section):
     exact_text: bool = False  # equal text after edits
     short_documents: Literal["keep", "exact"] = "keep"  # too short for MinHash: equal text
     compare: bool = True  # signature Jaccard of every candidate pair; false: keys are believed
+    recall_queries: Annotated[int, Field(ge=0)] = 32  # documents compared with all, for the report
+    exact_sample: Annotated[int, Field(ge=0)] = 100  # dropped ones compared by shingles, likewise
     min_jaccard: Annotated[float, Field(ge=0, le=1)] | None = None  # pairs below do not join
 
     @model_validator(mode="before")

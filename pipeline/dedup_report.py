@@ -1,10 +1,12 @@
 """What deduplication did, in numbers for the report: `3-deduplicated/report.json`."""
 
 import json
+import math
 from collections.abc import Mapping
 from typing import Any
 
 from pipeline.layout import Layout
+from pipeline.lsh_params import meeting_probability
 
 LEVELS = (0.5, 0.6, 0.7, 0.75, 0.8, 0.9)
 LISTED = 20
@@ -35,6 +37,36 @@ def build(
         "dropped": add(one["dropped"] for one in decided.values()),
         "bridges": sum(one["bridges"] for one in decided.values()),
     }
+
+
+def audit(
+    layout: Layout, recall: Mapping[str, list[int]], exact: list[list[float]]
+) -> dict[str, Any]:
+    """Candidate recall on compared queries, and precision of a sample of dropped documents."""
+    permutations = layout.bands * layout.rows
+    levels: dict[str, dict[str, Any]] = {}
+    for level in LEVELS:
+        at = range(math.ceil(level * permutations - 1e-9), len(recall["pairs"]))
+        pairs, met = (sum(recall[name][count] for count in at) for name in ("pairs", "met"))
+        curve = sum(
+            recall["pairs"][count]
+            * meeting_probability(count / permutations, layout.bands, layout.rows)
+            for count in at
+        )
+        if pairs:
+            levels[str(level)] = {
+                "pairs": pairs,
+                "recall": met / pairs,
+                "s_curve": curve / pairs,
+            }
+    shares = {
+        str(level): sum(pair[0] >= level for pair in exact) / len(exact)
+        for level in LEVELS
+        if exact
+    }
+    error = sum(abs(pair[0] - pair[1]) for pair in exact) / len(exact) if exact else None
+    sample = {"pairs": len(exact), "share_at_least": shares, "mean_error_of_estimate": error}
+    return {"candidate_recall": levels, "dropped_exact_jaccard": sample}
 
 
 def candidates(found: Mapping[str, dict]) -> dict[str, Any]:

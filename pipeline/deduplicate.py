@@ -16,6 +16,7 @@ from pipeline.bands import write_bands
 from pipeline.clusters import close_in_memory, fits_in_memory
 from pipeline.config import RunConfig, stage_digest
 from pipeline.decisions import write_decisions
+from pipeline.dedup_audit import measure_precision, measure_recall
 from pipeline.dedup_stage import SCRATCH, VERSION, Stage
 from pipeline.exact import (
     RULES as EXACT_RULES,
@@ -64,8 +65,12 @@ def run(engine: Engine, store: Store, config: RunConfig) -> dict[str, Any]:
     choices, findings["chosen"] = survivors_of(stage, labels, exact)
     if exact:
         choices = spread_choices(stage, choices, exact)
-    findings["decided"] = decide(stage, choices)
+    scores = stage.compare("chosen", choices)[0] if config.dedup.compare else ""
+    findings["decided"] = decide(stage, choices, scores)
+    recall = measure_recall(stage, stage.folder("sketches"))
+    exact_pairs = measure_precision(stage, scores) if scores else []
     report = dedup_report.build(stage.layout, totals, findings)
+    report |= dedup_report.audit(stage.layout, recall, exact_pairs)
     store.write_bytes("3-deduplicated/report.json", dedup_report.encode(report))
     if config.dedup.index:
         add_to_index(stage, config.dedup.index, own, choices)
@@ -196,11 +201,8 @@ def survivors_of(
     return stage.settled(step), counts
 
 
-def decide(stage: Stage, choices: str) -> dict[str, dict]:
+def decide(stage: Stage, choices: str, scores: str) -> dict[str, dict]:
     """Counts by slot, after the dropped and clusters tables of every partition are written."""
-    scores = ""
-    if stage.config.dedup.compare:
-        scores, _ = stage.compare("chosen", choices)
     stage.per_slot("name-requests", spill_name_requests, choices=choices)
     requests = stage.settled("name-requests")
     stage.per_slot("names", spill_names, with_parts=True, requests=requests)

@@ -29,6 +29,7 @@ class Planted:
     payload: bytes = b"\0" * 16
     dump: str = "CC-MAIN-2024-10"
     name: str = ""  # the record id, else its row key
+    text: str = ""
 
 
 def random_signature(rng: np.random.Generator, permutations: int = 112) -> np.ndarray:
@@ -85,7 +86,7 @@ def write_run_directory(
         _write(store, f"1-extracted/{partition_name(number)}.parquet", EXTRACTED, [
             {
                 "file": 0, "offset": 10 * at, "id": one.name or f"<doc:{at}>", "url": f"u{at}",
-                "dump": one.dump, "payload_digest": one.payload, "text": f"text {at}",
+                "dump": one.dump, "payload_digest": one.payload, "text": one.text or f"text {at}",
             }
             for at, one in rows
         ])  # fmt: skip

@@ -1,0 +1,178 @@
+"""How good the deduplication was, measured on the run's own documents.
+
+Recall: a few documents, evenly spaced, are compared with every other one by signature; of the pairs
+that are similar, how many shared a band? Precision: of a sample of dropped documents, the Jaccard
+similarity with their representative is computed exactly, from the shingles of both texts.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from filters.compile import kernel
+from filters.doc import Doc
+from pipeline.dedup_stage import Stage
+from pipeline.execute import Job, Task
+from pipeline.layout import Layout, Part, rows_between
+from pipeline.minhash import MinHash, shingles
+from pipeline.records import partition_name
+from pipeline.runs import read_bins
+from pipeline.scope import extracted_path
+from pipeline.sketches import read_sketches
+from pipeline.storage import Store
+from pipeline.verify import sketches_of
+
+
+def measure_recall(stage: Stage, sketches: str) -> dict[str, list[int]]:
+    """Per count of equal permutations: pairs of queries and other documents, and how many met."""
+    layout = stage.layout
+    rows = layout.docs - layout.earlier
+    count = min(stage.config.dedup.recall_queries, rows)
+    queries = [layout.earlier + (2 * at + 1) * rows // (2 * count) for at in range(count)]
+    if not queries:
+        return {"pairs": [], "met": []}
+    parts = [list(vars(part).values()) for part in stage.parts]
+    args = {"queries": queries, "sketches": sketches, "all_parts": parts}
+    made = stage.per_slot("recall", compare_queries, False, layout.first_slot, **args)
+    tables = list(made.values())
+    return {
+        name: [sum(column) for column in zip(*(one[name] for one in tables), strict=True)]
+        for name in ("pairs", "met")
+    }
+
+
+@kernel
+def count_agreement(sketches, codes, queries, query_codes, bands, rows, low, numbers):
+    """(pairs, met): int64 [permutations + 1] each, over all documents and queries of one code."""
+    pairs = np.zeros(bands * rows + 1, np.int64)
+    meetings = np.zeros(bands * rows + 1, np.int64)
+    for document in range(len(sketches)):
+        if codes[document] < 0:
+            continue
+        for query in range(len(queries)):
+            if codes[document] != query_codes[query] or low + document == numbers[query]:
+                continue
+            total = 0
+            met = False
+            for band in range(bands):
+                equal = 0
+                for column in range(band * rows, (band + 1) * rows):
+                    equal += sketches[document, column] == queries[query, column]
+                total += equal
+                met = met or equal == rows
+            pairs[total] += 1
+            meetings[total] += met
+    return pairs, meetings
+
+
+def compare_queries(job: Job) -> dict:
+    """Compare the documents of one slot with the queries."""
+    args = job.task.args
+    layout = Layout(**args["layout"])
+    low, high = layout.span(args["slot"])
+    numbers = np.array(args["queries"], np.int64)
+    wanted = sketches_of(job, layout, numbers)
+    own = read_sketches(job.store, args["sketches"], args["slot"], layout)
+    everything = [Part(*part) for part in args["all_parts"]]
+    codes = scope_codes(job, everything, np.arange(low, high), own)
+    query_codes = scope_codes(job, everything, numbers, wanted)
+    counted = count_agreement(
+        own, codes, wanted, query_codes, layout.bands, layout.rows, low, numbers
+    )
+    pairs, met = (column.tolist() for column in counted)
+    return {"runs": [], "pairs": pairs, "met": met}
+
+
+def scope_codes(job: Job, parts: list[Part], docs: np.ndarray, sketches: np.ndarray) -> np.ndarray:
+    """int64 per document: equal where two may be compared, -1 where there is no signature."""
+    codes = np.zeros(len(docs), np.int64)
+    if job.config.dedup.scope == "dump":
+        names = sorted({part.dump or "" for part in parts})
+        bases = np.array([part.base for part in parts])
+        held = np.array([-1 if one.dump is None else names.index(one.dump) for one in parts])
+        codes = held[np.maximum(np.searchsorted(bases, docs, side="right") - 1, 0)]
+    return np.where(sketches.any(axis=1), codes, -1)
+
+
+def sample_dropped(stage: Stage, scores: str) -> list[list[int]]:
+    """[document, representative, equal permutations] of a sample that depends on nothing else."""
+    args = {"scores": scores, "count": stage.config.dedup.exact_sample}
+    made = stage.per_slot("sample", sample_slot, False, stage.layout.first_slot, **args)
+    drawn = sorted(entry for one in made.values() for entry in one["sample"])
+    return [entry[1:] for entry in drawn[: args["count"]]]
+
+
+def sample_slot(job: Job) -> dict:
+    """The dropped documents of one slot that a draw by number favours, with their draw."""
+    args = job.task.args
+    layout = Layout(**args["layout"])
+    best: list[list[int]] = []
+    for scores in read_bins(job.store, args["scores"], args["slot"], args["slot"] + 1, 1 << 20):
+        scores = scores[scores["other"] >= layout.earlier]  # texts of an index are not at hand
+        drawn = scores["doc"].astype(np.uint64) - np.uint64(layout.earlier)
+        drawn = drawn * np.uint64(0x9E3779B97F4A7C15)
+        drawn ^= drawn >> np.uint64(29)
+        places = np.argsort(drawn, kind="stable")[: args["count"]]
+        columns = (drawn, scores["doc"], scores["other"], scores["matches"])
+        best += [list(row) for row in zip(*(one[places].tolist() for one in columns), strict=True)]
+    return {"runs": [], "sample": sorted(best)[: args["count"]]}
+
+
+def measure_precision(stage: Stage, scores: str) -> list[list[float]]:
+    """[exact, estimated] Jaccard of every sampled pair whose texts have shingles."""
+    sample = sample_dropped(stage, scores)
+    if not sample:
+        return []
+    docs = {doc for pair in sample for doc in pair[:2]}
+    parts = [
+        list(vars(part).values())
+        for part in stage.parts
+        if any(part.base <= doc < part.base + part.rows for doc in docs)
+    ]
+    task = Task("all", {"sample": sample, "parts": parts, "layout": stage.layout.as_args()})
+    return stage.run("exact-jaccard", exact_jaccard, [task])["all"]["pairs"]
+
+
+def exact_jaccard(job: Job) -> dict:
+    """Jaccard similarity of the shingle sets of sampled pairs."""
+    args = job.task.args
+    layout = Layout(**args["layout"])
+    dedup = job.config.dedup
+    method = MinHash(dedup.ngram, dedup.bands, dedup.rows, dedup.hash, dedup.seed)
+    docs = np.unique([doc for pair in args["sample"] for doc in pair[:2]])
+    sets: dict[int, np.ndarray] = {}
+    for part in (Part(*part) for part in args["parts"]):
+        inside = docs[(docs >= part.base) & (docs < part.base + part.rows)]
+        for doc, text in texts_of(job.store, part, inside):
+            sets[doc] = np.unique(shingles(Doc(text), method))
+    pairs = []
+    for doc, other, matches in args["sample"]:
+        one, two = sets[doc], sets[other]
+        if len(one) and len(two):
+            shared = len(np.intersect1d(one, two, assume_unique=True))
+            exact = shared / (len(one) + len(two) - shared)
+            pairs.append([exact, matches / (layout.bands * layout.rows)])
+    return {"runs": [], "pairs": pairs}
+
+
+def texts_of(store: Store, part: Part, docs: np.ndarray) -> Iterator[tuple[int, str]]:
+    """(document, text as the filters left it) of ascending documents of one partition."""
+    wanted: dict[int, int] = {}
+    for first, batch in rows_between(store, [part], int(docs[0]), int(docs[-1]) + 1, ["offset"]):
+        offsets = batch.column("offset").to_numpy()
+        here = docs[(docs >= first) & (docs < first + len(offsets))]
+        wanted |= dict(zip(offsets[here - first].tolist(), here.tolist(), strict=True))
+    edited: dict[int, str] = {}
+    kept = f"2-filtered/kept/{partition_name(part.number)}.parquet"
+    if store.exists(kept):
+        edited = {key: text for key, text in texts_at(store, kept, wanted) if text is not None}
+    for offset, text in texts_at(store, extracted_path(part.number), wanted):
+        yield wanted[offset], edited.get(offset, text or "")
+
+
+def texts_at(store: Store, path: str, offsets) -> Iterator[tuple[int, str | None]]:
+    """(offset, text) of the rows of a table at some record offsets."""
+    for batch in store.iter_batches(path, ["offset", "text"], batch_rows=1_000):
+        keys = batch.column("offset").to_numpy()
+        for row in np.flatnonzero(np.isin(keys, list(offsets))).tolist():
+            yield int(keys[row]), batch.column("text")[row].as_py()
