@@ -16,6 +16,8 @@ from pipeline.warc_bytes import container, pieces
 from pipeline.warc_headers import RECORD_START, Headers, length_of, parse_arc_line, parse_fields
 from pipeline.warc_stream import Stream
 
+# How far behind a record of wrong length its member's checksum is looked for.
+CHECKSUM_BYTES = 1 << 20
 # Content kept of one record; the rest is read and let go. CommonCrawl cuts pages at 1 to 5 MB.
 MAX_CONTENT_BYTES = 64 << 20
 
@@ -132,6 +134,10 @@ class Reader:
         """Give a record of wrong length the content up to the next record, or what there is."""
         stream = self._stream
         self.reading.wrong_lengths += 1
+        if length is not None and have >= length:
+            # A member cut short inflates into the bytes of the next one, past the declared length,
+            # and only its checksum tells: read on until it does.
+            stream.fill(length + CHECKSUM_BYTES)
         reach = have if length is None else min(length, have)
         inner = stream.find_record(reach)
         if inner is not None:

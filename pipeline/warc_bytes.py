@@ -156,12 +156,14 @@ def _behind(window: Window, begin: int, end: int | None, form: Format) -> int:
     """The place to go on at after damage in the member at `begin`; -1 where there is none.
 
     The end of a member that fails its checksum is believed only where another member (or nothing)
-    follows: a flipped bit may have made the stream run on into its neighbours.
+    follows, and no record opens before it: a member cut short runs on into its neighbours, and can
+    fall into step with the next one's codes and end where that one ends.
     """
     if end is not None:
         follows = bytes(window.view(end, len(form.magic)))
         if not follows or follows == form.magic:
-            return end
+            inner = _next_record(window, begin + 1, end, form)
+            return end if inner < 0 else inner
     return _next_member(window, begin + 1, form)
 
 
@@ -180,6 +182,18 @@ def _next_member(window: Window, at: int, form: Format) -> int:
     while (at := window.find(form.magic, at)) >= 0:
         if _opens(window, at, form):
             return at
+        at += 1
+    return -1
+
+
+def _next_record(window: Window, at: int, until: int, form: Format) -> int:
+    """The first place in [at, until) where a member opens with a record; -1 where none does."""
+    while 0 <= (at := window.find(form.magic, at)) < until:
+        try:
+            if RECORD_START.match(next(form.open(window, at), b"")):
+                return at
+        except Damage:
+            pass
         at += 1
     return -1
 
