@@ -32,6 +32,8 @@ def normalized(text: str) -> str:
     """Runs of white space as one space, or as one newline where they hold a line break."""
     if _odd_space.search(text) is None:
         return text
+    if "\n" not in text and "\r" not in text:
+        return _space.sub(" ", text)
     return _space.sub(lambda m: "\n" if "\n" in m[0] or "\r" in m[0] else " ", text)
 
 
@@ -105,9 +107,8 @@ def context_free_class(text: str, link_chars: int, in_select: bool) -> str:
         return "bad"
     if length < MIN_CHARS:
         return "bad" if link_chars > 0 else "short"
-    words = text.split()
-    known = stop_words()
-    density = sum(word.lower() in known for word in words) / len(words) if words else 0
+    words = text.lower().split()
+    density = sum(map(stop_words().__contains__, words)) / len(words) if words else 0
     if density >= HIGH_STOPWORDS:
         return "good" if length > LONG_CHARS else "neargood"
     return "neargood" if density >= LOW_STOPWORDS else "bad"

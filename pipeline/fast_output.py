@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from html import unescape
 from unicodedata import normalize
 
 from lxml.etree import _Element
 from trafilatura.xml import NEWLINE_ELEMS, SPECIAL_FORMATTING, replace_element_text
-
-_lone_newline = re.compile(r"(?<![p{P}>])\n")  # the library's LINES_TRIMMING
 
 
 def plain_text(body: _Element) -> str:
@@ -22,14 +19,16 @@ def plain_text(body: _Element) -> str:
 
 
 def clean_line(line: str) -> str:
-    """A line without control characters, its white space trimmed; empty if nothing is left."""
+    """A line without control characters, its white space trimmed; empty if nothing is left.
+
+    The library trims last, so that white space, which it keeps until then, may go first.
+    """
     if "&" in line:
         line = line.replace("&#13;", "\r").replace("&#10;", "\n").replace("&nbsp;", "\u00a0")
+    line = " ".join(line.split())
     if not line.isprintable():
-        line = "".join(c for c in line if c.isprintable() or c.isspace())
-        if "\n" in line:
-            line = _lone_newline.sub(" ", line)
-    return " ".join(line.split())
+        line = " ".join("".join(filter(str.isprintable, line)).split())
+    return line
 
 
 def _write(element: _Element, pieces: list[str], in_cell: bool) -> None:

@@ -27,7 +27,7 @@ import lxml.etree
 from lxml.etree import _Element
 from trafilatura.baseline import baseline
 from trafilatura.external import SANITIZED_XPATH
-from trafilatura.utils import load_html
+from trafilatura.utils import HTML_PARSER
 
 from pipeline.fast_content import (
     MIN_CHARS,
@@ -45,6 +45,7 @@ from pipeline.fast_readability import summary
 from pipeline.fast_tree import (
     Flagged,
     Unproven,
+    bits_of,
     contains_tag,
     flag,
     has_paragraph_text,
@@ -54,6 +55,7 @@ from pipeline.fast_tree import (
     trimmed,
 )
 
+RESCUE_TAGS = sorted(frozenset().union(*(rule.tags or () for rule in (*PAYWALL, *COMMENTS))))
 UNCLEAN_TAGS = tuple(path.removeprefix(".//") for path in SANITIZED_XPATH.split("|"))
 
 
@@ -91,7 +93,7 @@ def _text(html: str) -> str | None:
     if use_article and not rescued:
         body, length = clean_article(body)
     if length < MIN_CHARS:
-        body, _, length = baseline(load_html(html))
+        body, _, length = baseline(parse(html, HTML_PARSER))
     if length < options.min_output_size or is_repeated_element(body, options):
         return None
     return plain_text(body)
@@ -105,7 +107,7 @@ def rescue(html: str, tags: set[str]) -> _Element:
     clean(tree, tags)
     if tree.getparent() is not None:
         tree = copy(tree)  # a fragment without its surroundings, as the library's copy is
-    flagged, _, _ = flag(tree)
+    flagged = [(e, bits_of(e)) for e in tree.iterdescendants(*RESCUE_TAGS)]
     prune(flagged, PAYWALL)
     prune(flagged, COMMENTS)
     return good_paragraphs(tree)

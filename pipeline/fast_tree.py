@@ -38,14 +38,14 @@ class Unproven(Exception):
     """This page takes a path whose result is not shown to equal the library's."""
 
 
-def parse(html: str) -> _Element | None:
+def parse(html: str, parser: etree.HTMLParser = PARSER) -> _Element | None:
     """The tree that trafilatura's `load_html` gives for a string, None where it gives none."""
     beginning = html[:50].lower()
     html = repaired(html, "doctype" in beginning)
     try:
-        tree = lxml.html.fromstring(html, parser=PARSER)
+        tree = lxml.html.fromstring(html, parser=parser)
     except ValueError:  # lxml refuses a str with an encoding declaration; so does the library's
-        tree = parse_bytes(html)
+        tree = parse_bytes(html, parser)
     except Exception as error:
         raise Unproven("parser") from error
     if tree is None or len(tree) < 1:
@@ -71,9 +71,9 @@ def repaired(html: str, has_doctype: bool) -> str:
     return html
 
 
-def parse_bytes(html: str) -> _Element:
+def parse_bytes(html: str, parser: etree.HTMLParser = PARSER) -> _Element:
     """The tree of a string handed over as UTF-8, as the library's `fromstring_bytes` does."""
-    return lxml.html.fromstring(html.encode("utf8", "surrogatepass"), parser=PARSER)
+    return lxml.html.fromstring(html.encode("utf8", "surrogatepass"), parser=parser)
 
 
 def text_of(element: _Element) -> str:
