@@ -14,6 +14,8 @@ from typing import Any, TypeVar
 import numba
 from numba.core import config
 
+# A machine number inside a kernel, of the width its docstring says: checkers know int, not uint64.
+Number = Any
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 

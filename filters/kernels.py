@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from filters.compile import kernel
+from filters.compile import Number, kernel
 from filters.flags import ALPHABETIC, PUNCTUATION_MARK, SENTENCE_END, WORDLIKE
 
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio: spreads hashes over a table
@@ -38,7 +38,7 @@ def gather(ids: np.ndarray, values: np.ndarray) -> np.ndarray:
 
 
 @kernel
-def use(chunks: np.ndarray, uses: np.ndarray, flags: np.ndarray, mask: int) -> np.ndarray:
+def use(chunks: np.ndarray, uses: np.ndarray, flags: np.ndarray, mask: Number) -> np.ndarray:
     """Count one more use of each of `chunks`; the places of those with a flag of `mask`."""
     places = np.empty(len(chunks), np.int64)
     found = 0
@@ -60,7 +60,7 @@ def table_bits(entries: int) -> int:
 
 
 @kernel
-def top_ngram_chars(words: np.ndarray, chars: np.ndarray, n: int) -> int:
+def top_ngram_chars(words: np.ndarray, chars: np.ndarray, n: int) -> Number:
     """Characters covered by the most frequent word n-gram: its length times its count.
 
     Length is that of the words joined by single spaces; of equally frequent n-grams the one seen
@@ -102,7 +102,7 @@ def top_ngram_chars(words: np.ndarray, chars: np.ndarray, n: int) -> int:
 
 @kernel
 def token_hashes(
-    first: int, byte_starts: np.ndarray, pool: np.ndarray, base: int, inverse: int
+    first: int, byte_starts: np.ndarray, pool: np.ndarray, base: Number, inverse: Number
 ) -> np.ndarray:
     """Per token from `first` on: sum of (byte + 1) * base^place, base^length, base^-length."""
     out = np.empty((len(byte_starts) - 1 - first, 3), np.uint64)
@@ -133,7 +133,7 @@ def running_hashes(words: np.ndarray, hashes: np.ndarray) -> np.ndarray:
 
 @kernel
 def same_characters(
-    words: np.ndarray, a: int, b: int, n: int, byte_starts: np.ndarray, pool: np.ndarray
+    words: np.ndarray, a: Number, b: Number, n: int, byte_starts: np.ndarray, pool: np.ndarray
 ) -> bool:
     """Whether the n words from `a` and from `b` on are the same bytes when written without gaps."""
     i, j, left = a, b, a + n
@@ -166,7 +166,7 @@ def duplicate_ngram_chars(
     byte_starts: np.ndarray,
     pool: np.ndarray,
     n: int,
-) -> int:
+) -> Number:
     """Characters in word n-grams seen before, none counted twice.
 
     N-grams are compared as the characters of their words without gaps, as in the reference: "ab c"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from filters.compile import kernel
+from filters.compile import Number, kernel
 
 # Of the white space before a chunk.
 ONE_SPACE = 0
@@ -50,7 +50,7 @@ def ends_line(data: np.ndarray, i: int) -> bool:
 
 
 @kernel
-def chunk_key(data: np.ndarray, start: int, stop: int, multiplier: int) -> int:
+def chunk_key(data: np.ndarray, start: int, stop: int, multiplier: Number) -> Number:
     """The key of a chunk: its bytes and length under 8 bytes, else a hash with the top bit set."""
     size = stop - start
     if size < 8:
@@ -75,13 +75,13 @@ def find_chunk(
     data: np.ndarray,
     start: int,
     stop: int,
-    key: int,
+    key: Number,
     table: np.ndarray,
     starts: np.ndarray,
     pool: np.ndarray,
-    multiplier: int,
+    multiplier: Number,
     shift: int,
-) -> int:
+) -> Number:
     """The slot of the chunk, or of the empty slot where it belongs.
 
     `table`: uint64 [slots, 2] of key and number + 1, 0 where empty; chunk c has the bytes
@@ -112,7 +112,7 @@ def scan(
     table: np.ndarray,
     starts: np.ndarray,
     pool: np.ndarray,
-    multiplier: int,
+    multiplier: Number,
     shift: int,
 ) -> tuple:
     """Chunks and lines of the text whose UTF-8 bytes are `data`, which two zero bytes follow.
@@ -182,7 +182,7 @@ def insert_chunks(
     table: np.ndarray,
     starts: np.ndarray,
     pool: np.ndarray,
-    multiplier: int,
+    multiplier: Number,
     shift: int,
 ) -> None:
     """Enter chunks `first` … `first + count - 1`, whose bytes are in the pool, into the table."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from filters.compile import kernel
+from filters.compile import Number, kernel
 
 LANES = 16
 MERSENNE = np.uint64((1 << 61) - 1)
@@ -33,13 +33,13 @@ def spaced_bytes(words: np.ndarray, byte_starts: np.ndarray, pool: np.ndarray) -
 
 
 @kernel
-def rotate(value: int, bits: int) -> int:
+def rotate(value: Number, bits: int) -> Number:
     """A uint32 rotated left."""
     return np.uint32((value << np.uint32(bits)) | (value >> np.uint32(32 - bits)))
 
 
 @kernel
-def swap(value: int) -> int:
+def swap(value: Number) -> Number:
     """A uint32 with its bytes in the other order."""
     return np.uint32(
         ((value & np.uint32(0xFF)) << np.uint32(24))
@@ -94,7 +94,7 @@ def start_state(state: np.ndarray) -> None:
 
 
 @kernel
-def first_64_bits(state: np.ndarray, lane: int) -> int:
+def first_64_bits(state: np.ndarray, lane: int) -> Number:
     """The first 8 bytes of the digest as a little-endian uint64."""
     return np.uint64(swap(state[0, lane])) | (np.uint64(swap(state[1, lane])) << np.uint64(32))
 
@@ -129,7 +129,7 @@ def load_block(
 
 
 @kernel
-def sha1_long(text: np.ndarray, start: int, stop: int) -> int:
+def sha1_long(text: np.ndarray, start: int, stop: int) -> Number:
     """The first 8 bytes of SHA-1 of text[start:stop], of any length."""
     w = np.zeros((80, LANES), np.uint32)
     state = np.empty((5, LANES), np.uint32)
@@ -191,13 +191,13 @@ PRIME_5 = np.uint64(0x27D4EB2F165667C5)
 
 
 @kernel
-def rotate_64(value: int, bits: int) -> int:
+def rotate_64(value: Number, bits: int) -> Number:
     """A uint64 rotated left."""
     return (value << np.uint64(bits)) | (value >> np.uint64(64 - bits))
 
 
 @kernel
-def little_endian(text: np.ndarray, place: int, size: int) -> int:
+def little_endian(text: np.ndarray, place: int, size: int) -> Number:
     """The `size` bytes of `text` from `place` on as a little-endian uint64."""
     value = np.uint64(0)
     for k in range(size):
@@ -206,13 +206,13 @@ def little_endian(text: np.ndarray, place: int, size: int) -> int:
 
 
 @kernel
-def mix_lane(state: int, value: int) -> int:
+def mix_lane(state: Number, value: Number) -> Number:
     """One xxHash64 round."""
     return rotate_64(state + value * PRIME_2, 31) * PRIME_1
 
 
 @kernel
-def xxhash64(text: np.ndarray, start: int, stop: int) -> int:
+def xxhash64(text: np.ndarray, start: int, stop: int) -> Number:
     """xxHash64 with seed 0 of text[start:stop]."""
     place = start
     if stop - start >= 32:

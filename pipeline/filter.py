@@ -83,7 +83,7 @@ def filter_partition(job: Job) -> dict[str, Any]:
             verdicts = writers.write(batch)
             counts["in"] += len(verdicts)
             counts["kept"] += sum(verdict.kept for verdict in verdicts)
-            dropped.update(verdict.dropped_by for verdict in verdicts if not verdict.kept)
+            dropped.update(one.dropped_by for one in verdicts if one.dropped_by is not None)
     return {**counts, "dropped": dict(sorted(dropped.items()))}
 
 

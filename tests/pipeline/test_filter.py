@@ -138,7 +138,7 @@ def test_kept_documents_are_the_same_with_and_without_all_measures(tmp_path):
 
 
 OTHER_BOUNDS = (
-    ("gopher_top_2_gram_char_fraction: {at_most: 0.20}", "gopher_top_2_gram_char_fraction: {at_most: 0.05}"),
+    ("top_2_gram_char_fraction: {at_most: 0.20}", "top_2_gram_char_fraction: {at_most: 0.05}"),
     ("c4_sentences: {at_least: 5}", "c4_sentences: {at_least: 2}"),
     ("    - gopher_stop_words: {at_least: 2}\n", ""),
     ("gopher_word_count_floor: {at_least: 50}", "gopher_word_count_floor: {at_least: 5}"),
