@@ -67,7 +67,6 @@ class UrlConfig(Section):
 class GatesConfig(Section):
     """Cheap tests before main text is extracted (pipeline/gates.py); unset is off: FineWeb."""
 
-    duplicate_payload: bool = False
     min_cld2_fraction: Annotated[float, Field(ge=0, le=1)] | None = None
     min_words: Annotated[int, Field(ge=1)] | None = None
     min_language_score: Annotated[float, Field(ge=0, le=1)] | None = None

@@ -1,14 +1,14 @@
 """Cheap tests that settle a page before its main text is extracted, for runs that trade a few
 documents for speed. All are off in `fineweb.yaml`.
 
-Each guesses what a later rule would say from something cheaper: equal bytes, CommonCrawl's own
-language detection, or all text of the page instead of its main text.
+Each guesses what a later rule would say from something cheaper: CommonCrawl's own language
+detection, or all text of the page instead of its main text. What they settle and what they lose:
+`python -m tests.bench.extract_stage gates`. A gate for pages with equal bytes stood here once: it
+closed for 0 of 6,105 real pages.
 """
 
 import json
 from collections.abc import Collection
-
-import xxhash
 
 from filters.language import LanguageId
 from filters.record_rule import RecordRule
@@ -16,9 +16,6 @@ from pipeline.config import GatesConfig
 from pipeline.outcomes import DETAIL_CHARS, Dropped
 
 SOURCE = "decant; extract.gates, off in the exact recipe"
-DUPLICATE_PAYLOAD = RecordRule(
-    "gate_duplicate_payload", "bytes not seen before in this partition", SOURCE, None
-)
 CLD2 = RecordRule(
     "gate_cld2_fraction",
     "at least extract.gates.min_cld2_fraction, where CommonCrawl detected languages",
@@ -36,26 +33,20 @@ LANGUAGE = RecordRule(
     None,
     "probability of the best wanted language of all text",
 )
-GATE_RULES = (DUPLICATE_PAYLOAD, CLD2, WORDS, LANGUAGE)
+GATE_RULES = (CLD2, WORDS, LANGUAGE)
 
 
 class Gates:
-    """The gates of one partition; an unset bound is an open gate."""
+    """The gates of a run; one without a bound is open."""
 
     def __init__(self, config: GatesConfig, language: LanguageId, keep: Collection[str] | None):
         self._config = config
         self._language = language
         self._keep = keep
-        self._seen: set[bytes] = set()
         self.need_text = config.min_words is not None or config.min_language_score is not None
 
-    def by_payload(self, payload: bytes, languages: str | None) -> Dropped | None:
-        """The gate that a page's bytes, or CommonCrawl's finding about its language, close."""
-        if self._config.duplicate_payload:
-            digest = xxhash.xxh3_128_digest(payload)
-            if digest in self._seen:
-                return Dropped(DUPLICATE_PAYLOAD.name, digest.hex())
-            self._seen.add(digest)
+    def by_metadata(self, languages: str | None) -> Dropped | None:
+        """The gate that CommonCrawl's finding about a page's language closes."""
         bound = self._config.min_cld2_fraction
         if bound is not None and languages and self._keep is not None:
             covered = cld2_fraction(languages, self._keep)
@@ -64,14 +55,17 @@ class Gates:
         return None
 
     def by_text(self, text: str) -> Dropped | None:
-        """The gate that all text of a page closes."""
+        """The gate that all text of a page closes.
+
+        A page without any word has shown nothing: there the parser failed, and main text decides.
+        """
         least = self._config.min_words
         if least is not None:
             words = len(text.split(None, least)[:least])
-            if words < least:
+            if 0 < words < least:
                 return Dropped(WORDS.name, None, words, least)
         bound = self._config.min_language_score
-        if bound is not None:
+        if bound is not None and text:
             found = self._language.identify(text, self._keep)
             if found.wanted_score <= bound:
                 return Dropped(LANGUAGE.name, found.language, found.wanted_score, bound)

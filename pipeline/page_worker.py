@@ -1,11 +1,13 @@
 """The child process that pages are extracted in: a page that kills its parser kills only this.
 
-Started by `pipeline.isolate` as `python -m pipeline.page_worker ENGINE OPTIONS CPU_S MEMORY_BYTES`.
-Reads questions from standard input and answers on standard output, until its input ends.
+Started by `pipeline.isolate` as `python -m pipeline.page_worker ENGINE OPTIONS CPU_S MEMORY_BYTES
+FILE CAPACITY`. Reads questions about the page in shared memory (FILE, a descriptor) from standard
+input and answers on standard output, until its input ends.
 """
 
 import contextlib
 import json
+import mmap
 import os
 import resource
 import signal
@@ -19,7 +21,6 @@ from resiliparse.extract.html2text import extract_plain_text
 from pipeline.isolate import (
     FAILED,
     HEAD,
-    MAIN_TEXT_OF_LAST,
     NO_MEMORY,
     NOTHING,
     PLAIN_TEXT,
@@ -28,14 +29,17 @@ from pipeline.isolate import (
 from pipeline.main_text import Extractor, extractor
 
 
-def main(engine: str, options: str, cpu_s: str, memory_bytes: str) -> None:
+def main(
+    engine: str, options: str, cpu_s: str, memory_bytes: str, file: str, capacity: str
+) -> None:
     main_text, plain_text = engines(engine, json.loads(options))
     # Only the protocol may write to the pipe: whatever a library prints goes nowhere.
     replies = os.fdopen(os.dup(1), "wb", buffering=0)
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 1)
     guard(int(memory_bytes))
-    serve(sys.stdin.buffer, replies, main_text, plain_text, float(cpu_s))
+    with mmap.mmap(int(file), int(capacity), access=mmap.ACCESS_READ) as shared:
+        serve(sys.stdin.buffer, replies, shared, (main_text, plain_text), float(cpu_s))
 
 
 def guard(memory_bytes: int) -> None:
@@ -58,15 +62,19 @@ PLAIN_OPTIONS = {"preserve_formatting": False, "alt_texts": False, "links": Fals
 
 
 def serve(
-    questions: BinaryIO, replies: BinaryIO, main: Extractor, plain: Extractor, cpu_s: float
+    questions: BinaryIO,
+    replies: BinaryIO,
+    shared: mmap.mmap,
+    engines: tuple[Extractor, Extractor],
+    cpu_s: float,
 ) -> None:
-    page = b""
+    """Answer until the questions end."""
+    main, plain = engines
     while len(head := questions.read(HEAD.size)) == HEAD.size:
         question, size = HEAD.unpack(head)
-        if question != MAIN_TEXT_OF_LAST:
-            page = questions.read(size)
         signal.setitimer(signal.ITIMER_PROF, cpu_s)  # of CPU time: a busy machine changes nothing
-        status, text = answer(page, plain if question == PLAIN_TEXT else main)
+        with memoryview(shared) as view, view[:size] as page:
+            status, text = answer(page, plain if question == PLAIN_TEXT else main)
         signal.setitimer(signal.ITIMER_PROF, 0)
         _write(replies, HEAD.pack(status, len(text)) + text)
 
@@ -77,10 +85,10 @@ def _write(replies: BinaryIO, data: bytes) -> None:
         view = view[replies.write(view) :]
 
 
-def answer(page: bytes, extract: Extractor) -> tuple[bytes, bytes]:
+def answer(page: bytes | memoryview, extract: Extractor) -> tuple[bytes, bytes]:
     """A status and what goes with it: the text, nothing, or the error's name and message."""
     try:
-        text = extract(page.decode("utf-8", "surrogatepass"))
+        text = extract(str(page, "utf-8", "surrogatepass"))
         if not text:
             return NOTHING, b""
         return TEXT, text.encode("utf-8", "surrogatepass")

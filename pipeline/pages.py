@@ -66,7 +66,7 @@ class PageJudge:
             return Dropped(hit.rule, hit.detail[:DETAIL_CHARS])
         if record.type == "conversion":
             return self._judge_text(html, payload.data)
-        dropped = self._gates.by_payload(payload.data, languages)
+        dropped = self._gates.by_metadata(languages)
         return dropped or self._judge_page(html, payload.data)
 
     def _payload(self, record: Record) -> "Payload | Dropped | Failed":

@@ -218,11 +218,14 @@ def test_the_gate_of_words_closes_below_its_bound(tmp_path):
     assert fates(store) == {record_id(1): "gate_page_words", record_id(2): "kept"}
 
 
-def test_the_gate_of_bytes_closes_for_the_second_of_two_equal_pages(tmp_path):
-    data = members([record(1, sentence(40)), record(2, sentence(40)), record(3, sentence(41))])
-    store, _ = run(tmp_path, data, extract=gated(duplicate_payload=True))
-    assert fates(store)[record_id(2)] == "gate_duplicate_payload"
-    assert list(fates(store).values()).count("kept") == 2
+def test_a_page_without_any_word_passes_the_gates(tmp_path):
+    store, entry = run(
+        tmp_path,
+        members([record(1, http(b"<html><body><img src=a></body></html>"))]),
+        extract=gated(min_words=30, min_language_score=0.5),
+    )
+    assert fates(store) == {record_id(1): "extraction_empty"}
+    assert balanced(entry)
 
 
 def test_the_gate_of_language_closes_for_a_page_in_another_one(tmp_path):

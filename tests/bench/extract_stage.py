@@ -1,0 +1,260 @@
+"""What the extract stage costs beside its extractor, and what its options gain.
+
+    python -m tests.bench.extract_stage reader|guard|limits|charset|gates [--pages N] [--data DIR]
+
+All times are CPU time of the process and its child, so that a busy machine changes little.
+
+- reader: our WARC reader beside FastWARC, on one file
+- guard: pages in the guarded child beside the same pages in this process; counting their work
+- limits: the slowest page under the limits that we know how to build, beside the guard's CPU time
+- charset: pages that `extract.charset: declared` saves or reads differently
+- gates: documents of the exact recipe's `2-filtered` that each gate loses, and what it saves
+"""
+
+import argparse
+import resource
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import yaml
+
+from filters.language import LanguageId
+from pipeline import isolate
+from pipeline.charset import declared_text, fineweb_text
+from pipeline.config import RunConfig
+from pipeline.gates import Gates
+from pipeline.isolate import PageGuard, Unguarded
+from pipeline.language_model import model_path
+from pipeline.page_work import Limits, excess
+from pipeline.pages import response_of
+from pipeline.payload import decoded_body
+from pipeline.warc import Reader
+
+REAL = "../shared/data/web"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("what", choices=list(BENCHES))
+    parser.add_argument("--pages", type=int, default=400)
+    parser.add_argument("--data", default=REAL, help="a folder of WARC files")
+    arguments = parser.parse_args()
+    BENCHES[arguments.what](Path(arguments.data), arguments.pages)
+
+
+def cpu(work: Callable[[], object]) -> float:
+    """CPU seconds of this process over some work."""
+    begin = time.process_time()
+    work()
+    return time.process_time() - begin
+
+
+def child_cpu() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def payloads(folder: Path, count: int) -> Iterator[tuple[bytes, str]]:
+    """(payload, Content-Type) of the first pages of a folder, spread over its files."""
+    files = sorted(folder.glob("*.warc.gz"))
+    for path in files:
+        taken = 0
+        with path.open("rb") as file:
+            for record in Reader(file):
+                if record.type == "response" and taken < -(-count // len(files)):
+                    response = response_of(record)
+                    taken += 1
+                    yield decoded_body(response, 1 << 27), response.headers.get("content-type", "")
+
+
+def texts(folder: Path, count: int) -> list[str]:
+    found = (fineweb_text(payload) for payload, _ in payloads(folder, count))
+    return [text for text in found if text]
+
+
+def bench_reader(folder: Path, _: int) -> None:
+    from fastwarc.warc import ArchiveIterator
+
+    path = min(folder.glob("*.warc.gz"))
+    records = 0
+
+    def ours() -> None:
+        nonlocal records
+        with path.open("rb") as file:
+            records = sum(1 for _ in Reader(file))
+
+    def theirs() -> None:
+        with path.open("rb") as file:
+            for record in ArchiveIterator(file, parse_http=False):
+                record.reader.read()
+
+    for name, work in (("decant", ours), ("fastwarc", theirs)):
+        best = min(cpu(work) for _ in range(3))
+        size_mb = path.stat().st_size / 1e6
+        print(f"{name}: {best * 1e3 / records:.3f} ms/record, {size_mb / best:.0f} MB/s compressed")
+
+
+def bench_guard(folder: Path, count: int) -> None:
+    """The cost of isolation, by an engine fast enough to show it."""
+    html = texts(folder, count)
+    direct = Unguarded("resiliparse")
+
+    def in_place() -> None:
+        for text in html:
+            direct.extract(text.encode("utf-8", "surrogatepass"))
+
+    here, guarded = [], []
+    for _ in range(5):
+        here.append(cpu(in_place))
+        guarded.append(_guarded(html))
+    limits = Limits()
+    pages = [text.encode("utf-8", "surrogatepass") for text in html]
+    counting = min(cpu(lambda: [excess(page, limits) for page in pages]) for _ in range(5))
+    size_kb = statistics.mean(map(len, pages)) / 1e3
+    per_page = 1e3 / len(html)
+    print(f"{len(html)} pages of {size_kb:.0f} KB on average, ms of CPU per page (best of 5):")
+    print(f"  here {min(here) * per_page:.3f}, guarded {min(guarded) * per_page:.3f}")
+    print(f"  isolation {(min(guarded) - min(here)) * per_page:.3f}")
+    print(f"  counting its work {counting * per_page:.3f}")
+
+
+def _guarded(html: list[str]) -> float:
+    """CPU seconds for pages in a child, its start left out."""
+    before = child_cpu()
+    _end(_started())
+    start = child_cpu() - before
+    guard = _started()
+    before = child_cpu()
+    used = cpu(lambda: [guard.extract(text.encode("utf-8", "surrogatepass")) for text in html])
+    _end(guard)
+    return used + child_cpu() - before - start
+
+
+def _started() -> PageGuard:
+    guard = PageGuard("resiliparse")
+    guard.extract(b"<p>hello</p>")
+    return guard
+
+
+def _end(guard: PageGuard) -> None:
+    child = guard._child
+    assert child is not None and child.stdin is not None
+    child.stdin.close()
+    child.wait()
+
+
+def bench_limits(_: Path, __: int) -> None:
+    limits = Limits()
+    slowest = 0.0
+    for name, page in slow_pages(limits):
+        assert excess(page, limits) is None, name
+        for engine in ("trafilatura", "resiliparse"):
+            extractor = Unguarded(engine)
+            taken = cpu(lambda page=page, extractor=extractor: extractor.extract(page))
+            slowest = max(slowest, taken)
+            print(f"{taken:7.2f} s  {engine:12} {name} ({len(page):,} bytes)", flush=True)
+    ratio = isolate.CPU_S / slowest
+    print(f"slowest {slowest:.2f} s; the guard's {isolate.CPU_S} s are {ratio:.0f} times that")
+
+
+def slow_pages(limits: Limits) -> Iterator[tuple[str, bytes]]:
+    """Pages at the limits, each of one thing that costs a parser or an extractor much."""
+    count = limits.elements - 100
+    fill = (limits.bytes - 1_000) // count
+    yield "links", b"<p>" + b'<a href="/a">link text</a> ' * count
+    yield "paragraphs", b"".join(b"<p>" + b"word " * ((fill - 5) // 5) for _ in range(count))
+    yield (
+        "different paragraphs",
+        b"".join(b"<p>" + b"%d word " % at * ((fill - 5) // 16) for at in range(count)),
+    )
+    yield "lists", b"<ul>" + b"<li>some words<ul><li>more" * (count // 3)
+    yield "table", b"<table>" + b"<tr><td>some words<td>more" * (count // 3)
+    yield "divisions", b"<div class='comment-1' id=a>some words here</div>" * count
+    yield "headings", b"<h2>some words</h2>" * count
+    deep = limits.depth - 10
+    levels = b"<div>" * deep + b"<p>some words" + b"</div>" * deep
+    yield "nested", levels * (count // (deep + 1))
+    names = b" ".join(b"a%d=1" % at for at in range(limits.attributes - 10))
+    yield "attributes", b"<p %s>" % names * 4 + b"some words"
+    yield (
+        "a long attribute",
+        b"<div class='" + b"word " * (limits.bytes // 5 - 99) + b"'>some words",
+    )
+
+
+def bench_charset(folder: Path, count: int) -> None:
+    pages = saved = changed = 0
+    spent = {"fineweb": 0.0, "declared": 0.0}
+    for payload, content_type in payloads(folder, count):
+        pages += 1
+        begin = time.process_time()
+        by_rule = fineweb_text(payload)
+        middle = time.process_time()
+        declared = declared_text(payload, content_type)
+        spent["fineweb"] += middle - begin
+        spent["declared"] += time.process_time() - middle
+        saved += by_rule is None and declared is not None
+        changed += by_rule is not None and declared != by_rule
+    print(
+        f"{pages} pages: declared saves {saved} that FineWeb's rule drops, "
+        f"and reads {changed} otherwise"
+    )
+    for name, seconds in spent.items():
+        print(f"  {name}: {seconds * 1e3 / pages:.3f} ms/page")
+
+
+def bench_gates(folder: Path, count: int) -> None:
+    """Each gate of configs/fineweb-fast.yaml beside the exact outcome of the same pages."""
+    config = RunConfig.model_validate(yaml.safe_load(Path("configs/fineweb-fast.yaml").read_text()))
+    exact = RunConfig.model_validate(yaml.safe_load(Path("configs/fineweb.yaml").read_text()))
+    recipe = exact.recipe()
+    language = LanguageId(str(model_path(exact.language.model)))
+    main, threshold = Unguarded(exact.extractor), exact.language.threshold
+    gates = Gates(config.extract.gates, language, exact.language.keep)
+    rows: dict[str, list] = {}
+    total_cost = gate_cost = 0.0
+    kept = 0
+    html = texts(folder, count)
+    for text in html:
+        page = text.encode("utf-8", "surrogatepass")
+        begin = time.process_time()
+        closed = gates.by_text(main.plain(page).text or "")
+        middle = time.process_time()
+        found = main.extract(page).text or ""
+        cost = time.process_time() - middle
+        stays = (
+            bool(found) and language.identify(found, exact.language.keep).wanted_score > threshold
+        )
+        stays = stays and recipe.judge(found, False).kept
+        gate_cost += middle - begin
+        total_cost += cost
+        kept += stays
+        if closed:
+            row = rows.setdefault(closed.rule, [0, 0, 0.0])
+            row[0] += 1
+            row[1] += stays
+            row[2] += cost
+    per_page = 1e3 / len(html)
+    print(
+        f"{len(html)} pages; {kept} kept by the exact recipe; main text {total_cost * per_page:.2f}"
+    )
+    print(f"ms/page, the gates {gate_cost * per_page:.2f} ms/page (CPU)")
+    for rule, (closed, lost, saved) in rows.items():
+        print(
+            f"  {rule}: closes for {closed} pages ({closed / len(html):.1%}), loses {lost} of "
+            f"{kept} kept ({lost / max(kept, 1):.2%}), saves {saved * per_page:.2f} ms/page"
+        )
+
+
+BENCHES: dict[str, Callable[[Path, int], None]] = {
+    "reader": bench_reader,
+    "guard": bench_guard,
+    "limits": bench_limits,
+    "charset": bench_charset,
+    "gates": bench_gates,
+}
+
+if __name__ == "__main__":
+    main()
