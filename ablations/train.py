@@ -161,7 +161,7 @@ def _loop(plan: Plan, model: Llama, data: Sequences, files: Files, device: Devic
         loss = _update(faces, optimizer, data, plan.rung, step, rate, device)
         after = step + 1
         keep, check = after in wanted, after % files.state_every == 0 or after == plan.steps
-        meter.after(after, loss, rate, certain=keep or check)
+        meter.after(after, loss, rate, saved=model if keep or check else None)
         if device.is_first and keep:
             write_tensors(files.snapshot(after), export.to_transformers(model))
         if device.is_first and check:
@@ -218,20 +218,21 @@ class Meter:
             kept = [s for s in path.read_text().splitlines() if json.loads(s)["step"] <= done]
             write_text(path, "".join(f"{line}\n" for line in kept))
 
-    def after(self, step: int, loss: Tensor, rate: float, certain: bool) -> None:
-        """Looks at the loss every hundredth of the run, and always where `certain`.
+    def after(self, step: int, loss: Tensor, rate: float, saved: Llama | None) -> None:
+        """Looks at the loss every hundredth of the run, and whenever weights are to be `saved`.
 
-        A weight that is NaN stays NaN, so looking now and then misses nothing, and looking
-        before anything is written keeps broken weights off the disk.
+        A weight that is NaN stays NaN, so that looking now and then misses nothing. What is saved
+        is looked at itself: its last update came after the loss.
         """
-        if not certain and step % self._every and step != self._plan.steps:
+        if saved is None and step % self._every and step != self._plan.steps:
             return
         value = float(loss)
-        if not math.isfinite(value):
+        healthy = saved is None or all(bool(p.isfinite().all()) for p in saved.parameters())
+        if not (healthy and math.isfinite(value)):
             raise TrainingDiverged(
-                f"loss is {value} by step {step} of {self._plan.steps} at learning rate {rate:.2g} "
-                f"(rung {self._plan.rung.name}, seed {self._plan.seed}): lower the learning rate. "
-                "The last good state is kept."
+                f"loss is {value}, weights {'are' if healthy else 'are not'} finite by step {step} "
+                f"of {self._plan.steps} at learning rate {rate:.2g} (rung {self._plan.rung.name}, "
+                f"seed {self._plan.seed}): lower the learning rate. The last good state is kept."
             )
         now = time.perf_counter()
         speed = (step - self._done) * self._plan.rung.batch_tokens / max(now - self._since, 1e-9)

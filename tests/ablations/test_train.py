@@ -139,6 +139,12 @@ def test_a_loss_that_is_not_a_number_stops_the_run_and_keeps_the_last_good_state
     assert not (tmp_path / "run.json").exists()
 
 
+def test_a_last_update_that_breaks_the_weights_is_not_saved(tmp_path):
+    with pytest.raises(TrainingDiverged, match="weights are not finite by step 1 of 1"):
+        train(TINY, counting_text(), seed=0, out_dir=tmp_path, tokens=64, learning_rate=1e39)
+    assert not list(tmp_path.rglob("*.safetensors"))
+
+
 def test_a_full_disk_is_named_and_leaves_the_last_state(tmp_path, monkeypatch):
     real, written = checkpoint.os.replace, []
 
