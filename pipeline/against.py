@@ -15,6 +15,7 @@ from pipeline.execute import Job, Task
 from pipeline.index import Entry
 from pipeline.index_entry import EntryFiles, gathered
 from pipeline.layout import Layout
+from pipeline.light_spacy import import_spacy
 from pipeline.minhash import MinHash, shingles, signature
 
 TEXT_COLUMNS = ("text", "content", "raw_content")
@@ -62,6 +63,7 @@ def dataset_entries(stage: Stage, urls: tuple[str, ...]) -> list[Entry]:
 
 def write_dataset_entry(job: Job) -> dict:
     """Write the band keys, sketches and ids of one parquet file's texts."""
+    import_spacy()
     args = job.task.args
     layout = Layout(**args["layout"])
     folder = f"{args['folder']}/{args['number']:08d}"

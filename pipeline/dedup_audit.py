@@ -14,13 +14,17 @@ from filters.doc import Doc
 from pipeline.dedup_stage import Stage
 from pipeline.execute import Job, Task
 from pipeline.layout import Layout, Part, rows_between
+from pipeline.light_spacy import import_spacy
 from pipeline.minhash import MinHash, shingles
+from pipeline.names import document_columns
 from pipeline.records import partition_name
 from pipeline.runs import read_bins
 from pipeline.scope import extracted_path
 from pipeline.sketches import read_sketches
 from pipeline.storage import Store
 from pipeline.verify import sketches_of
+
+SAMPLE_CHARS = 200  # of a text, in the lists of large clusters
 
 
 def measure_recall(stage: Stage, sketches: str) -> dict[str, list[int]]:
@@ -133,8 +137,35 @@ def measure_precision(stage: Stage, scores: str) -> list[list[float]]:
     return stage.run("exact-jaccard", exact_jaccard, [task])["all"]["pairs"]
 
 
+def sample_texts(stage: Stage, docs: list[int]) -> dict[str, dict]:
+    """Id, URL and the beginning of the text of some documents of this run, by number."""
+    new = [doc for doc in docs if doc >= stage.layout.earlier]
+    parts = [
+        list(vars(part).values())
+        for part in stage.parts
+        if any(part.base <= doc < part.base + part.rows for doc in new)
+    ]
+    if not new:
+        return {}
+    task = Task("all", {"docs": new, "parts": parts})
+    return stage.run("report-samples", read_samples, [task])["all"]["samples"]
+
+
+def read_samples(job: Job) -> dict:
+    docs = np.array(job.task.args["docs"])
+    samples: dict[str, dict] = {}
+    for part in (Part(*part) for part in job.task.args["parts"]):
+        inside = docs[(docs >= part.base) & (docs < part.base + part.rows)]
+        ids = document_columns(job.store, part, inside, ["id", "url"])
+        texts = dict(texts_of(job.store, part, inside))
+        for doc, name, url in zip(inside.tolist(), ids["id"], ids["url"], strict=True):
+            samples[str(doc)] = {"id": name, "url": url, "text": texts[doc][:SAMPLE_CHARS]}
+    return {"runs": [], "samples": samples}
+
+
 def exact_jaccard(job: Job) -> dict:
     """Jaccard similarity of the shingle sets of sampled pairs."""
+    import_spacy()
     args = job.task.args
     layout = Layout(**args["layout"])
     dedup = job.config.dedup

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pipeline.layout import Layout
-from pipeline.lsh_params import meeting_probability
+from pipeline.lsh_params import meeting_probability, s_curve
 
 LEVELS = (0.5, 0.6, 0.7, 0.75, 0.8, 0.9)
 LISTED = 20
@@ -66,7 +66,23 @@ def audit(
     }
     error = sum(abs(pair[0] - pair[1]) for pair in exact) / len(exact) if exact else None
     sample = {"pairs": len(exact), "share_at_least": shares, "mean_error_of_estimate": error}
-    return {"candidate_recall": levels, "dropped_exact_jaccard": sample}
+    curve = [list(point) for point in s_curve(layout.bands, layout.rows)]
+    return {"candidate_recall": levels, "dropped_exact_jaccard": sample, "s_curve": curve}
+
+
+def listed_documents(report: Mapping[str, Any]) -> list[int]:
+    """The documents that the lists of large clusters and giant buckets name, ascending."""
+    largest = [entry[-1] for entry in report["clusters"]["largest"]]
+    giants = [entry[-1] for entry in report["candidates"]["giant_buckets"]]
+    return sorted({*largest, *giants})
+
+
+def name_documents(report: dict[str, Any], samples: Mapping[str, dict]) -> None:
+    """Put ids, addresses and the beginnings of texts where the lists have document numbers."""
+    for size_and_doc in (report["clusters"]["largest"], report["candidates"]["giant_buckets"]):
+        for place, (size, *band, doc) in enumerate(size_and_doc):
+            named = {"size": size, **samples.get(str(doc), {})}
+            size_and_doc[place] = {**named, "band": band[0]} if band else named
 
 
 def candidates(found: Mapping[str, dict]) -> dict[str, Any]:

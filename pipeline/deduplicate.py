@@ -16,7 +16,7 @@ from pipeline.bands import write_bands
 from pipeline.clusters import close_in_memory, fits_in_memory
 from pipeline.config import RunConfig, stage_digest
 from pipeline.decisions import write_decisions
-from pipeline.dedup_audit import measure_precision, measure_recall
+from pipeline.dedup_audit import measure_precision, measure_recall, sample_texts
 from pipeline.dedup_stage import SCRATCH, VERSION, Stage
 from pipeline.exact import (
     RULES as EXACT_RULES,
@@ -71,6 +71,8 @@ def run(engine: Engine, store: Store, config: RunConfig) -> dict[str, Any]:
     exact_pairs = measure_precision(stage, scores) if scores else []
     report = dedup_report.build(stage.layout, totals, findings)
     report |= dedup_report.audit(stage.layout, recall, exact_pairs)
+    samples = sample_texts(stage, dedup_report.listed_documents(report))
+    dedup_report.name_documents(report, samples)
     store.write_bytes("3-deduplicated/report.json", dedup_report.encode(report))
     if config.dedup.index:
         add_to_index(stage, config.dedup.index, own, choices)

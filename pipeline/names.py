@@ -85,12 +85,19 @@ def named(docs: np.ndarray, ids: np.ndarray, layout: Layout) -> np.ndarray:
 
 def ids_of(store: Store, part: Part, docs: np.ndarray) -> list[str]:
     """The ids of ascending document numbers of one partition."""
+    return document_columns(store, part, docs, ["id"])["id"]
+
+
+def document_columns(
+    store: Store, part: Part, docs: np.ndarray, columns: list[str]
+) -> dict[str, list]:
+    """Columns of `1-extracted` of ascending document numbers of one partition."""
     offsets = np.empty(len(docs), np.int64)
     low, high = int(docs[0]), int(docs[-1]) + 1
     for first, batch in rows_between(store, [part], low, high, ["offset"]):
         start, stop = np.searchsorted(docs, [first, first + batch.num_rows])
         offsets[start:stop] = batch.column("offset").to_numpy()[docs[start:stop] - first]
-    return columns_at(store, part, offsets, ["id"])["id"]
+    return columns_at(store, part, offsets, columns)
 
 
 def columns_at(

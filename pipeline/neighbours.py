@@ -14,6 +14,7 @@ from pipeline.config import RunConfig
 from pipeline.decisions import band_list
 from pipeline.inspect_signatures import check_schema
 from pipeline.layout import signature_path, signature_rows
+from pipeline.light_spacy import import_spacy
 from pipeline.minhash import MinHash, shingles, signature
 from pipeline.scope import extracted_path
 from pipeline.sketches import SKETCH_TYPE, compare_rows
@@ -73,6 +74,7 @@ def signature_of(
             if len(rows) and values[0].is_valid:
                 return np.array(values[0].as_py(), np.uint64), found
         raise NeighbourError(f"{text_or_id}: this document has no signature in the run")
+    import_spacy()
     method = MinHash(dedup.ngram, dedup.bands, dedup.rows, dedup.hash, dedup.seed)
     made = signature(shingles(Doc(text_or_id), method), method)
     if made is None:

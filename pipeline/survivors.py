@@ -114,20 +114,20 @@ def choose_survivors(job: Job) -> dict:
     low, high = layout.span(slot)
     chunk = max(64, layout.payload // (2 * member_type(layout.doc_type).itemsize))
     best = Best(low, high)
-    own = np.arange(low, high)
     for members in read_bins(job.store, folder, slot, slot + 1, chunk):
         best.add(members)
+    survivor = np.arange(low, high) if args["fixed"] else best.doc
     spill = Spill(job.store, f"{args['folder']}/{slot:08d}", layout.slots, layout.payload)
     for members in read_bins(job.store, folder, slot, slot + 1, chunk):
         choices = np.zeros(len(members), choice_type(layout.doc_type))
         roots = members["root"].astype(np.int64) - low
         choices["doc"] = members["doc"]
-        choices["other"] = (own if args["fixed"] else best.doc)[roots]
+        choices["other"] = survivor[roots]
         choices["size"] = best.size[roots]
         choices["flags"] = np.where(best.earlier[roots] > 1, BRIDGE, 0)
         choices = choices[(choices["size"] > 1) & (best.new[roots] > 0)]
         spill.add(choices, choices["doc"] // layout.width)
-    return {"runs": spill.close(), **cluster_counts(best.size * (best.new > 0), low)}
+    return {"runs": spill.close(), **cluster_counts(best.size * (best.new > 0), survivor)}
 
 
 class Best:
@@ -177,15 +177,15 @@ class Best:
         return wins
 
 
-def cluster_counts(sizes: np.ndarray, low: int) -> dict:
-    """How many clusters of which size, and the largest of them with their roots."""
+def cluster_counts(sizes: np.ndarray, survivors: np.ndarray) -> dict:
+    """How many clusters of which size, and the largest of them with their survivors."""
     several = sizes[sizes > 1]
     powers, times = np.unique(np.floor(np.log2(several)).astype(int), return_counts=True)
     histogram = {
         str(1 << power): count for power, count in zip(powers.tolist(), times.tolist(), strict=True)
     }
     order = np.lexsort((np.arange(len(sizes)), -sizes))[:20]
-    largest = [[int(sizes[place]), low + int(place)] for place in order if sizes[place] > 1]
+    largest = [[int(sizes[place]), int(survivors[place])] for place in order if sizes[place] > 1]
     return {"clusters": len(several), "cluster_sizes": histogram, "largest": largest}
 
 

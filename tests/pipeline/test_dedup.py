@@ -7,6 +7,7 @@ import pytest
 from pipeline import bands, deduplicate, layout
 from pipeline.execute import StepError
 from pipeline.inspect_signatures import SignatureError
+from pipeline.records import FILTERED
 from tests.pipeline.dedup_runs import (
     Planted,
     brute_clusters,
@@ -159,9 +160,10 @@ def test_dumps_rank_survivors_across_a_run(tmp_path, rng, options, survivor):
 def test_the_highest_score_survives_and_a_missing_column_is_named(tmp_path, rng):
     one = random_signature(rng)
     store = write_run_directory(tmp_path, [Planted(one)] * 3)
-    schema = pa.schema([("file", pa.int32()), ("offset", pa.int64()), ("quality", pa.float64())])
+    schema = pa.schema([*FILTERED, ("quality", pa.float64())])
+    columns = [[0, 0, 0], [0, 10, 20], [None] * 3, [-1.5, 0.25, float("nan")]]
     with store.table_writer("2-filtered/kept/00000.parquet", schema) as writer:
-        writer.write(pa.table([[0, 0, 0], [0, 10, 20], [-1.5, 0.25, float("nan")]], schema=schema))
+        writer.write(pa.table(columns, schema=schema))
     with pytest.raises(StepError, match="no column 'words'"):
         deduplicated(store, survivor="score:words")
     deduplicated(store, survivor="score:quality")

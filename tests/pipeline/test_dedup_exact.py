@@ -10,6 +10,7 @@ from tests.pipeline.dedup_runs import (
     deduplicated,
     near,
     random_signature,
+    report,
     write_run_directory,
 )
 
@@ -103,6 +104,16 @@ def test_exact_rules_remove_nobody_that_minhash_keeps(tmp_path, rng, mode, survi
         "exact_text_duplicate",
         "minhash_duplicate",
     }
+
+
+def test_a_giant_bucket_is_listed_with_its_document(tmp_path, rng):
+    documents = [Planted(random_signature(rng)), *[Planted(random_signature(rng))] * 1_200]
+    store = write_run_directory(tmp_path, documents, [700])
+    deduplicated(store)
+    giants = report(store)["candidates"]["giant_buckets"]
+    named = {"id": "<doc:1>", "url": "u1", "text": "text 1"}
+    assert giants == [{"size": 1_200, "band": band, **named} for band in range(14)]
+    assert report(store)["clusters"]["largest"] == [{"size": 1_200, **named}]
 
 
 def test_all_documents_identical_leave_one(tmp_path, rng):
