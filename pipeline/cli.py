@@ -17,6 +17,8 @@ from rich.console import Console
 from pipeline import report
 from pipeline.command import EXPECTED, RunRequest, execute_run, exit_code
 from pipeline.config import ConfigError, parse_size
+from pipeline.run import stored_config
+from pipeline.storage import Store
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -53,6 +55,13 @@ SOURCE = Annotated[
     str | None, typer.Option("--from", metavar="RUN", help="Decide again from RUN's measures.")
 ]
 
+AGAINST = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--against", metavar="DATASET", help="Also drop what is near a text of this parquet set."
+    ),
+]
+
 STAGE_OPTIONS: dict[str, tuple[Any, Any]] = {
     "config": (CONFIG, inspect.Parameter.empty),
     "more_inputs": (MORE_INPUTS, None),
@@ -76,6 +85,9 @@ def stage_command(
         more_inputs = tuple(given.pop("more_inputs") or ())
         given["inputs"] = (*(given["inputs"] or ()), *more_inputs)
         given["settings"] = tuple(given["settings"] or ())
+        if against := given.pop("against", None):
+            # What lies outside the run has no dump: the scope is the run and the datasets.
+            given["settings"] += ("dedup.scope=run", f"dedup.against={json.dumps(against)}")
         given["config"] = str(given["config"])
         raise typer.Exit(execute_run(RunRequest(stages=stages, **given)))
 
@@ -113,7 +125,8 @@ stage_command(
     "dedup",
     ("deduplicate",),
     "Near-duplicates of a filtered run, by MinHash.\n\n"
-    "Example: decant dedup configs/fineweb.yaml --output RUN",
+    "Example: decant dedup configs/fineweb.yaml --output RUN --against published/",
+    against=(AGAINST, None),
 )
 stage_command(
     "shard",
@@ -147,6 +160,27 @@ def report_command(
     Example: decant report RUN
     """
     _guard(lambda: print(report.rebuild(run)))
+
+
+@app.command("neighbours")
+def neighbours_command(
+    run: Annotated[str, typer.Argument(help="A run directory.", metavar="RUN")],
+    text_or_id: Annotated[str, typer.Argument(help="A text, or a document's id or URL.")],
+    count: Annotated[int, typer.Option("--count", min=1, help="How many.")] = 10,
+) -> None:
+    """The documents of a run nearest to a text or to one of its documents, by signature.
+
+    Example: decant neighbours RUN https://example.org/page.html
+    """
+    from pipeline.neighbours import neighbours
+
+    def action() -> None:
+        store = Store(run)
+        for one in neighbours(store, stored_config(store), text_or_id, count):
+            fate = "kept" if one.kept else "filtered"
+            print(f"{one.jaccard:.3f}  {fate:<9}{one.id}  {one.url}  {one.bands}")
+
+    _guard(action)
 
 
 @app.command("sample-crawl")
@@ -187,12 +221,3 @@ def _guard(action: Callable[[], None]) -> None:
     except EXPECTED as error:
         print(f"decant: {error}", file=sys.stderr)
         raise typer.Exit(exit_code(error)) from None
-
-
-def main() -> None:
-    """The console script."""
-    app()
-
-
-if __name__ == "__main__":
-    main()

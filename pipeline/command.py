@@ -8,21 +8,36 @@ from dataclasses import dataclass
 
 from pipeline import config as configuration
 from pipeline import report, run_tokenizer
+from pipeline.against import DatasetError
 from pipeline.config import ConfigError, RunConfig
 from pipeline.events import Progress
 from pipeline.execute import Engine, StepError
 from pipeline.inputs import InputError, freeze
+from pipeline.inspect_signatures import SignatureError
 from pipeline.language_model import ModelMissing, model_path
 from pipeline.ledger import LedgerError
 from pipeline.lock import Lock, LockError
+from pipeline.neighbours import NeighbourError
+from pipeline.ranks import RankError
 from pipeline.run import Outcome, RunError, run_stages
 from pipeline.storage import StorageError, Store
 from pipeline.tokens import TokenizerMissing
 
 OK, FAILED, USAGE, QUARANTINED = 0, 1, 2, 3
 
-USAGE_ERRORS = (ConfigError, InputError, RunError, LockError, TokenizerMissing, ModelMissing)
-EXPECTED = (*USAGE_ERRORS, StepError, StorageError, LedgerError, OSError)
+USAGE_ERRORS = (
+    ConfigError,
+    InputError,
+    RunError,
+    LockError,
+    TokenizerMissing,
+    ModelMissing,
+    DatasetError,
+    RankError,
+    NeighbourError,
+)
+DATA_ERRORS = (StepError, StorageError, LedgerError, SignatureError, OSError)
+EXPECTED = (*USAGE_ERRORS, *DATA_ERRORS)
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ import yaml
 
 from pipeline import deduplicate, extract, ledger, manifest, shard
 from pipeline import filter as filtering
-from pipeline.config import RunConfig, stage_digest, stage_keys
+from pipeline.config import RunConfig, parse_yaml, stage_digest, stage_keys, validate
 from pipeline.execute import Engine
 from pipeline.retain import release, released_patterns
 from pipeline.storage import Store
@@ -138,6 +138,16 @@ def write_ledger(store: Store, outcome: Outcome) -> None:
     data = ledger.encode(outcome.stages, outcome.digest)
     if not (store.exists("ledger.json") and store.read_bytes("ledger.json") == data):
         store.write_bytes("ledger.json", data)
+
+
+def stored_config(store: Store) -> RunConfig:
+    """The configuration that a run was made with."""
+    name = f"{store.url}/config.yaml"
+    try:
+        source = store.read_bytes("config.yaml").decode()
+    except FileNotFoundError:
+        raise RunError(f"{name} is missing; is {store.url} a run directory?") from None
+    return validate(*parse_yaml(source, name), name)
 
 
 def write_run_files(store: Store, config: RunConfig) -> None:

@@ -1,0 +1,40 @@
+"""The `decant` program: the pipeline's commands and `ablate`.
+
+It lies here because imports point one way: ablations know the pipeline, not the other way round.
+"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipeline.cli import app
+
+
+@app.command("ablate")
+def ablate_command(
+    config: Annotated[Path, typer.Argument(help="The study's YAML file.", metavar="CONFIG")],
+    output: Annotated[str, typer.Option("--output", help="Folder of the study.")] = "STUDY",
+    gate: Annotated[
+        bool, typer.Option("--gate", help="Exit 4 where a verdict is HURTS or INCONCLUSIVE.")
+    ] = False,
+    workers: Annotated[
+        int | None, typer.Option("--workers", min=0, help="Ray workers; 0: in this process.")
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Override one config key."),
+    ] = None,
+) -> None:
+    """Is a rule worth it? Plan, train, score and judge a study over a finished run.
+
+    Example: decant ablate configs/ablations/quickstart.yaml --output STUDY
+    """
+    from ablations.cli import ablate  # scipy and tokenizers: only this command pays for them
+
+    raise typer.Exit(ablate(str(config), output, gate, workers, tuple(settings or ())))
+
+
+def main() -> None:
+    """The console script."""
+    app()
