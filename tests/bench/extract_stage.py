@@ -169,7 +169,7 @@ def slow_pages(limits: Limits) -> Iterator[tuple[str, bytes]]:
         "different paragraphs",
         b"".join(b"<p>" + b"%d word " % at * ((fill - 5) // 16) for at in range(count)),
     )
-    yield "lists", b"<ul>" + b"<li>some words<ul><li>more" * (count // 3)
+    yield "lists", b"<ul>" + b"<li>some words<ul><li>more</ul>" * (count // 3)
     yield "table", b"<table>" + b"<tr><td>some words<td>more" * (count // 3)
     yield "divisions", b"<div class='comment-1' id=a>some words here</div>" * count
     yield "headings", b"<h2>some words</h2>" * count
