@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import typer
 
-import pipeline.cli
+from ablations.program import app
 from filters import recipe
 from pipeline import config, exact, report
 from pipeline.config import STAGE_KEYS
@@ -21,7 +21,7 @@ from tests.story.test_story import KEPT, SKIPPED, STORY
 CONFIGS = sorted((Path(__file__).parents[1] / "configs").glob("*.yaml"))
 ROWS = report.rule_rows()
 NAMES = [row["name"] for row in ROWS]
-COMMANDS = typer.main.get_command(pipeline.cli.app).commands  # type: ignore[attr-defined]
+COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined]
 STAGE_COMMANDS = {
     "extract": "extract",
     "filter": "filter",
