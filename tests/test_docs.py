@@ -1,0 +1,65 @@
+"""The documents say what the program says."""
+
+import re
+from pathlib import Path
+
+import pytest
+import typer
+
+from ablations.program import app
+from pipeline import config, report
+from pipeline.records import PUBLISHED
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+CONFIGS = sorted((ROOT / "configs").glob("*.yaml"))
+
+
+def table_rows(text: str, first: str) -> list[list[str]]:
+    """The cells of a markdown table whose header's first cell is `first`."""
+    lines = text[text.index(f"| {first} |") :].split("\n\n")[0].splitlines()[2:]
+    return [[cell.strip() for cell in line.strip().strip("|").split("|")] for line in lines]
+
+
+def test_readme_has_a_line_for_every_command_and_for_no_other():
+    named = [row[0].strip("`").split()[1] for row in table_rows(README, "command")]
+    assert sorted(named) == sorted(COMMANDS)
+
+
+def test_readme_is_short():
+    assert len(README.splitlines()) < 200
+
+
+def test_readme_has_no_placeholder_left():
+    assert re.findall(r"^[A-Z]+_[A-Z_]+$", README, re.MULTILINE) == []
+
+
+def test_readme_names_the_published_columns():
+    named = [row[0].strip("`") for row in table_rows(README, "column")]
+    assert named == PUBLISHED.names
+
+
+def test_every_file_that_readme_links_to_exists():
+    links = re.findall(r"\]\(([^)#]+)\)", README)
+    missing = [link for link in links if "://" not in link and not (ROOT / link).exists()]
+    assert missing == []
+
+
+def test_options_named_in_readme_exist():
+    options = {opt for command in COMMANDS.values() for one in command.params for opt in one.opts}
+    named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", README))
+    assert named <= options
+
+
+def test_rule_table_of_the_filters_equals_decant_rules():
+    text = (ROOT / "filters" / "README.md").read_text(encoding="utf-8")
+    named = [row[0].strip("`") for row in table_rows(text, "rule")]
+    assert named == [row["name"] for row in report.rule_rows()]
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.name)
+def test_a_shipped_config_is_valid_and_says_where_it_is_from(path):
+    assert path.read_text(encoding="utf-8").startswith("# ")
+    assert config.load(path).filter.rules
+    assert path.name in README or path.name in (ROOT / "Makefile").read_text(encoding="utf-8")
