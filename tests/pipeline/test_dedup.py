@@ -85,6 +85,17 @@ def test_partitions_and_memory_do_not_change_a_byte(tmp_path, rng, tiny_tasks):
     assert whole.read_bytes(report) == pieces.read_bytes(report)
 
 
+@pytest.mark.ray
+def test_two_workers_leave_the_bytes_of_one_process(tmp_path, rng, tiny_tasks):
+    documents = planted_clusters(rng, 500)
+    alone = write_run_directory(tmp_path / "alone", documents, [200])
+    deduplicated(alone, memory_mb=2_000)
+    tiny_tasks()
+    together = write_run_directory(tmp_path / "together", documents, [200])
+    deduplicated(together, workers=2, memory_mb=16)
+    assert decisions_bytes(together) == decisions_bytes(alone)
+
+
 def test_closure_on_disk_finds_the_clusters_of_union_find(tmp_path, rng, tiny_tasks, monkeypatch):
     documents = [*planted_clusters(rng, 300, 0.7), *chain(rng, 150), *planted_clusters(rng, 100)]
     order = rng.permutation(len(documents))
