@@ -205,7 +205,5 @@ PRECISION = [BOOK.compile(x) for x in xpaths.PRECISION_DISCARD_XPATH]
 CAPTION = [BOOK.compile(x) for x in xpaths.DISCARD_IMAGE_ELEMENTS]
 COMMENTS = [BOOK.compile(x) for x in xpaths.REMOVE_COMMENTS_XPATH]
 BODY = [BOOK.compile(x) for x in xpaths.BODY_XPATH]
-# Readability drops an element whose "class id" matches the first and not the second; neither
-# pattern can match across the space between the two, so each attribute is searched on its own.
+# Readability searches "class id"; the pattern has no space, so that each is searched on its own.
 UNLIKELY = BOOK.add_search(readability_lxml.REGEXES["unlikelyCandidatesRe"], ("class", "id"))
-MAYBE = BOOK.add_search(readability_lxml.REGEXES["okMaybeItsACandidateRe"], ("class", "id"))

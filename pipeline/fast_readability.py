@@ -20,7 +20,7 @@ from trafilatura.readability_lxml import (
     STRUCTURE_SCORES,
 )
 
-from pipeline.fast_predicates import MAYBE, UNLIKELY
+from pipeline.fast_predicates import UNLIKELY
 from pipeline.fast_tree import Flagged, Unproven, contains_tag, delete, text_of, trimmed_length
 
 MIN_TEXT_CHARS = 25
@@ -47,7 +47,7 @@ def summary(doc: _Element, flagged: Flagged, tags: set[str]) -> str:
     while True:
         if ruthless:
             for element, bits in flagged:
-                if bits & UNLIKELY and not bits & MAYBE and element.tag not in FRAME_TAGS:
+                if bits & UNLIKELY and is_unlikely(element):
                     delete(element)
         paragraphs_from_divs(doc, block_tags)
         scores = score_paragraphs(doc)
@@ -66,6 +66,14 @@ def summary(doc: _Element, flagged: Flagged, tags: set[str]) -> str:
             ruthless = False
             continue
         return cleaned
+
+
+def is_unlikely(element: _Element) -> bool:
+    """Whether an element whose name sounds like boilerplate does not also sound like content."""
+    if element.tag in FRAME_TAGS:
+        return False
+    names = " ".join(filter(None, (element.get("class"), element.get("id"))))
+    return REGEXES["okMaybeItsACandidateRe"].search(names) is None
 
 
 def drop(element: _Element) -> None:
