@@ -26,7 +26,7 @@ from tests import real_data  # noqa: E402
 
 pytestmark = [pytest.mark.parity, pytest.mark.filterwarnings("ignore")]
 
-RUNG = Rung("oracle", Shape(64, 2, 2, 192, 512, 384), 2, 5e-3, 50_000, "nothing")
+RUNG = Rung("oracle", Shape(64, 2, 2, 192, 512, 384), 2, 5e-3, 30_000, "nothing")
 TASKS = ("hellaswag", "arc_easy", "arc_challenge", "mmlu")
 
 
@@ -86,14 +86,14 @@ def assert_agrees(found) -> None:
 
 
 def test_likelihoods_and_accuracies_equal_the_harness_on_made_up_questions(trained, tmp_path):
-    found = compared(trained, village_questions(60), tmp_path)
+    found = compared(trained, village_questions(30), tmp_path)
     assert_agrees(found)
     assert found.acc[0] > 0.3  # better than chance, else equal accuracies would say little
 
 
 @pytest.mark.parametrize("task", TASKS)
 def test_likelihoods_and_accuracies_equal_the_harness_on_real_questions(task, trained, tmp_path):
-    questions = load_questions(real_data.folder("benchmarks"), task, "harness", limit=20)
+    questions = load_questions(real_data.folder("benchmarks"), task, "harness", limit=8)
     assert_agrees(compared(trained, questions, tmp_path))
 
 
