@@ -9,23 +9,19 @@ from __future__ import annotations
 
 from lxml import etree
 from lxml.etree import Element, SubElement, _Element
-from trafilatura.readability_lxml import (
-    BAD_ELEM_SCORES,
-    BLOCK_SCORES,
-    DIV_SCORES,
-    DOT_SPACE,
-    FRAME_TAGS,
-    LIST_TAGS,
-    REGEXES,
-    STRUCTURE_SCORES,
-)
+from trafilatura.readability_lxml import DOT_SPACE, FRAME_TAGS, LIST_TAGS, REGEXES
 
 from pipeline.fast_predicates import UNLIKELY
+from pipeline.fast_scores import (
+    MIN_TEXT_CHARS,
+    best_candidate,
+    class_weight,
+    link_density,
+    score_paragraphs,
+)
 from pipeline.fast_tree import Flagged, Unproven, contains_tag, delete, text_of, trimmed_length
 
-MIN_TEXT_CHARS = 25
 RETRY_CHARS = 250
-WEIGHED_VALUES, WEIGHED_CHARS = 20_000, 200  # the memo of class weights: at most 4 MB
 # The library looks for "<" and one of these, without a word boundary, in the serialised children:
 # <address> and <picture> count as well.
 BLOCK_PREFIXES = ("a", "blockquote", "dl", "div", "img", "ol", "p", "pre", "table", "ul")
@@ -35,7 +31,6 @@ _count = {
     kind: etree.XPath(f"count(.//{kind})") for kind in ("p", "img", "li", "a", "embed", "input")
 }
 _count_hidden = etree.XPath('count(.//input[@type="hidden"])')
-_weights: dict[str, int] = {}
 
 
 def summary(doc: _Element, flagged: Flagged, tags: set[str]) -> str:
@@ -107,123 +102,6 @@ def paragraphs_from_divs(doc: _Element, block_tags: tuple[str, ...]) -> None:
                 div.insert(position + 1, paragraph)
             if child.tag == "br":
                 drop(child)
-
-
-def score_paragraphs(doc: _Element) -> dict[_Element, float]:
-    """Parents and grandparents of paragraphs with unscaled scores, in the order they were met."""
-    scores: dict[_Element, float] = {}
-    for element in doc.iter("p", "pre", "td"):
-        parent = element.getparent()
-        if parent is None:
-            continue
-        grandparent = parent.getparent()
-        text = " ".join(text_of(element).split())
-        length = len(text)
-        if length < MIN_TEXT_CHARS:
-            continue
-        for node in (parent, grandparent):
-            if node is not None and node not in scores:
-                scores[node] = first_score(node)
-        score = 2 + text.count(",") + min(length / 100, 3)
-        scores[parent] += score
-        if grandparent is not None:
-            scores[grandparent] += score / 2
-    return scores
-
-
-def best_candidate(doc: _Element, scores: dict[_Element, float]) -> _Element:
-    """The candidate with the highest score scaled by 1 - link density, the first of equals.
-
-    Scales in place the scores that anything depends on. While links do not nest, a density is at
-    most 1 and scaling changes no sign, so it is left out where a candidate cannot win, is no
-    sibling of the winner, and has neither a negative score nor a negative class weight, the only
-    cases in which `sanitize` looks at more than the sign.
-    """
-    links: dict[_Element, int] = {}  # lengths of links: they stand in a parent and in a grandparent
-    nested = any(contains_tag(link, "a") for link in doc.iter("a"))
-    pending = {
-        element: number
-        for number, (element, score) in enumerate(scores.items())
-        if not (nested or score < 0 or class_weight(element) < 0)
-    }
-    for element in scores:
-        if element not in pending:
-            scores[element] *= 1 - link_density(element, links)
-    order = {element: number for number, element in enumerate(scores)}
-    best = max((e for e in scores if e not in pending), key=scores.__getitem__, default=None)
-    for element in sorted(pending, key=scores.__getitem__, reverse=True):
-        if best is not None and scores[element] < scores[best]:
-            break
-        del pending[element]
-        scores[element] *= 1 - link_density(element, links)
-        if best is None or (scores[element], -order[element]) > (scores[best], -order[best]):
-            best = element
-    assert best is not None, "there is a candidate"
-    for sibling in best.itersiblings():
-        _scale(sibling, scores, pending, links)
-    for sibling in best.itersiblings(preceding=True):
-        _scale(sibling, scores, pending, links)
-    return best
-
-
-def _scale(
-    element: _Element,
-    scores: dict[_Element, float],
-    pending: dict[_Element, int],
-    links: dict[_Element, int],
-) -> None:
-    if element in pending:
-        scores[element] *= 1 - link_density(element, links)
-
-
-def first_score(element: _Element) -> int:
-    """A candidate's score before its text is counted."""
-    score, name = class_weight(element), element.tag.lower()
-    if name in DIV_SCORES:
-        return score + 5
-    if name in BLOCK_SCORES:
-        return score + 3
-    if name in BAD_ELEM_SCORES:
-        return score - 3
-    return score - 5 if name in STRUCTURE_SCORES else score
-
-
-def class_weight(element: _Element) -> int:
-    """±25 for each of class and id that sounds like content or like boilerplate."""
-    weight = 0
-    for value in (element.get("class"), element.get("id")):
-        if value:
-            known = _weights.get(value)
-            weight += _weigh(value) if known is None else known
-    return weight
-
-
-def _weigh(value: str) -> int:
-    weight = 0
-    if REGEXES["negativeRe"].search(value):
-        weight -= 25
-    if REGEXES["positiveRe"].search(value):
-        weight += 25
-    if len(value) <= WEIGHED_CHARS:
-        if len(_weights) >= WEIGHED_VALUES:
-            _weights.clear()
-        _weights[value] = weight
-    return weight
-
-
-def link_density(element: _Element, seen: dict[_Element, int] | None = None) -> float:
-    """The share of an element's trimmed characters that stands in links.
-
-    `seen` keeps the lengths of links from call to call while the tree does not change.
-    """
-    seen = {} if seen is None else seen
-    links = 0
-    for link in element.iterdescendants("a"):
-        length = seen.get(link)
-        if length is None:
-            length = seen[link] = len(" ".join(text_of(link).split()))
-        links += length
-    return links / (trimmed_length(element) or 1) if links else 0.0
 
 
 def gather_article(best: _Element, scores: dict[_Element, float]) -> _Element:

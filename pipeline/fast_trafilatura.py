@@ -11,8 +11,10 @@ calls the library's functions for single elements; nothing of the library is rep
 | fast_predicates | XPath rules decided once per distinct attribute value, not per element |
 | fast_tree | elements without lxml.html's Python class lookup |
 | fast_content | tags, copies and texts that a page does not need are not made or read |
+| fast_links | texts of blocks without links, or around long ones, are not read |
 | fast_elements | texts read once, repeated paragraphs remembered per page |
-| fast_readability | regexes once per distinct value, serialisation only of the chosen article |
+| fast_readability | block elements asked of the tree, counts only as far as they decide |
+| fast_scores | regexes once per distinct value, link densities only where they decide |
 | fast_justext | the settings trafilatura uses, as one walk and two sweeps |
 | fast_output | one walk with the cell context handed down instead of an XPath per element |
 
@@ -63,7 +65,7 @@ def text(html: str) -> str | None:
     """The library's text for a page, None where it has none; raises `Unproven` to ask for it."""
     try:
         return _text(html)
-    except Unproven:
+    except (Unproven, MemoryError):
         raise
     except Exception as error:  # mostly characters that XML forbids: the library swallows some
         raise Unproven(type(error).__name__) from error
@@ -100,8 +102,10 @@ def _text(html: str) -> str | None:
 
 
 def rescue(html: str, tags: set[str]) -> _Element:
-    """jusText's paragraphs of the cleaned page, read anew: one page in six comes here, and a copy
-    kept for it on every page costs more."""
+    """jusText's paragraphs of the cleaned page.
+
+    It is parsed anew: one page in six comes here, and a copy kept on every page costs more.
+    """
     tree = parse(html)
     assert tree is not None, "parsed before"
     clean(tree, tags)
