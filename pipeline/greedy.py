@@ -220,11 +220,24 @@ def judge(job: Job) -> dict:
         told = leads[similar.holds(leads)]
         np.minimum.at(root, told["doc"].astype(np.int64) - low, told["other"].astype(np.int64))
     state[root < np.iinfo(np.int64).max] = FOLLOWS
+    decided = low + np.flatnonzero((state == KEPT) | (state == FOLLOWS))
+    roots = np.where(state == KEPT, np.arange(low, high), root)[decided - low]
+    return {
+        "runs": spill_votes(job, layout, state, chunk),
+        "undecided": int((state == UNDECIDED).sum()),
+        "labels": write_labels(job, layout, slot, decided, roots),
+    }
+
+
+def spill_votes(job: Job, layout: Layout, state: np.ndarray, chunk: int) -> list[list]:
+    """Tell the buckets of one slot's documents who is kept and who still undecided."""
+    args = job.task.args
+    slot = args["slot"]
+    low, _ = layout.span(slot)
     spill = Spill(job.store, f"{args['folder']}/{slot:08d}", layout.bins, layout.payload)
-    ranks = Ranks(job.store, job.config, args["parts"])
     docs = low + np.flatnonzero(state >= 0)
-    order = ranks.of(docs)
-    for leads in read_bins(job.store, source, slot, slot + 1, chunk):
+    order = Ranks(job.store, job.config, args["parts"]).of(docs)
+    for leads in read_bins(job.store, args["leads"], slot, slot + 1, chunk):
         leads = leads[leads["first"] == 1]
         leads = leads[state[leads["doc"].astype(np.int64) - low] != FOLLOWS]
         votes = np.zeros(len(leads), vote_type(layout.doc_type))
@@ -234,13 +247,7 @@ def judge(job: Job) -> dict:
         for name, values in order.items():
             votes[name] = values[np.searchsorted(docs, leads["doc"])]
         spill.add(votes, bin_of(votes["bucket"]))
-    decided = low + np.flatnonzero((state == KEPT) | (state == FOLLOWS))
-    roots = np.where(state == KEPT, np.arange(low, high), root)[decided - low]
-    return {
-        "runs": spill.close(),
-        "undecided": int((state == UNDECIDED).sum()),
-        "labels": write_labels(job, layout, slot, decided, roots),
-    }
+    return spill.close()
 
 
 class SimilarPairs:

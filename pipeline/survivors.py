@@ -12,7 +12,7 @@ from pipeline.index import read_entries
 from pipeline.layout import Layout
 from pipeline.pairs import pair_type
 from pipeline.ranks import RANK_COLUMNS, Ranks
-from pipeline.runs import Spill, read_bins, read_catalog, read_whole
+from pipeline.runs import Spill, read_bins, read_whole
 
 
 def member_type(doc_type: str) -> np.dtype:
@@ -187,11 +187,3 @@ def cluster_counts(sizes: np.ndarray, survivors: np.ndarray) -> dict:
     order = np.lexsort((np.arange(len(sizes)), -sizes))[:20]
     largest = [[int(sizes[place]), int(survivors[place])] for place in order if sizes[place] > 1]
     return {"clusters": len(several), "cluster_sizes": histogram, "largest": largest}
-
-
-def choices_of(job: Job, folder: str, slot: int) -> np.ndarray:
-    """The choices of one slot's documents in document order."""
-    if not read_catalog(job.store, folder):
-        return np.empty(0, choice_type("<u4"))
-    choices = read_whole(job.store, folder, slot, slot + 1, choice_type("<u4"))
-    return choices[np.argsort(choices["doc"], kind="stable")]

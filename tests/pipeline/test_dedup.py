@@ -1,13 +1,16 @@
 """Deduplication of planted signatures, against a comparison of all pairs."""
 
+import json
+
 import numpy as np
 import pyarrow as pa
 import pytest
 
-from pipeline import bands, deduplicate, layout
+from pipeline import bands, deduplicate, layout, runs
 from pipeline.execute import StepError
 from pipeline.inspect_signatures import SignatureError
 from pipeline.records import FILTERED
+from pipeline.storage import StorageError, Store
 from tests.pipeline.dedup_runs import (
     Planted,
     brute_clusters,
@@ -246,6 +249,42 @@ def test_signatures_of_another_configuration_are_refused(tmp_path, rng):
     store = write_run_directory(tmp_path, planted_clusters(rng, 10))
     with pytest.raises((SignatureError, StepError), match="20 bands x 8 rows = 160"):
         deduplicated(store, bands=20)
+
+
+def test_signatures_of_another_seed_are_refused(tmp_path, rng):
+    store = write_run_directory(tmp_path, planted_clusters(rng, 10))
+    path = "2-filtered/signatures/00000.parquet"
+    table = store.read_table(path)
+    made = {"hash": "sha1", "ngram": 5, "permutations": 112, "seed": 7}
+    schema = table.schema.with_metadata({"minhash": json.dumps(made)})
+    with store.table_writer(path, schema) as writer:
+        writer.write(table)
+    with pytest.raises(StepError, match=r"00000\.parquet: signatures were made with .*'seed': 7"):
+        deduplicated(store)
+
+
+def test_rows_out_of_order_are_refused(tmp_path, rng):
+    store = write_run_directory(tmp_path, planted_clusters(rng, 10), [5])
+    first, second = (f"2-filtered/signatures/0000{number}.parquet" for number in (0, 1))
+    store.write_bytes(second, store.read_bytes(first))
+    with pytest.raises(SignatureError, match=r"00001\.parquet: its rows start at"):
+        deduplicated(store)
+
+
+def test_a_damaged_run_file_is_named(tmp_path):
+    store = Store(str(tmp_path))
+    records = np.zeros(10, np.dtype([("doc", "<u4")]))
+    runs.write_run(store, "one.run", records, np.array([4, 6]))
+    assert len(runs.Run(store, "one.run").read(1, 2)) == 6
+    store.write_bytes("cut.run", store.read_bytes("one.run")[:-5])
+    store.write_bytes("text.run", b"no run at all, but long enough")
+    for name, message in (
+        ("cut.run", "truncated"),
+        ("text.run", "not a run"),
+        ("no.run", "missing"),
+    ):
+        with pytest.raises(StorageError, match=rf"{name} is {message}"):
+            runs.Run(store, name)
 
 
 def _rows(store, number):
