@@ -167,9 +167,31 @@ def extract_content(tree: _Element, flagged: Flagged, options: PageOptions) -> t
     """The main text as a <body> of the library's elements, and the length of its text."""
     flagged = [(element, bits) for element, bits in flagged if bits & CONTENT_BITS]
     prune(flagged, COMMENTS)
-    backup = None
     tags = set(TAG_CATALOG | TABLE_TAGS)
     body = Element("body")
+    backup = extract_candidates(tree, flagged, body, tags, options)
+    length = text_length(body)
+    if len(body) == 0 or length < MIN_CHARS:
+        if backup is None and tree.getparent() is None:  # nothing has touched the tree
+            recover_wild_text(tree, inside(flagged, tree), body, tags, options)
+        else:
+            backup = copy(tree) if backup is None else backup
+            recover_wild_text(backup, flag(backup)[0], body, tags, options)
+        length = text_length(body)
+    strip_elements(body, "done")
+    strip_tags(body, "div")
+    return body, length
+
+
+def extract_candidates(
+    tree: _Element, flagged: Flagged, body: _Element, tags: set[str], options: PageOptions
+) -> _Element | None:
+    """A copy of the tree from before it was touched, None if no content rule selects anything.
+
+    Adds the text of the first selected sections to the body until it has two elements, and <div>
+    to the tags that count as text where a section has too few paragraphs.
+    """
+    backup = None
     for candidate in body_candidates(tree, flagged):
         backup = copy(tree) if backup is None else backup
         subtree = prune_sections(candidate, inside(flagged, candidate))
@@ -189,17 +211,7 @@ def extract_content(tree: _Element, flagged: Flagged, options: PageOptions) -> t
             body.remove(body[-1])
         if len(body) > 1:
             break
-    length = text_length(body)
-    if len(body) == 0 or length < MIN_CHARS:
-        if backup is None and tree.getparent() is None:  # nothing has touched the tree
-            recover_wild_text(tree, inside(flagged, tree), body, tags, options)
-        else:
-            backup = copy(tree) if backup is None else backup
-            recover_wild_text(backup, flag(backup)[0], body, tags, options)
-        length = text_length(body)
-    strip_elements(body, "done")
-    strip_tags(body, "div")
-    return body, length
+    return backup
 
 
 def recover_wild_text(

@@ -1,8 +1,8 @@
 """Readability's choice of an article, as trafilatura's fork of readability-lxml makes it.
 
-Same steps in the same order on the same tree. What is saved: class and id patterns are searched
-once per distinct value, whether a <div> holds block elements is asked of the tree instead of of
-its serialisation, and counts are taken only when the decision reaches them.
+Same steps in the same order on the same tree. What is saved: whether a <div> holds block elements
+is asked of the tree instead of its serialisation, and counts are taken only when the decision
+reaches them. Its scores are in `fast_scores`.
 """
 
 from __future__ import annotations

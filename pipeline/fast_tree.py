@@ -27,6 +27,7 @@ PARSER = etree.HTMLParser(
 HEAD_CHARS = 4096
 
 Flagged = list[tuple[_Element, int]]
+Attributes = list[tuple[str, str]]
 
 _string = etree.XPath("string()", smart_strings=False)
 has_paragraph_text = etree.XPath("boolean(.//p//text())")
@@ -116,13 +117,16 @@ def root_of(element: _Element) -> _Element:
     return element.getroottree().getroot()
 
 
-def bits_of(element: _Element, memos=BOOK.memos) -> int:
+def bits_of(element: _Element) -> int:
     """The rules that an element's tag or attributes satisfy now; its page has been flagged."""
-    bits = _TAG_BITS.get(element.tag, 0)
-    for name, value in element.items():
-        memo = memos.get(name)
-        if memo is not None:
-            bits |= memo[value]
+    return _TAG_BITS.get(element.tag, 0) | _attribute_bits(element.items())
+
+
+def _attribute_bits(attributes: Attributes, memos=BOOK.memos) -> int:
+    bits = 0
+    for name, value in attributes:
+        if name in memos:
+            bits |= memos[name][value]
     return bits
 
 
@@ -132,9 +136,28 @@ def flag(tree: _Element) -> tuple[Flagged, list[int], set[str]]:
     The one pass that reads attributes. No step adds an attribute that a rule reads, so that the
     result stays a superset for every later step on this tree, and its indexes hold for a copy.
     """
-    rows: list[tuple[int, _Element, int, list[tuple[str, str]]]] = []
-    tags: set[str] = set()
     unknown: dict[str, dict[str, None]] = {name: {} for name in BOOK.memos}
+    tags: set[str] = set()
+    rows = _rows(tree, tags, unknown)
+    for name, values in unknown.items():
+        if values:
+            BOOK.memos[name].learn(values)
+    decided = [
+        (index, element, bits | _attribute_bits(attributes) if attributes else bits)
+        for index, element, bits, attributes in rows
+    ]
+    flagged = [(element, bits) for _, element, bits in decided if bits]
+    return flagged, [index for index, _, bits in decided if bits], tags
+
+
+def _rows(
+    tree: _Element, tags: set[str], unknown: dict[str, dict[str, None]]
+) -> list[tuple[int, _Element, int, Attributes]]:
+    """(index, element, bits, attributes still to look up) where any bit is or may be set.
+
+    Adds the tags and the attribute values not met before to what it is given.
+    """
+    rows: list[tuple[int, _Element, int, Attributes]] = []
     memos, tag_bits = BOOK.memos, _TAG_BITS
     for index, element in enumerate(tree.iterdescendants("*")):
         tag = element.tag
@@ -153,19 +176,7 @@ def flag(tree: _Element) -> tuple[Flagged, list[int], set[str]]:
             rows.append((index, element, bits, attributes))
         elif bits:
             rows.append((index, element, bits, []))
-    for name, values in unknown.items():
-        if values:
-            memos[name].learn(values)
-    flagged: Flagged = []
-    indexes: list[int] = []
-    for index, element, bits, attributes in rows:
-        for name, value in attributes:
-            if name in memos:
-                bits |= memos[name][value]
-        if bits:
-            flagged.append((element, bits))
-            indexes.append(index)
-    return flagged, indexes, tags
+    return rows
 
 
 def prune(flagged: Flagged, rules: Iterable[Rule]) -> None:
