@@ -72,7 +72,10 @@ def conclude(study: Study, measured: Sequence[Measured], says: str) -> Outcome:
     names = [study.signals[j] for j in kept]
     config = study.config.verdict
     settings = Settings(config.alpha, config.margin_bpb, config.correction, config.power)
-    per_rate = [judge([_only(e, kept) for e in m.effects], names, settings) for m in measured]
+    per_rate = [
+        judge([_short(_only(e, kept), first.rung) for e in m.effects], names, settings)
+        for m in measured
+    ]
     verdicts = [_agree(list(found)) for found in zip(*per_rate, strict=True)]
     return Outcome(first.rung, says, states, verdicts, first.tasks, tuple(m.rate for m in measured))
 
@@ -85,6 +88,21 @@ def _only(effect: Effect, kept: list[int]) -> Effect:
         return replace(effect, problem="no signal falls with data at this budget: nothing to read")
     null = {kind: values[:, :, kept] for kind, values in effect.null.items()}
     return replace(effect, values=effect.values[:, kept], null=null)
+
+
+def _short(effect: Effect, rung: str) -> Effect:
+    """The effect, or why runs this short cannot carry a verdict on a neural rung."""
+    if effect.problem or rung == "ngram":
+        return effect
+    from ablations.rungs import rung as named
+
+    steps, least = named(rung).steps(effect.run_tokens), named(rung).min_steps
+    if not least:
+        return replace(effect, problem=f"rung {rung} gives no verdicts ({named(rung).says})")
+    if steps < least:
+        problem = f"{steps} optimiser steps a run: under {least} training noise hides any effect"
+        return replace(effect, problem=problem)
+    return effect
 
 
 def _agree(found: list[Verdict]) -> Verdict:

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 
+from ablations.cost import estimate, machine
+from ablations.rungs import rung as named
 from ablations.study import Study
 
 # Tokens fitted and scored per second and core by the n-gram rung (2.5 GHz Xeon, one thread).
 NGRAM_TOKENS_PER_S = 8e6
-# Dense matrix products as training runs them: share of the peak that is reached (spec 4.1).
-DEVICES = (("CPU core", 50e9), ("H100/H200 at 35 % of 989 TFLOP/s", 346e12))
+MACHINES = ("cpu-core", "h100")
 
 
 def rung_says(rung: str) -> str:
     """What a verdict of a neural rung may claim."""
-    from ablations.rungs import rung as named
-
     return named(rung).says
 
 
@@ -55,8 +54,11 @@ def plan_lines(study: Study) -> list[str]:
 
 
 def _neural_cost(rung: str, tokens: float, vocab_size: int) -> str:
-    from ablations.rungs import rung as named
-
-    flops = named(rung).with_vocab(vocab_size).shape.flops_per_token * tokens
-    hours = ", ".join(f"{flops / speed / 3600:.2g} h on one {name}" for name, speed in DEVICES)
-    return f"{flops:.2g} FLOP, {hours}"
+    """FLOPs, and hours and energy on one device of each kind."""
+    step = named(rung).with_vocab(vocab_size)
+    found = [estimate(step, tokens, machine(name)) for name in MACHINES]
+    hours = ", ".join(
+        f"{one.hours:.2g} h ({one.kwh:.2g} kWh) on one {name}"
+        for one, name in zip(found, MACHINES, strict=True)
+    )
+    return f"{found[0].flops:.2g} FLOP, {hours}"
