@@ -20,7 +20,7 @@ from filters.flags import JOINED_SHINGLES, JOINED_WORDS
 from filters.scan import insert_chunks, scan
 from filters.words import ChunkTokens, Splitter, simplify
 
-LEXICON_CHUNKS = 300_000
+LEXICON_CHUNKS = 200_000  # about 100 MB with their tokens
 FIRST_SLOTS = 1 << 14
 # Multipliers of the hashes that find chunks and repeated n-grams, drawn anew by every process so
 # that no text can be made to collide. What a hash finds is confirmed byte by byte: no result

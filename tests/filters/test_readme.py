@@ -1,0 +1,27 @@
+"""The rule table of filters/README.md is the catalogue that `decant rules` prints."""
+
+from pathlib import Path
+
+from filters.recipe import catalogue
+
+README = Path(__file__).parents[2] / "filters" / "README.md"
+
+
+def rule_lines() -> list[str]:
+    """Every rule as a line of the table."""
+    return [
+        f"| `{row['name']}` | {_keep(row['keep'])} | {row['unit']} | {row['reference'] or '–'} |"
+        for row in catalogue()
+    ]
+
+
+def _keep(keep: object) -> str:
+    if isinstance(keep, dict):
+        return ", ".join(f"{key} {value:g}" for key, value in keep.items())
+    return str(keep)
+
+
+def test_the_rule_table_is_what_the_command_prints() -> None:
+    text = README.read_text(encoding="utf-8")
+    table = [line for line in text.splitlines() if line.startswith("| `")]
+    assert table == rule_lines()
