@@ -15,9 +15,11 @@ from pipeline.minhash import MinHash
 from tests import real_data
 from tests.filters import made_texts
 from tests.parity import reference_rules as reference
+from tests.parity.reference_rules import C4QualityFilter
 
 pytestmark = pytest.mark.parity
-FINEWEB = config.load(Path(__file__).parents[2] / "configs" / "fineweb.yaml").recipe()
+FOLDER = Path(__file__).parents[2] / "configs"
+FINEWEB = config.load(FOLDER / "fineweb.yaml").recipe()
 
 
 def difference(text: str) -> tuple[str | None, str | None]:
@@ -117,3 +119,18 @@ def test_character_sets_are_the_reference_sets() -> None:
     assert set(reference_text.PUNCTUATION) == PUNCTUATION
     assert TERMINAL == reference_text.TERMINAL_PUNCTUATION
     assert SYMBOLS == reference_text.PUNCTUATION_SET
+
+
+def test_c4_alone_decides_as_the_reference_with_its_defaults() -> None:
+    recipe = config.load(FOLDER / "c4.yaml").recipe()
+    reasons = {rule.name: rule.reference for rule in recipe.rules}
+    filters = [C4QualityFilter()]
+    kept = 0
+    for text in made_texts.texts(300, seed=9):
+        verdict = recipe.judge(text)
+        reason, kept_text = reference.judge(text, filters)
+        assert (reasons[verdict.dropped_by] if verdict.dropped_by else None) == reason
+        if reason is None:
+            kept += 1
+            assert verdict.text == kept_text
+    assert kept >= 10
