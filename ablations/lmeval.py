@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ import numpy as np
 from ablations.benchmarks import Question
 from ablations.score import EncodedQuestions, question_metrics
 
+_HARNESS = ("lm_eval", "transformers", "lm_eval.models.huggingface", "lm_eval.tasks")
 NEAR_TIE = 2e-3  # log-likelihood between the two best options: too close for float32 to rank
 
 
@@ -46,14 +48,11 @@ def harness_scores(
     model_dir: Path, tokenizer_file: Path, questions: Sequence[Question], work_dir: Path
 ) -> HarnessScores:
     """The harness's verdict on an exported model; `tokenizer_file` is a `tokenizers` JSON."""
-    import lm_eval  # pyright: ignore[reportMissingImports]
-    import transformers  # pyright: ignore[reportMissingImports]
-    from lm_eval.models.huggingface import HFLM  # pyright: ignore[reportMissingImports]
-    from lm_eval.tasks import TaskManager  # pyright: ignore[reportMissingImports]
-
+    # By name: optional, and decorated beyond what a type checker follows.
+    lm_eval, transformers, models, tasks = (import_module(name) for name in _HARNESS)
     model = transformers.LlamaForCausalLM.from_pretrained(model_dir, dtype="float32")
     tokenizer = transformers.PreTrainedTokenizerFast(tokenizer_file=str(tokenizer_file))
-    adapter = HFLM(
+    adapter = models.HFLM(
         pretrained=model,
         tokenizer=tokenizer,
         backend="causal",
@@ -65,7 +64,8 @@ def harness_scores(
     results = lm_eval.simple_evaluate(
         model=adapter,
         tasks=[task_config(questions, work_dir)],
-        task_manager=TaskManager(include_defaults=False),  # indexing them takes seconds a call
+        # Indexing the harness's own tasks would take seconds a call.
+        task_manager=tasks.TaskManager(include_defaults=False),
         log_samples=True,
         bootstrap_iters=0,
     )
