@@ -35,14 +35,23 @@ def measure_recall(stage: Stage, sketches: str) -> dict[str, list[int]]:
     queries = [layout.earlier + (2 * at + 1) * rows // (2 * count) for at in range(count)]
     if not queries:
         return {"pairs": [], "met": []}
-    parts = [list(vars(part).values()) for part in stage.parts]
-    args = {"queries": queries, "sketches": sketches, "all_parts": parts}
+    dumps = dump_ranges(stage) if stage.config.dedup.scope == "dump" else []
+    args = {"queries": queries, "sketches": sketches, "dumps": dumps}
     made = stage.per_slot("recall", compare_queries, False, layout.first_slot, **args)
     tables = list(made.values())
     return {
         name: [sum(column) for column in zip(*(one[name] for one in tables), strict=True)]
         for name in ("pairs", "met")
     }
+
+
+def dump_ranges(stage: Stage) -> list[list]:
+    """[first document, dump] where the dump changes: few entries, however many partitions."""
+    ranges: list[list] = []
+    for part in stage.parts:
+        if part.rows and (not ranges or ranges[-1][1] != part.dump):
+            ranges.append([part.base, part.dump])
+    return ranges
 
 
 @kernel
@@ -77,9 +86,8 @@ def compare_queries(job: Job) -> dict:
     numbers = np.array(args["queries"], np.int64)
     wanted = sketches_of(job, layout, numbers)
     own = read_sketches(job.store, args["sketches"], args["slot"], layout)
-    everything = [Part(*part) for part in args["all_parts"]]
-    codes = scope_codes(job, everything, np.arange(low, high), own)
-    query_codes = scope_codes(job, everything, numbers, wanted)
+    codes = scope_codes(args["dumps"], np.arange(low, high), own)
+    query_codes = scope_codes(args["dumps"], numbers, wanted)
     counted = count_agreement(
         own, codes, wanted, query_codes, layout.bands, layout.rows, low, numbers
     )
@@ -87,13 +95,16 @@ def compare_queries(job: Job) -> dict:
     return {"runs": [], "pairs": pairs, "met": met}
 
 
-def scope_codes(job: Job, parts: list[Part], docs: np.ndarray, sketches: np.ndarray) -> np.ndarray:
-    """int64 per document: equal where two may be compared, -1 where there is no signature."""
+def scope_codes(dumps: list[list], docs: np.ndarray, sketches: np.ndarray) -> np.ndarray:
+    """int64 per document: equal where two may be compared, -1 where there is no signature.
+
+    Documents of a partition that holds several dumps (`dump` is None) are left out.
+    """
     codes = np.zeros(len(docs), np.int64)
-    if job.config.dedup.scope == "dump":
-        names = sorted({part.dump or "" for part in parts})
-        bases = np.array([part.base for part in parts])
-        held = np.array([-1 if one.dump is None else names.index(one.dump) for one in parts])
+    if dumps:
+        names = sorted({dump for _, dump in dumps if dump is not None})
+        held = np.array([-1 if dump is None else names.index(dump) for _, dump in dumps])
+        bases = np.array([base for base, _ in dumps])
         codes = held[np.maximum(np.searchsorted(bases, docs, side="right") - 1, 0)]
     return np.where(sketches.any(axis=1), codes, -1)
 

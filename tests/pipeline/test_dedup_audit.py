@@ -38,6 +38,18 @@ def test_recall_counts_similar_pairs_that_shared_no_band(tmp_path):
     assert found["s_curve"] == pytest.approx(sum(expected) / 2)
 
 
+def test_recall_under_scope_dump_leaves_pairs_of_two_dumps_out(tmp_path):
+    one = random_signature(np.random.default_rng(9))
+    dumps = ["CC-MAIN-2024-10", "CC-MAIN-2024-10", "CC-MAIN-2024-18"]
+    documents = [Planted(one, dump=dump) for dump in dumps]
+    by_dump = write_run_directory(tmp_path / "dump", documents, [1, 2])
+    deduplicated(by_dump, scope="dump")
+    assert report(by_dump)["candidate_recall"]["0.9"]["pairs"] == 2
+    by_run = write_run_directory(tmp_path / "run", documents, [1, 2])
+    deduplicated(by_run, scope="run")
+    assert report(by_run)["candidate_recall"]["0.9"]["pairs"] == 6
+
+
 def test_exact_jaccard_of_dropped_documents_is_that_of_their_shingle_sets(tmp_path):
     rng = np.random.default_rng(4)
     texts = [" ".join(rng.choice(WORDS, 60)) for _ in range(3)]
