@@ -66,7 +66,9 @@ class LanguageId:
 
         A lone surrogate counts as U+FFFD. The model sees NUL as white space.
         """
-        line = _SURROGATE.sub("\ufffd", text).replace("\n", self._newline)
+        if not text.isascii():
+            text = _SURROGATE.sub("\ufffd", text)
+        line = text.replace("\n", self._newline)
         labels, probabilities = self._model.predict(line, k=self._labels)
         return {
             label.removeprefix("__label__"): float(probability)
