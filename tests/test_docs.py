@@ -7,6 +7,7 @@ import pytest
 import typer
 
 from ablations.program import app
+from filters import recipe
 from pipeline import config, report
 from pipeline.records import PUBLISHED
 
