@@ -12,6 +12,7 @@ import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from random import Random
+from typing import TextIO
 
 from pipeline.sample_english import PLACES, Writer
 from pipeline.sample_html import page as html_page
@@ -86,8 +87,16 @@ def generate(
     return f"{written:,} pages in {files} WARC files ({raw_bytes / 1e6:,.1f} MB raw) in {folder}"
 
 
-def _write_file(folder, number, span, seed, file_bytes, level, truth) -> tuple[int, int]:
-    """(pages written, raw bytes) of one WARC file."""
+def _write_file(
+    folder: Path,
+    number: int,
+    span: tuple[int, int | None],
+    seed: int,
+    file_bytes: int | None,
+    level: int,
+    truth: TextIO,
+) -> tuple[int, int]:
+    """(pages written, raw bytes) of WARC file `number`, which holds the pages of `span`."""
     path = warc_path(number)
     target = folder / path
     target.parent.mkdir(parents=True, exist_ok=True)
