@@ -37,7 +37,7 @@ def english_pages(count: int) -> list[str]:
     found: list[str] = []
     for html in raw_pages():
         text = extract(html)
-        if text and language.identify(text, ["en"]).wanted > 0.65:
+        if text and language.identify(text, ["en"]).wanted_score > 0.65:
             found.append(text)
             if len(found) == count:
                 break
