@@ -30,7 +30,7 @@ from pipeline.exact import (
 )
 from pipeline.execute import Engine, Task
 from pipeline.greedy_rounds import greedy_labels
-from pipeline.index import numbered, open_entries, write_entries
+from pipeline.index import absolute, numbered, open_entries, write_entries
 from pipeline.index_entry import add_to_index, asked_of, identity
 from pipeline.inspect_signatures import SignatureError, number_documents
 from pipeline.layout import Part, plan
@@ -75,7 +75,7 @@ def run(engine: Engine, store: Store, config: RunConfig) -> dict[str, Any]:
     dedup_report.name_documents(report, samples)
     store.write_bytes("3-deduplicated/report.json", dedup_report.encode(report))
     if config.dedup.index:
-        add_to_index(stage, config.dedup.index, own, choices)
+        add_to_index(stage, absolute(config.dedup.index), own, choices)
     dropped = report["dropped"]
     kept = totals["in"] - sum(dropped.values())
     return {"in": totals["in"], "kept": kept, "errors": 0, "dropped": dropped}
@@ -98,7 +98,7 @@ def with_index(
     """(the stage with the documents of index and datasets numbered first, its own identity)."""
     own = identity(digest, engine.upstream, parts)
     dedup = config.dedup
-    entries = open_entries(dedup.index, own, asked_of(config)) if dedup.index else []
+    entries = open_entries(absolute(dedup.index), own, asked_of(config)) if dedup.index else []
     if dedup.against:
         bare = Stage(engine, config, plan(rows, 0, config), parts, digest)
         entries += dataset_entries(bare, dedup.against)  # after: an index counts from its first

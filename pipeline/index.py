@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
+from fsspec.core import url_to_fs
 
 from pipeline.inspect_signatures import SignatureError
 from pipeline.layout import band_type
@@ -68,6 +69,12 @@ class Entry:
                 records = Run(store, name.path).read(low, high).copy()
                 records["doc"] += np.asarray(self.base, records["doc"].dtype)
                 yield records
+
+
+def absolute(url: str) -> str:
+    """The URL with its scheme, and a local path from the root: workers may run elsewhere."""
+    fs, path = url_to_fs(url)
+    return fs.unstrip_protocol(path)
 
 
 def open_entries(url: str, own: str, asked: dict[str, Any]) -> list[Entry]:
