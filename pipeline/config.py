@@ -77,10 +77,10 @@ class ExtractConfig(Section):
 
     isolate: bool = True  # parse in a child process; false: a page may end the worker
     options: dict[str, Any] = {}  # resiliparse's own keyword arguments
-    max_bytes: Bytes = 10_000_000  # decoded; CommonCrawl cuts at 1 to 5 MB
-    max_elements: Annotated[int, Field(ge=1)] = 50_000
+    max_bytes: Bytes = 6_000_000  # decoded; CommonCrawl cuts at 1 to 5 MiB
+    max_elements: Annotated[int, Field(ge=1)] = 25_000
     max_depth: Annotated[int, Field(ge=1)] = 2_000
-    max_attributes: Annotated[int, Field(ge=1)] = 20_000  # in one tag
+    max_attributes: Annotated[int, Field(ge=1)] = 5_000  # in one tag
     charset: Literal["fineweb", "declared"] = "fineweb"  # declared: BOM, HTTP header, <meta> first
     gates: GatesConfig = GatesConfig()
 

@@ -26,7 +26,7 @@ MAIN_TEXT, PLAIN_TEXT = b"x", b"p"
 TEXT, NOTHING, FAILED, NO_MEMORY = b"t", b"n", b"e", b"m"
 
 # At least 20 times the slowest page under the limits of pipeline/page_work.py.
-CPU_S = 300
+CPU_S = 1_000
 MEMORY_BYTES = 3 << 30
 # A child that neither works nor answers (its CPU clock stands still) is given up after this.
 SILENCE_S = 10 * CPU_S

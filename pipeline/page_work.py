@@ -19,6 +19,7 @@ _FLAT = (
 _NESTING = re.compile(rb"<(/?)(?!(?:" + b"|".join(_FLAT) + rb")[\s/>])[A-Za-z]", re.IGNORECASE)
 _START = re.compile(rb"<[A-Za-z]")
 # Possessive: what a part has taken it keeps, so no page is read twice.
+_QUOTED = re.compile(rb"\"[^\"]*+\"|'[^']*+'")
 _TAG = re.compile(rb"<[A-Za-z](?:[^>\"']++|\"[^\"]*+\"|'[^']*+')*+")
 
 SOURCE = "decant; in place of the reference's limit of one second (datatrove Trafilatura, timeout)"
@@ -28,14 +29,15 @@ SOURCE = "decant; in place of the reference's limit of one second (datatrove Tra
 class Limits:
     """The most that a page may have of each count.
 
-    Of 5,938 real pages the largest has 2.7 MB, 12,815 elements, a depth of 1,518 and no tag with
-    more than 200 attributes. At the limits, the slowest page built to be slow takes about 10 s.
+    Of 5,938 real pages the largest has 2.7 MB, 12,815 elements, a depth of 1,518, and 3,203 words
+    in one tag (its quotes are broken). The slowest pages that we know how to build under these
+    limits: `python -m tests.bench.extract_stage limits`.
     """
 
-    bytes: int = 10_000_000
-    elements: int = 50_000
+    bytes: int = 6_000_000  # CommonCrawl cuts at 5 MiB, until 2025 at 1
+    elements: int = 25_000  # trafilatura is quadratic in headings: 3 s here, 21 s for 50,000
     depth: int = 2_000  # libxml2 gives up at 2,048; resiliparse is quadratic in it
-    attributes: int = 20_000  # in one tag: both parsers are quadratic in these
+    attributes: int = 5_000  # in one tag: libxml2 is quadratic in these, 0.2 s for 5,000
 
 
 WORK_RULES = (
@@ -94,12 +96,12 @@ def depth(page: bytes) -> int:
 
 
 def attributes(page: bytes) -> int:
-    """The most words in one start tag, its name left out.
+    """The most words in one start tag, its name and what stands in quotes left out.
 
-    >>> attributes(b"<a b='>' c d=1>")
+    >>> attributes(b"<a b='x > y' c d=1>")
     3
     """
-    return max((len(tag.split()) - 1 for tag in _TAG.findall(page)), default=0)
+    return max((len(_QUOTED.sub(b"", tag).split()) - 1 for tag in _TAG.findall(page)), default=0)
 
 
 # The two-letter names that nest nothing and are frequent, as their first two bytes.

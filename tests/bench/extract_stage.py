@@ -177,7 +177,8 @@ def slow_pages(limits: Limits) -> Iterator[tuple[str, bytes]]:
     levels = b"<div>" * deep + b"<p>some words" + b"</div>" * deep
     yield "nested", levels * (count // (deep + 1))
     names = b" ".join(b"a%d=1" % at for at in range(limits.attributes - 10))
-    yield "attributes", b"<p %s>" % names * 4 + b"some words"
+    tag = b"<p %s>" % names
+    yield "attributes", tag * (limits.bytes // len(tag) - 1) + b"some words"
     yield (
         "a long attribute",
         b"<div class='" + b"word " * (limits.bytes // 5 - 99) + b"'>some words",
