@@ -1,5 +1,7 @@
 """Arms of a run made by the pipeline's own filter stage."""
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -75,7 +77,7 @@ def test_adding_one_rule_starts_from_everything(pool):
 def test_cumulative_steps_follow_the_recipe_and_end_with_dedup(pool):
     found = contrasts(pool, ArmsConfig(designs=("cumulative",)))
     assert [c.name for c in found] == [f"+ {r}" for r in (*pool.rules, "dedup")]
-    for one, following in zip(found, found[1:], strict=False):
+    for one, following in itertools.pairwise(found):
         assert (one.with_rule == following.without).all()
 
 

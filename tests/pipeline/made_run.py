@@ -1,4 +1,4 @@
-"""A run directory made by hand up to `3-deduplicated`, for tests and benches of what comes after."""
+"""A run directory made by hand up to `3-deduplicated`, for tests and benches of later stages."""
 
 from collections.abc import Callable
 
