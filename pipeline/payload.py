@@ -72,14 +72,11 @@ def dechunked(body: bytes) -> bytes:
         size = _chunk_size(body[at:end]) if end >= 0 else None
         if size == 0:
             return b"".join(parts)
-        if size is None or (
-            at + size < len(body)
-            and body[end + 2 + size : end + 4 + size]
-            != b"\r\n"[: max(0, len(body) - end - 2 - size)]
-        ):
+        start = end + 2
+        if size is None or body[start + size : start + size + 2] not in (b"\r\n", b"\r", b""):
             break
-        parts.append(view[end + 2 : end + 2 + size])
-        at = end + 4 + size
+        parts.append(view[start : start + size])
+        at = start + size + 2
         if at >= len(body):
             return b"".join(parts)
     return b"".join([*parts, view[at:]])
@@ -98,32 +95,32 @@ def _chunk_size(line: bytes) -> int | None:
 def gunzipped(body: bytes, limit_bytes: int) -> bytes:
     """The bytes of all gzip members in a row; the body itself where it is not gzip."""
     parts: list[bytes] = []
-    size, rest = 0, body
+    size, rest, whole = 0, body, False
     while rest[:2] == b"\x1f\x8b":
-        data, rest = _inflated(rest, zlib.MAX_WBITS | 16, limit_bytes - size)
+        data, rest, whole = _inflated(rest, zlib.MAX_WBITS | 16, limit_bytes - size)
         parts.append(data)
         size += len(data)
-    return b"".join(parts) or body
+    return b"".join(parts) if size or whole else body
 
 
 def inflated(body: bytes, limit_bytes: int) -> bytes:
     """HTTP's "deflate": zlib's format by the standard, raw by habit, else the body itself."""
     for wbits in (zlib.MAX_WBITS, -zlib.MAX_WBITS):
-        data, _ = _inflated(body, wbits, limit_bytes)
-        if data:
+        data, _, whole = _inflated(body, wbits, limit_bytes)
+        if data or whole:
             return data
     return body
 
 
-def _inflated(body: bytes, wbits: int, limit_bytes: int) -> tuple[bytes, bytes]:
-    """(what decodes, what follows the stream): up to the first error, nothing after an error."""
+def _inflated(body: bytes, wbits: int, limit_bytes: int) -> tuple[bytes, bytes, bool]:
+    """(what decodes before the first error, what follows the stream, whether it ended well)."""
     stream, parts, size = zlib.decompressobj(wbits), [], 0
     rest: bytes | memoryview = memoryview(body)
     while len(rest) and not stream.eof:
         try:
             data = stream.decompress(rest[:STEP_BYTES], STEP_BYTES)
         except zlib.error:
-            return b"".join(parts), b""
+            return b"".join(parts), b"", False
         eaten = min(len(rest), STEP_BYTES) - len(stream.unconsumed_tail)
         parts.append(data)
         size += len(data)
@@ -134,7 +131,7 @@ def _inflated(body: bytes, wbits: int, limit_bytes: int) -> tuple[bytes, bytes]:
         rest = rest[eaten:]
         if not eaten and not data:
             break
-    return b"".join(parts), stream.unused_data
+    return b"".join(parts), stream.unused_data, stream.eof
 
 
 def unbrotlied(body: bytes, limit_bytes: int) -> bytes:

@@ -62,6 +62,11 @@ def test_a_body_cut_off_gives_what_came_before_the_cut(encoding):
     assert BODY.startswith(half) or half == ENCODED[encoding][: len(half)]
 
 
+def test_an_empty_page_that_was_compressed_is_empty():
+    assert decoded(gzip.compress(b""), "gzip") == b""
+    assert decoded(zlib.compress(b""), "deflate") == b""
+
+
 def test_an_unknown_encoding_passes_as_it_stands():
     assert decoded(BODY, "snappy") == BODY
 
