@@ -24,6 +24,7 @@ from typing import IO, Any
 HEAD = struct.Struct("<cQ")
 MAIN_TEXT, PLAIN_TEXT = b"x", b"p"
 TEXT, NOTHING, FAILED, NO_MEMORY = b"t", b"n", b"e", b"m"
+READY = b"r"  # said once, before the first question
 
 # At least 20 times the slowest page under the limits of pipeline/page_work.py.
 CPU_S = 1_000
@@ -36,6 +37,10 @@ READ_BYTES = 1 << 20
 
 class Lost(Exception):
     """The child died over a page; the message says how."""
+
+
+class NoChild(RuntimeError):
+    """The child does not even start: no page's fault, and no page may be counted as lost."""
 
 
 @dataclass(frozen=True)
@@ -132,7 +137,7 @@ class PageGuard:
         command = [sys.executable, "-P", "-m", "pipeline.page_worker", *self._arguments]
         command += [str(memory), str(capacity)]
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-        return subprocess.Popen(
+        child = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -140,6 +145,12 @@ class PageGuard:
             bufsize=0,
             pass_fds=(memory,),
         )
+        try:
+            said, _ = HEAD.unpack(self._read(child, HEAD.size))
+        except OSError as error:
+            raise NoChild(f"the extraction process does not start: {self._death(child)}") from error
+        assert said == READY
+        return child
 
     def _read(self, child: subprocess.Popen, size: int) -> bytes:
         assert child.stdout is not None

@@ -24,6 +24,7 @@ from pipeline.isolate import (
     NO_MEMORY,
     NOTHING,
     PLAIN_TEXT,
+    READY,
     TEXT,
 )
 from pipeline.main_text import Extractor, extractor
@@ -70,6 +71,7 @@ def serve(
 ) -> None:
     """Answer until the questions end."""
     main, plain = engines
+    _write(replies, HEAD.pack(READY, 0))
     while len(head := questions.read(HEAD.size)) == HEAD.size:
         question, size = HEAD.unpack(head)
         signal.setitimer(signal.ITIMER_PROF, cpu_s)  # of CPU time: a busy machine changes nothing

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from pipeline.isolate import Extraction, PageGuard, Unguarded
+from pipeline.isolate import Extraction, NoChild, PageGuard, Unguarded
 from tests.faults.warc_files import page
 
 GOOD = page(1, words=200)
@@ -71,3 +71,8 @@ def test_the_child_ends_with_its_parent(guard):
     child.stdin.close()  # as the kernel does when the parent dies
     assert child.wait(timeout=20) == 0
     child.stdout.close()
+
+
+def test_a_child_that_cannot_start_is_no_pages_fault():
+    with PageGuard("no such engine") as guard, pytest.raises(NoChild, match="does not start"):
+        guard.extract(b"<p>A page that is not to blame.</p>")
