@@ -68,7 +68,7 @@ class Effect:
     removed_documents: int
     run_tokens: float  # mean over runs of the arm with the rule
     unique_tokens: float
-    epochs: float
+    epochs: float  # the most of either arm
     pool_share: float  # largest budget as a share of its data seed's unfiltered tokens
     placebo_scale: float  # 1 where the placebos could drop as much as the rule
     problem: str | None = None
@@ -127,7 +127,7 @@ def measure(
     return Effect(
         contrast.name, contrast.design, contrast.judged, values, null, share, int(changed.sum()),
         float(np.mean([d.tokens for d in draws])), float(np.mean([d.unique_tokens for d in draws])),
-        max(d.epochs for d in draws), runs.pool_share, runs.placebo_scale,
+        runs.epochs, runs.pool_share, runs.placebo_scale,
     )  # fmt: skip
 
 
@@ -169,6 +169,7 @@ class _Runs:
         self.budget = budget
         self.arms: list[Draw] = []
         self.pool_share = 0.0
+        self.epochs = 0.0
         self.placebo_scale = 1.0
         self._with: dict[tuple[int, int], np.ndarray] = {}
 
@@ -225,6 +226,7 @@ class _Runs:
         read = draw(self.pool.lengths, self.size, mask, self.places[order], budget)
         if keep:
             self.arms.append(read)
+        self.epochs = max(self.epochs, read.epochs)
         return self.score(read, order)
 
 

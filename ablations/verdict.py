@@ -76,20 +76,24 @@ class Verdict:
 
 
 def judge(effects: list[Effect], signals: list[str], settings: Settings) -> list[Verdict]:
-    """The verdict of each contrast, in the order given; p-values are adjusted over all of them."""
-    measured = [e for e in effects if e.judged and not e.problem]
-    errors = [_overall_error(e) for e in measured]
-    p = np.array([
-        statistics.two_sided_p(_ratio(e.values.mean(), error), error.df)
-        for e, error in zip(measured, errors, strict=True)
-    ])  # fmt: skip
+    """The verdict of each contrast, in the order given; p-values are adjusted within a design.
+
+    The rules of one design are one family. Leaving a rule out and adding it alone are two
+    questions about it, and the first cumulative step is the second of them once more.
+    """
+    verdicts: dict[int, Verdict] = {}
     adjust = statistics.holm if settings.correction == "holm" else statistics.benjamini_hochberg
-    q = adjust(p)
-    found = {
-        e.name + "\0" + e.design: _judge_one(e, signals, settings, error, float(pi), float(qi))
-        for e, error, pi, qi in zip(measured, errors, p, q, strict=True)
-    }
-    return [found.get(e.name + "\0" + e.design) or _unjudged(e, signals, settings) for e in effects]
+    for design in dict.fromkeys(e.design for e in effects):
+        family = [k for k, e in enumerate(effects) if e.design == design]
+        judged = [k for k in family if effects[k].judged and not effects[k].problem]
+        errors = [_overall_error(effects[k]) for k in judged]
+        ratios = [_ratio(effects[k].values.mean(), e) for k, e in zip(judged, errors, strict=True)]
+        p = np.array([
+            statistics.two_sided_p(t, e.df) for t, e in zip(ratios, errors, strict=True)
+        ])  # fmt: skip
+        for k, error, pi, qi in zip(judged, errors, p, adjust(p), strict=True):
+            verdicts[k] = _judge_one(effects[k], signals, settings, error, float(pi), float(qi))
+    return [verdicts.get(k) or _unjudged(e, signals, settings) for k, e in enumerate(effects)]
 
 
 def _judge_one(
@@ -226,11 +230,13 @@ def _caveats(
 
 def _settle(effect: Effect, overall: Judged, error: Spread, settings: Settings) -> str:
     """What would decide: more disjoint data, as far as noise falls with it."""
+    if overall.p < settings.alpha <= overall.q:
+        return f"p = {overall.p:.3f} alone, not among all rules of the design"
     target = max(abs(overall.effect), overall.margin)
     ratio = statistics.needed_ratio(error, target, settings.alpha, settings.power)
     seeds = effect.values.shape[0]
     if ratio <= 1.0:
-        return "the signals disagree: more data of this kind would not decide"
+        return "detectable at this size, but signals disagree: more such data would not decide"
     needed = int(np.ceil(seeds * ratio))
     tokens = needed * effect.run_tokens / 1e6
     return f"needs about {needed} disjoint data seeds ({tokens:.1f} MT an arm) to see {target:.4f}"
@@ -247,4 +253,5 @@ def _unjudged(effect: Effect, signals: list[str], settings: Settings) -> Verdict
         for name, v in zip(signals, values, strict=True)
     }
     overall = Judged(float(values.mean()), nan, nan, nan, nan, settings.margin_bpb, nan, "")
-    return Verdict(effect, overall, bare, ("diagnostic, not judged",))
+    note = f"diagnostic, not judged; an arm is read {effect.epochs:.1f} times over"
+    return Verdict(effect, overall, bare, (note,))
