@@ -17,6 +17,7 @@ from pipeline.inspect_signatures import SignatureError
 from pipeline.language_model import ModelMissing, model_path
 from pipeline.ledger import LedgerError
 from pipeline.lock import Lock, LockError
+from pipeline.lsh_params import print_curve
 from pipeline.neighbours import NeighbourError
 from pipeline.ranks import RankError
 from pipeline.run import Outcome, RunError, run_stages
@@ -116,6 +117,8 @@ def _execute(request: RunRequest) -> int:
 
 def _run(store: Store, config: RunConfig, request: RunRequest, progress: Progress) -> Outcome:
     progress.event("begin", stages=request.stages, pid=os.getpid())
+    if request.stages == ("deduplicate",):
+        progress.say(print_curve(config))
     began = time.monotonic()
     with Engine(store, config, config.workers, request.ray, progress) as engine:
         outcome = run_stages(engine, store, config, request.stages)

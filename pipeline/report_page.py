@@ -5,7 +5,9 @@ from html import escape
 from typing import Any
 
 from pipeline import report_charts as charts
+from pipeline import report_dedup
 from pipeline.ledger import STAGES
+from pipeline.report_tables import head, table
 
 STYLE = """
 :root { --ink: #1d2329; --soft: #5b6570; --line: #dfe3e8; --kept: #2f6f9f; --lost: #d9a441;
@@ -53,7 +55,7 @@ def page(
         _funnel(stages),
         _rules(stages, rules),
         _overlap(extras.get("overlap")),
-        _dedup(extras.get("dedup")),
+        report_dedup.section(extras.get("dedup"), config),
         _skipped(stages.get("extract", {})),
     ]
     body = "\n".join(section for section in sections if section)
@@ -106,13 +108,13 @@ def _funnel(stages: Mapping[str, Any]) -> str:
         numbers = "".join(f'<td class="n">{value:,}</td>' for value in cells)
         share = _percent(entry["kept"], first)
         rows.append(f'<tr><td>{name}</td>{numbers}<td class="n">{share}</td><td>{bar}</td></tr>')
-    head = _head("stage", "in#", "kept#", "dropped#", "errors#", "kept of all#", "")
+    columns = head("stage", "in#", "kept#", "dropped#", "errors#", "kept of all#", "")
     caption = (
         "Rows in = kept + dropped + errors at every stage, and each stage takes in what the "
         "one before it kept; a run that does not balance fails. Blue kept, amber dropped, red "
         "errors, all as shares of the records read."
     )
-    return _table("Funnel", caption, head, rows)
+    return table("Funnel", caption, columns, rows)
 
 
 def _rules(stages: Mapping[str, Any], rules: Sequence[Mapping[str, Any]]) -> str:
@@ -131,9 +133,9 @@ def _rules(stages: Mapping[str, Any], rules: Sequence[Mapping[str, Any]]) -> str
                 f"<td>{_bar((count / most, 'lost'))}</td>"
                 f'<td class="note">{escape(str(rule.get("source", "")))}</td></tr>'
             )
-    head = _head("stage", "rule", "keeps", "dropped#", "of stage input#", "", "source")
+    columns = head("stage", "rule", "keeps", "dropped#", "of stage input#", "", "source")
     caption = "Each dropped document is counted once, under the first rule it fails."
-    return _table("Rules", caption, head, rows)
+    return table("Rules", caption, columns, rows)
 
 
 def _overlap(overlap: Mapping[str, Any] | None) -> str:
@@ -145,7 +147,7 @@ def _overlap(overlap: Mapping[str, Any] | None) -> str:
     if not overlap.get("rules"):
         return f"<h2>Alarms</h2>{warnings}" if warnings else ""
     rows = [_measure_row(name, entry) for name, entry in overlap["rules"].items()]
-    head = _head("rule", "keeps", "fails it#", "fails it alone#", "its measure, and the bound")
+    columns = head("rule", "keeps", "fails it#", "fails it alone#", "its measure, and the bound")
     caption = (
         f"Over all {overlap['documents']:,} documents that reached the rules, whatever else they "
         "failed. Bars: square root of the count; amber is dropped, the dashed line is the bound."
@@ -156,7 +158,7 @@ def _overlap(overlap: Mapping[str, Any] | None) -> str:
             '<h2>Overlap</h2><p class="note">Of the documents that fail the row\'s rule, the '
             f"share that also fails the column's.</p>{matrix}"
         )
-    return _table("Measures", caption, head, rows) + warnings + matrix
+    return table("Measures", caption, columns, rows) + warnings + matrix
 
 
 def _measure_row(name: str, entry: Mapping[str, Any]) -> str:
@@ -184,38 +186,6 @@ def _keeps(bounds: Any) -> str:
     return escape(", ".join(parts))
 
 
-def _dedup(dedup: Mapping[str, Any] | None) -> str:
-    if not dedup:
-        return ""
-    rows = [
-        f'<tr><td>{escape(name)}</td><td class="n">{_number(value)}</td></tr>'
-        for name, value in _flat(dedup)
-    ]
-    matches = (dedup.get("compared") or {}).get("matches") or []
-    chart = ""
-    if any(matches):
-        edges = [number / (len(matches) - 1) for number in range(len(matches))]
-        chart = (
-            '<p class="note">Estimated Jaccard similarity of the compared pairs '
-            f"(square root of the count)</p>{charts.histogram(edges, matches)}"
-        )
-    caption = "Measured on this run's own candidate pairs."
-    return _table("Duplicates", caption, _head("figure", "value#"), rows) + chart
-
-
-def _flat(data: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
-    """Named numbers of a nested report, histograms and lists left out."""
-    found: list[tuple[str, Any]] = []
-    for name, value in data.items():
-        label = f"{prefix}{name.replace('_', ' ')}"
-        if isinstance(value, Mapping):
-            if not all(str(key).isdigit() for key in value) or not value:
-                found += _flat(value, f"{label}: ")
-        elif isinstance(value, int | float | str) and not isinstance(value, bool):
-            found.append((label, value))
-    return found
-
-
 def _skipped(extract: Mapping[str, Any]) -> str:
     rows = [
         f'<tr><td>{escape(str(kind))}</td><td class="n">{count:,}</td></tr>'
@@ -224,23 +194,7 @@ def _skipped(extract: Mapping[str, Any]) -> str:
     if not rows:
         return ""
     caption = "WARC records of other types; they carry no page and stand outside the equation."
-    return _table("Skipped records", caption, _head("type", "records#"), rows)
-
-
-def _table(title: str, caption: str, head: str, rows: Sequence[str]) -> str:
-    return (
-        f'<h2>{title}</h2><div class="scroll"><table><caption>{caption}</caption>'
-        f"<thead>{head}</thead><tbody>{''.join(rows)}</tbody></table></div>"
-    )
-
-
-def _head(*names: str) -> str:
-    """A header row; a name that ends in # heads a column of numbers."""
-    cells = (
-        f'<th class="n">{name[:-1]}</th>' if name.endswith("#") else f"<th>{name}</th>"
-        for name in names
-    )
-    return f"<tr>{''.join(cells)}</tr>"
+    return table("Skipped records", caption, head("type", "records#"), rows)
 
 
 def _bar(*parts: tuple[float, str]) -> str:
@@ -252,9 +206,3 @@ def _bar(*parts: tuple[float, str]) -> str:
 
 def _percent(part: float, whole: float) -> str:
     return f"{part / whole:.1%}" if whole else "–"
-
-
-def _number(value: Any) -> str:
-    if isinstance(value, (bool, str)):
-        return escape(str(value))
-    return f"{value:,}" if isinstance(value, int) else f"{value:,.4g}"
