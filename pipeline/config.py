@@ -8,7 +8,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
@@ -97,6 +97,14 @@ class FilterConfig(Section):
     rules: tuple[Any, ...] = ()  # filters.recipe reads these
 
 
+class LinesConfig(Section):
+    """Lines seen before go, the first stays; FineWeb found it harmful (pipeline/line_steps.py)."""
+
+    window: Literal[1, 3] = 3  # 1: single lines (CCNet); 3: spans of three (C4)
+    min_chars: Annotated[int, Field(ge=1)] = 1  # a shorter line or window is not compared
+    min_words: Annotated[int, Field(ge=0)] = 0  # what lost lines and has fewer left is dropped
+
+
 class DedupConfig(Section):
     """MinHash near-duplicates (FineWeb §3.7; datatrove dedup/minhash.py); see pipeline/DEDUP.md."""
 
@@ -122,6 +130,7 @@ class DedupConfig(Section):
     recall_queries: Annotated[int, Field(ge=0)] = 32  # documents compared with all, for the report
     exact_sample: Annotated[int, Field(ge=0)] = 100  # dropped ones compared by shingles, likewise
     min_jaccard: Annotated[float, Field(ge=0, le=1)] | None = None  # pairs below do not join
+    lines: LinesConfig | None = None  # repeated lines, after the documents
 
     @model_validator(mode="before")
     @classmethod
@@ -308,7 +317,8 @@ def _explain(error: ValidationError, lines: Lines, name: str) -> str:
 def _keys_at(path: tuple) -> list[str]:
     model: Any = RunConfig
     for part in path:
-        model = model.model_fields[part].annotation
+        kind = model.model_fields[part].annotation
+        model = next((one for one in get_args(kind) if hasattr(one, "model_fields")), kind)
     return sorted(model.model_fields)
 
 

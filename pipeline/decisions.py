@@ -80,7 +80,7 @@ def write_decisions(job: Job) -> dict:
     for part in parts:
         name = partition_name(part.number)
         with (
-            job.store.table_writer(f"3-deduplicated/dropped/{name}.parquet", DUPLICATES) as dropped,
+            job.store.table_writer(f"{args['dropped']}/{name}.parquet", DUPLICATES) as dropped,
             job.store.table_writer(f"3-deduplicated/clusters/{name}.parquet", CLUSTERS) as clusters,
         ):
             low, end = part.base, part.base + part.rows

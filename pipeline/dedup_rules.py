@@ -33,4 +33,12 @@ DEDUP_RULES = (
         None,
         "documents that share a band",
     ),
+    RecordRule(
+        "repeated_lines",
+        "documents with text left after repeated lines are removed (off by default)",
+        "CCNet, Wenzek et al. 2020; C4, Raffel et al. 2020: one of each three-line span; FineWeb "
+        "tried both and left them out",
+        None,
+        "words left",
+    ),
 )

@@ -2,6 +2,7 @@
 
     signatures ─ bands ─▶ band keys ─ pairs ─▶ candidate pairs ─ compare ─▶ scores
                ─ closure ─▶ clusters ─ choose ─▶ survivors ─ decide ─▶ dropped, clusters
+               ─ lines (an option) ─▶ lines that go
 
 Every arrow is a step of tasks that read and write run files (runs.py) under `dedup.memory_mb`;
 tasks return counts. No result depends on how documents were cut into partitions, slots or bins.
@@ -34,6 +35,8 @@ from pipeline.index import absolute, numbered, open_entries, write_entries
 from pipeline.index_entry import add_to_index, asked_of, identity
 from pipeline.inspect_signatures import SignatureError, number_documents
 from pipeline.layout import Part, plan
+from pipeline.line_steps import DECIDED, DROPPED, remove_repeated
+from pipeline.line_steps import RULE as LINES_RULE
 from pipeline.names import spill_name_requests, spill_names
 from pipeline.pairs import find_pairs
 from pipeline.ranks import check_order
@@ -73,6 +76,10 @@ def run(engine: Engine, store: Store, config: RunConfig) -> dict[str, Any]:
     report |= dedup_report.audit(stage.layout, recall, exact_pairs)
     samples = sample_texts(stage, dedup_report.listed_documents(report))
     dedup_report.name_documents(report, samples)
+    if config.dedup.lines:
+        report["lines"] = remove_repeated(stage, config.dedup.lines)
+        if report["lines"]["dropped"]:
+            report["dropped"][LINES_RULE] = report["lines"]["dropped"]
     store.write_bytes("3-deduplicated/report.json", dedup_report.encode(report))
     if config.dedup.index:
         add_to_index(stage, absolute(config.dedup.index), own, choices)
@@ -89,6 +96,11 @@ def check(config: RunConfig) -> None:
         raise SignatureError(
             "dedup.index and dedup.against compare a dump with what lies outside it, but "
             "dedup.scope: dump forbids that; set dedup.scope: run"
+        )
+    if dedup.lines and (dedup.index or not dedup.enabled):
+        raise SignatureError(
+            "dedup.lines removes lines from what deduplication keeps, once and for all: it needs "
+            "dedup.enabled: true and no dedup.index, which knows documents only"
         )
 
 
@@ -223,6 +235,7 @@ def decide(stage: Stage, choices: str, scores: str) -> dict[str, dict]:
                     "choices": choices,
                     "scores": scores,
                     "names": names,
+                    "dropped": DECIDED if stage.config.dedup.lines else DROPPED,
                 },
             )
         )

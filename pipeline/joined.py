@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipeline.lines import without_lines
 from pipeline.records import partition_name
 from pipeline.storage import Store
 
@@ -46,10 +47,34 @@ def kept_documents(store: Store, number: int) -> Iterator[pa.Table]:
         raise JoinError(f"partition {name}: {len(offsets) - matched} rows of {kept} have no text")
 
 
-def surviving_documents(store: Store, number: int) -> Iterator[pa.Table]:
+def surviving_documents(
+    store: Store, number: int, lines_removed: bool = False
+) -> Iterator[pa.Table]:
+    """The documents to publish; `lines_removed` says whether the run has `dedup.lines`."""
+    documents = unique_documents(store, number)
+    if not lines_removed:
+        yield from documents
+        return
+    path = f"3-deduplicated/lines/{partition_name(number)}.parquet"
+    offsets, removed = (
+        store.read_table(path, [name]).column(name).to_pylist() for name in ("offset", "removed")
+    )
+    lines = dict(zip(offsets, removed, strict=True))
+    for table in documents:
+        rows = zip(
+            table.column("offset").to_pylist(), table.column("text").to_pylist(), strict=True
+        )
+        texts = [without_lines(text, lines[at]) if at in lines else text for at, text in rows]
+        at = table.schema.get_field_index("text")
+        yield table.set_column(at, "text", pa.array(texts, pa.large_string()))
+
+
+def unique_documents(
+    store: Store, number: int, dropped_folder: str = "3-deduplicated/dropped"
+) -> Iterator[pa.Table]:
     """The kept documents that are no duplicates, each with the size of its duplicate cluster."""
     name = partition_name(number)
-    dropped = _offsets(store, f"3-deduplicated/dropped/{name}.parquet")
+    dropped = _offsets(store, f"{dropped_folder}/{name}.parquet")
     clusters = f"3-deduplicated/clusters/{name}.parquet"
     sizes: dict[int, int] = {}
     if store.exists(clusters):

@@ -27,7 +27,7 @@ def make_pieces(job: Job) -> dict[str, Any]:
     counter = run_tokenizer.counter(job.store.url)
     formatter = PiiFormatter(**config.pii.model_dump())
     collector = _PieceCollector(job.store, number, config)
-    for table in surviving_documents(job.store, number):
+    for table in surviving_documents(job.store, number, config.dedup.lines is not None):
         texts = table.column("text").to_pylist()
         tokens = pa.array(counter.count(texts), pa.int64())
         # Tokens are counted before addresses are replaced, as in the reference.

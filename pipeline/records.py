@@ -75,6 +75,9 @@ DUPLICATES = pa.schema(
 
 CLUSTERS = pa.schema([*KEY, ("cluster_size", pa.int64())])
 
+# The lines, counted from 0, that a document's filtered text loses under `dedup.lines`.
+REMOVED_LINES = pa.schema([*KEY, ("removed", pa.list_(pa.int32()))])
+
 # The columns of the FineWeb release, plus the size of the duplicate cluster as FineWeb2 gives it.
 PUBLISHED = pa.schema(
     [
