@@ -36,7 +36,7 @@ def filled_lines(text: str) -> tuple[list[int], list[str]]:
 def windows(keys: Sequence[str], window: int, min_chars: int) -> tuple[list[int], list[str]]:
     """(places, keys) of the windows that are compared; a place counts the lines not blank.
 
-    >>> windows(["a", "bcd", "e", "f"], 3, 5)
+    >>> windows(["a", "bcd", "e", "f", "g"], 3, 5)
     ([0, 1], ['a\\nbcd\\ne', 'bcd\\ne\\nf'])
     """
     glue = window - 1  # newlines, which no key contains, so that the joined key is unambiguous

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline import layout, ledger, line_steps, manifest, shard
+from pipeline import joined, layout, ledger, line_steps, manifest, shard
 from pipeline.config import ConfigError, RunConfig, parse_yaml, validate
 from pipeline.execute import Engine
 from pipeline.inspect_signatures import SignatureError
@@ -165,6 +165,8 @@ def test_no_cut_of_the_run_shows_in_what_is_removed(tmp_path, monkeypatch, windo
     outcomes = []
     for number, bounds in enumerate(([], [20, 20, 75], list(range(5, 120, 5)))):
         store = line_run(tmp_path / str(number), documents, bounds)
+        if number == 1:
+            monkeypatch.setattr(joined, "JOIN_ROWS", 7)
         if number == 2:  # a task per bin, and run files so small that they are merged in rounds
             monkeypatch.setattr(line_steps, "SORT_BYTES", 1 << 40)
             monkeypatch.setattr(layout, "PAYLOAD_SHARE", 1 << 12)
@@ -226,6 +228,13 @@ def test_a_document_that_lost_no_line_is_never_too_short(tmp_path):
         2: ("repeated_lines", "1 lines removed, 0 words left"),
         3: ("repeated_lines", "1 lines removed, 1 words left"),
     }
+
+
+def test_a_document_without_text_left_is_dropped_however_few_words_are_enough(tmp_path):
+    store = line_run(tmp_path, [Edited(None, text=text) for text in ("one", "\nOne \n", "one\n2")])
+    entry, dropped = deduplicated(store, lines={"window": 1, "min_words": 0})
+    assert {at: (row["value"], row["bound"]) for at, row in dropped.items()} == {1: (0, 1)}
+    assert (entry["in"], entry["kept"], entry["dropped"]) == (3, 2, {"repeated_lines": 1})
 
 
 def test_shards_hold_the_texts_without_the_lines(tmp_path):
