@@ -293,7 +293,9 @@ def apply_override(data: dict, lines: Lines, override: str) -> None:
         raise ConfigError(f"--set {override!r}: the value is not valid YAML") from None
     target = data
     for part in path[:-1]:
-        target = target.setdefault(part, {})
+        if target.get(part) is None:  # absent, or `lines: null`
+            target[part] = {}
+        target = target[part]
         if not isinstance(target, dict):
             raise ConfigError(f"--set {override!r}: {part!r} is not a section")
     target[path[-1]] = value

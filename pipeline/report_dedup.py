@@ -59,9 +59,7 @@ def _clusters(dedup: Mapping[str, Any]) -> str:
             f'<td class="note">{escape(str(one.get("text", "")))}</td></tr>'
             for one in entries
         ]
-        caption = (
-            "Each with one of its documents: a look tells whether they belong together."
-        )
+        caption = "Each with one of its documents: a look tells whether they belong together."
         html += table(title, caption, head("documents#", "address", "text"), rows)
     return html
 

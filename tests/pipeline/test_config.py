@@ -60,6 +60,13 @@ def test_overrides_are_read_as_yaml(write):
     assert config.shard.target_bytes == 64 * 10**6
 
 
+def test_an_override_opens_a_section_that_the_file_leaves_null(write):
+    path = write("dedup: {lines: null}\nlanguage: null\n")
+    config = load(path, ["dedup.lines.window=1", "language.threshold=0.5"])
+    assert config.dedup.lines is not None
+    assert (config.dedup.lines.window, config.language.threshold) == (1, 0.5)
+
+
 @pytest.mark.parametrize("override", ["seed", "=1", "seed.x=1", "nosuch=1", "language.=1"])
 def test_a_wrong_override_is_refused_and_named(write, override):
     with pytest.raises(ConfigError) as refused:
