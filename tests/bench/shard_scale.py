@@ -87,12 +87,14 @@ def main() -> None:
     parser.add_argument("--gigabytes", type=float, default=1.0)
     parser.add_argument("--partitions", type=int, default=20)
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--shard-gigabytes", type=float, default=2.0, help="text of one file")
     parser.add_argument("--output", type=Path, default=Path("bench-results/shard"))
     options = parser.parse_args()
     shutil.rmtree(options.output, ignore_errors=True)
     options.output.mkdir(parents=True)
     store = Store(str(options.output))
-    config = RunConfig.model_validate({"tokens": {"when_missing": "null"}})
+    target = {"target_bytes": int(options.shard_gigabytes * 1e9)}
+    config = RunConfig.model_validate({"tokens": {"when_missing": "null"}, "shard": target})
     size = int(options.gigabytes * 1e9 / options.partitions)
     tasks = [
         Task(partition_name(number), {"partition": number, "bytes": size})
