@@ -101,7 +101,7 @@ def reference_side(folder: Path, tokenizer: Path, scratch: Path) -> Side:
 
 
 def table(sides: list[Side]) -> str:
-    """The sides as a table; ratios and agreement are against the first."""
+    """The sides as a table; ratios (of seconds) and agreement are against the first."""
     base = sides[0]
     lines = [
         f"{'pipeline':<44}{'start-up s':>11}{'pages':>7}{'pages/s':>9}{'ratio':>7}"
@@ -113,7 +113,7 @@ def table(sides: list[Side]) -> str:
         whole = max(1, len(base.texts))
         lines.append(
             f"{side.name:<44}{side.start_up_s:>11.1f}{side.pages:>7,}{side.rate:>9.1f}"
-            f"{side.rate / base.rate:>7.1f}{len(side.texts):>11,}"
+            f"{base.seconds / side.seconds:>7.1f}{len(side.texts):>11,}"
             f"{len(shared) / whole:>8.1%}{equal / whole:>11.1%}"
         )
     return "\n".join(lines)
