@@ -26,7 +26,7 @@ from tests.pipeline.made_run import write_inputs
 
 WORDS = 50_000
 BATCH_TEXTS = 500
-MEAN_TEXT_BYTES = 4_000
+POOL_WORDS = 4_000_000  # a text is a piece of this much word salad: 20 GB in minutes
 
 
 def make_partition(job: Job) -> dict[str, Any]:
@@ -34,6 +34,7 @@ def make_partition(job: Job) -> dict[str, Any]:
     number, wanted = job.task.args["partition"], job.task.args["bytes"]
     generator = np.random.default_rng(number)
     words = np.array([f"w{word:x}" for word in range(WORDS)])
+    pool = " ".join(words[(generator.zipf(1.3, POOL_WORDS) - 1) % WORDS])
     name = f"{partition_name(number)}.parquet"
     written = rows = 0
     with (
@@ -41,10 +42,9 @@ def make_partition(job: Job) -> dict[str, Any]:
         job.store.table_writer(f"2-filtered/kept/{name}", FILTERED) as kept,
     ):
         while written < wanted:
-            lengths = np.maximum(5, generator.lognormal(6, 1, BATCH_TEXTS).astype(int))
-            picks = words[(generator.zipf(1.3, lengths.sum()) - 1) % WORDS]
-            ends = np.cumsum(lengths)
-            texts = [" ".join(part) for part in np.split(picks, ends[:-1])]
+            lengths = np.maximum(20, generator.lognormal(7.8, 1, BATCH_TEXTS).astype(int))
+            starts = generator.integers(0, len(pool) - lengths.max(), BATCH_TEXTS)
+            texts = [pool[a : a + n] for a, n in zip(starts, lengths, strict=True)]
             offsets = np.arange(rows, rows + len(texts)) * 1_000
             extracted.write(extracted_rows(number, offsets, texts))
             kept.write(kept_rows(number, offsets))
