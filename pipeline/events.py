@@ -34,7 +34,7 @@ class StepState:
         return self.rows / max(time.monotonic() - self.started, 1e-9)
 
     def eta_s(self) -> float | None:
-        """Seconds left at the pace so far; None before the first task of this session ends."""
+        """Seconds left at the pace so far; None before the first task of this run ends."""
         finished = self.done - self.resumed
         if not finished:
             return None
