@@ -100,7 +100,7 @@ class _PieceCollector:
             )
             piece = f"{partition_name(self._number)}-{len(entry['pieces']):03d}.parquet"
             path = f"4-shards/_pieces/{dump_folder(dump)}/{piece}"
-            write_piece(self._store, path, rows)
+            write_piece(self._store, path, [rows])
             sizes = pc.binary_length(rows.column("text")).to_numpy()
             entry["pieces"].append(path)
             entry["rows"] += rows.num_rows

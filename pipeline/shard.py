@@ -91,12 +91,10 @@ def merge_group(job: Job) -> dict[str, Any]:
     args = job.task.args
     paths = []
     for number, span in enumerate(even_ranges(args["cuts"])):
-        for part, table in enumerate(
-            merged(job.store, args["pieces"], span, args["bytes"] // args["cuts"])
-        ):
-            path = f"{args['path']}-{number:03d}-{part:03d}.parquet"
-            write_piece(job.store, path, table)
-            paths.append(path)
+        path = f"{args['path']}-{number:03d}.parquet"
+        rows = merged(job.store, args["pieces"], span, args["bytes"] // args["cuts"])
+        write_piece(job.store, path, rows)
+        paths.append(path)
     return {"paths": paths}
 
 

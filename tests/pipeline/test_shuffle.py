@@ -37,12 +37,12 @@ def test_merged_ranges_are_the_sorted_whole(tmp_path, pieces, shards, monkeypatc
     store = Store(str(tmp_path))
     rows = [make_rows(50, seed) for seed in range(pieces)]
     for number, table in enumerate(rows):
-        write_piece(store, f"{number}.parquet", sort_rows(table))
+        write_piece(store, f"{number}.parquet", [sort_rows(table)])
     names = [f"{number}.parquet" for number in range(pieces)]
     found = [
         row
         for span in even_ranges(shards)
-        for row in keys_of(merged(store, names, span, 10 * shuffle.SORT_BYTES))
+        for row in keys_of(merged(store, names, span, 10 * shuffle.MERGE_BYTES))
     ]
     assert found == sorted(keys_of(rows))
 
@@ -51,9 +51,8 @@ def test_ties_of_the_order_key_stand_by_row_key(tmp_path):
     store = Store(str(tmp_path))
     same = pa.array(np.full(5, 7, np.uint64))
     for seed in (2, 1):
-        write_piece(
-            store, f"{seed}.parquet", make_rows(5, seed).set_column(0, PIECE.field("order"), same)
-        )
+        rows = make_rows(5, seed).set_column(0, PIECE.field("order"), same)
+        write_piece(store, f"{seed}.parquet", [rows])
     tables = merged(store, ["2.parquet", "1.parquet"], Range(0, ORDER_SPAN), 1)
     assert keys_of(tables) == [(7, file, offset) for file in (1, 2) for offset in range(5)]
 
