@@ -4,21 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
 from ablations.benchmarks import DEFAULT_TASKS
-from pipeline.config import ConfigError, Lines, apply_override, parse_yaml
+from pipeline.config import Section, read_yaml, validated
 
 DesignName = Literal[
     "add-one-in", "leave-one-out", "cumulative", "threshold-sweep", "placebo", "removed-only",
     "a-a", "recipe-vs-recipe",
 ]  # fmt: skip
-
-
-class Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class SweepConfig(Section):
@@ -119,28 +115,4 @@ class StudyConfig(Section):
 
 def load(path: str | Path, overrides: tuple[str, ...] = ()) -> StudyConfig:
     """The study of a YAML file; a mistake is named with file, line and the valid keys."""
-    name = str(path)
-    try:
-        source = Path(path).read_text(encoding="utf-8")
-    except OSError as error:
-        raise ConfigError(f"{name}: cannot be read: {error.strerror or error}") from error
-    data, lines = parse_yaml(source, name)
-    for override in overrides:
-        apply_override(data, lines, override)
-    try:
-        return StudyConfig.model_validate(data)
-    except ValidationError as error:
-        raise ConfigError(_explain(error, lines, name)) from None
-
-
-def _explain(error: ValidationError, lines: Lines, name: str) -> str:
-    first = error.errors()[0]
-    path = tuple(first["loc"])
-    where = lines.where(name, path)
-    dotted = ".".join(map(str, path))
-    if first["type"] == "extra_forbidden":
-        model: Any = StudyConfig
-        for part in path[:-1]:
-            model = model.model_fields[part].annotation
-        return f"{where}: unknown key {dotted!r}; valid keys here: {', '.join(model.model_fields)}"
-    return f"{where}: {dotted}: {first['msg']} (given: {first.get('input')!r})"
+    return validated(StudyConfig, *read_yaml(path, overrides), str(path), listed=list)

@@ -6,9 +6,9 @@ and how much, and enter through `overrides` (`--set key=value`).
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
@@ -39,6 +39,9 @@ def parse_size(value: Any) -> Any:
 
 
 Bytes = Annotated[int, BeforeValidator(parse_size), Field(gt=0)]
+
+
+Model = TypeVar("Model", bound=BaseModel)
 
 
 class Section(BaseModel):
@@ -198,6 +201,12 @@ class RunConfig(Section):
 def load(path: str | Path, overrides: Sequence[str] = ()) -> RunConfig:
     """The validated run of a YAML file, with `key.sub=value` overrides applied."""
     name = str(path)
+    return validate(*read_yaml(path, overrides), name)
+
+
+def read_yaml(path: str | Path, overrides: Sequence[str] = ()) -> "tuple[dict, Lines]":
+    """The data of a YAML file with overrides applied, and the line or flag of each key."""
+    name = str(path)
     try:
         source = Path(path).read_text(encoding="utf-8")
     except OSError as error:
@@ -207,21 +216,36 @@ def load(path: str | Path, overrides: Sequence[str] = ()) -> RunConfig:
     data, lines = parse_yaml(source, name)
     for override in overrides:
         apply_override(data, lines, override)
-    return validate(data, lines, name)
+    return data, lines
 
 
 def validate(data: Mapping[str, Any], lines: "Lines", name: str) -> RunConfig:
     """The frozen run, or a ConfigError that points at the line of the first mistake."""
-    try:
-        config = RunConfig.model_validate(data)
-    except ValidationError as error:
-        raise ConfigError(_explain(error, lines, name)) from None
+    config = validated(RunConfig, data, lines, name)
     try:
         config.recipe()
     except recipe.RecipeError as error:
         where = lines.where(name, ("filter", "rules", *error.path))
         raise ConfigError(f"{where}: {error}") from None
     return config
+
+
+def validated(
+    model: type[Model],
+    data: Mapping[str, Any],
+    lines: "Lines",
+    name: str,
+    listed: Callable[[Iterable[str]], list[str]] = sorted,
+) -> Model:
+    """The data as a frozen model; a mistake is named with file, line and the valid keys.
+
+    `listed` orders those keys: by name, or `list` for the order of their declaration.
+    """
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        valid = listed(_keys_at(model, tuple(error.errors()[0]["loc"])[:-1]))
+        raise ConfigError(_explain(error, valid, lines, name)) from None
 
 
 class Lines:
@@ -304,24 +328,24 @@ def apply_override(data: dict, lines: Lines, override: str) -> None:
             lines[path[:length]] = f"--set {key}"
 
 
-def _explain(error: ValidationError, lines: Lines, name: str) -> str:
+def _explain(error: ValidationError, valid: Sequence[str], lines: Lines, name: str) -> str:
     first = error.errors()[0]
     path = tuple(first["loc"])
     where = lines.where(name, path)
     dotted = ".".join(str(part) for part in path)
     if first["type"] == "extra_forbidden":
-        valid = ", ".join(_keys_at(path[:-1]))
-        return f"{where}: unknown key {dotted!r}; valid keys here: {valid}"
+        return f"{where}: unknown key {dotted!r}; valid keys here: {', '.join(valid)}"
     given = first.get("input")
     return f"{where}: {dotted}: {first['msg']} (given: {given!r})"
 
 
-def _keys_at(path: tuple) -> list[str]:
-    model: Any = RunConfig
+def _keys_at(model: Any, path: tuple) -> list[str]:
     for part in path:
+        if part not in getattr(model, "model_fields", {}):
+            return []  # the mistake lies in a value: no section of keys
         kind = model.model_fields[part].annotation
         model = next((one for one in get_args(kind) if hasattr(one, "model_fields")), kind)
-    return sorted(model.model_fields)
+    return list(getattr(model, "model_fields", ()))
 
 
 # The keys each stage reads. A stage's manifests carry the digest of these and of nothing else, so

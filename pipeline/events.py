@@ -51,7 +51,6 @@ class Progress:
         self._bar: Bar | None = None
         self._steps: dict[str, StepState] = {}
         self._lines: list[str] = []
-        self._begun = time.monotonic()
 
     def start(self, step: str, total: int, done: int) -> None:
         state = StepState(total, done, done, time.monotonic())

@@ -22,11 +22,11 @@ import pyarrow.compute as pc
 from filters.recipe import Recipe
 from filters.rule import Rule
 from pipeline import filter as filtering
-from pipeline.config import ConfigError, RunConfig, parse_yaml, stage_keys, validate
+from pipeline.config import ConfigError, RunConfig, stage_keys
 from pipeline.events import Progress
 from pipeline.execute import Engine, Job
 from pipeline.records import partition_name
-from pipeline.run import Outcome, run_stages
+from pipeline.run import Outcome, run_stages, stored_config
 from pipeline.storage import Store
 
 EXTRACT_MARKER = "manifests/extract.done.json"
@@ -34,10 +34,7 @@ EXTRACT_MARKER = "manifests/extract.done.json"
 
 def redecide(source: Store, store: Store, config: RunConfig, progress: Progress) -> Outcome:
     """The filter stage of `store` under `config`, decided from the measures in `source`."""
-    stored, lines = parse_yaml(
-        source.read_bytes("config.yaml").decode(), f"{source.url}/config.yaml"
-    )
-    old = validate(stored, lines, f"{source.url}/config.yaml")
+    old = stored_config(source)
     refuse_unanswerable(old, config)
     link_extracted(source, store)
     with Engine(store, config, 0, progress=progress) as engine:

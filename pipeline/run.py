@@ -8,7 +8,7 @@ refused, so that no command overwrites finished work.
 
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,7 +19,7 @@ from pipeline import filter as filtering
 from pipeline.config import RunConfig, parse_yaml, stage_digest, stage_keys, validate
 from pipeline.execute import Engine
 from pipeline.retain import release, released_patterns
-from pipeline.storage import Store
+from pipeline.storage import Store, Written
 from pipeline.versions import versions
 
 StageFunction = Callable[[Engine, Store, RunConfig], dict[str, Any]]
@@ -122,15 +122,17 @@ def _run_stage(
 
 def output_digest(store: Store, stage: Stage) -> str:
     """sha256 (hex) over the name and checksum of every lasting file the stage left."""
-    lines = []
+    lines = {f"{output.path} {output.checksum}" for output in lasting_outputs(store, stage)}
+    return ledger.digest_of(sorted(lines))
+
+
+def lasting_outputs(store: Store, stage: Stage) -> Iterator[Written]:
+    """What the stage's manifests list, scratch left out."""
     for name in store.list(f"manifests/{stage.name}"):
         for one in manifest.decode(store.read_bytes(name)):
-            lines += [
-                f"{output.path} {output.checksum}"
-                for output in one.outputs
-                if not output.path.startswith(stage.scratch or ("\0",))
-            ]
-    return ledger.digest_of(sorted(set(lines)))
+            for output in one.outputs:
+                if not any(output.path.startswith(folder) for folder in stage.scratch):
+                    yield output
 
 
 def write_ledger(store: Store, outcome: Outcome) -> None:
@@ -185,16 +187,11 @@ def _is_done(
     if marker["digest"] != stage_digest(config, stage.name):
         return False
     sizes = store.sizes(stage.folder)
-    for name in store.list(f"manifests/{stage.name}"):
-        for one in manifest.decode(store.read_bytes(name)):
-            for output in one.outputs:
-                if output.path.startswith(stage.scratch or ("\0",)):
-                    continue
-                if any(re.fullmatch(pattern, output.path) for pattern in released):
-                    continue
-                if sizes.get(output.path) != output.bytes:
-                    return False
-    return True
+    return all(
+        sizes.get(output.path) == output.bytes
+        or any(re.fullmatch(pattern, output.path) for pattern in released)
+        for output in lasting_outputs(store, stage)
+    )
 
 
 def _marker_path(stage: Stage) -> str:

@@ -7,7 +7,6 @@ content twice is harmless, so a late task of a dead driver cannot do damage.
 
 import contextlib
 import os
-import shutil
 import socket
 import tempfile
 import uuid
@@ -168,15 +167,6 @@ class Store:
             # One row group at a time: a batch that spans several would hold them all.
             for group in range(file.num_row_groups):
                 yield from file.iter_batches(batch_rows, row_groups=[group], columns=wanted)
-
-    def free_bytes(self) -> int | None:
-        """Bytes left on the disk of a local run; None where nobody can say."""
-        if not self.is_local:
-            return None
-        existing = self._root
-        while existing and not os.path.exists(existing):
-            existing = os.path.dirname(existing)
-        return shutil.disk_usage(existing or "/").free
 
 
 def partition_numbers(store: Store) -> list[int]:
