@@ -46,6 +46,7 @@ class Design:
     orders: int = 2
     draws: int = 20  # placebos of each kind
     kinds: tuple[str, ...] = KINDS
+    placebo_share: float | None = None  # of tokens that placebos drop; None: as much as the rule
     seed: int = 1
     match: str = "tokens"  # tokens | bytes | epochs
     budget: int | None = None  # per run, in the unit of `match`; None: what the smallest arm has
@@ -200,7 +201,7 @@ class _Runs:
         return np.mean(rows, axis=0) * scale
 
     def _fractions(self, seed: int) -> tuple[float, float]:
-        """(what the rule changes, what a placebo can drop and still fill the budget)."""
+        """(what the rule changes, what a placebo drops and still fills the budget)."""
         here = self.part == seed
         both = self.contrast.without & self.contrast.with_rule & here
         common = self.pool.lengths[both].sum()
@@ -211,7 +212,8 @@ class _Runs:
         wanted = min(1.0 - common / max(*arms, 1), 0.95)
         supply = self.size[self.contrast.with_rule & here].sum()
         room = max(1.0 - self.budget[seed] / max(supply, 1), 0.05)
-        return wanted, min(wanted, room)
+        share = self.design.placebo_share
+        return wanted, min(wanted if share is None else share, room)
 
     def _arm(self, seed: int, order: int) -> np.ndarray:
         if (seed, order) not in self._with:

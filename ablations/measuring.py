@@ -6,6 +6,7 @@ by their manifest; a neural run inside an unfinished task by its own directory.
 
 from __future__ import annotations
 
+import json
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol
@@ -48,15 +49,15 @@ class NgramTrainer:
 
 
 @lru_cache(maxsize=2)
-def trainer(url: str, address: str, rung: str, rate: float, device: str | None) -> Trainer:
-    """The rung's trainer, built once per process."""
+def trainer(url: str, address: str, rung: str, rate: float, neural: str) -> Trainer:
+    """The rung's trainer, built once per process; `neural` is that section of the study in JSON."""
     study = prepared.load(url, address)
     if rung == "ngram":
         return NgramTrainer(study)
     # torch is imported only where a neural rung is asked for
     from ablations.neural_trainer import NeuralTrainer
 
-    return NeuralTrainer(study, Path(url) / "models" / rung, rung, rate, device)
+    return NeuralTrainer(study, Path(url) / "models" / rung, rung, rate, json.loads(neural))
 
 
 def measure_contrast(job: Job) -> dict[str, Any]:
@@ -101,9 +102,9 @@ def measure_health(job: Job) -> dict[str, Any]:
 
 def _trainer(job: Job) -> Trainer:
     args = job.task.args
-    device = args.get("neural", {}).get("device")
+    neural = json.dumps(args.get("neural", {}), sort_keys=True)
     rate = args.get("learning_rate", 1.0)
-    return trainer(job.store.url, args["address"], args["rung"], rate, device)
+    return trainer(job.store.url, args["address"], args["rung"], rate, neural)
 
 
 def _read(study: Prepared, design: Design, mask: np.ndarray, order: int, budget: float) -> Draw:

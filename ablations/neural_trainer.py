@@ -2,65 +2,123 @@
 
 from __future__ import annotations
 
+import io
 import json
-from dataclasses import asdict
+from collections.abc import Callable, Mapping
+from fractions import Fraction
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import xxhash
 
 from ablations import rungs
+from ablations.checkpoint import write_atomically
 from ablations.neural import NeuralModel
-from ablations.pool import Draw
+from ablations.pool import Draw, Pool
 from ablations.prepared import Prepared
-from ablations.stream import Stream
+from ablations.score import LanguageModel
+from ablations.stream import Sequences, Stream
 from ablations.train import train
 
 
 class NeuralTrainer:
-    """Trains a rung on draws of a prepared study; `rate` multiplies the rung's learning rate."""
+    """Trains a rung on draws of a prepared study; `rate` multiplies the rung's learning rate.
+
+    `neural` is the study's section of that name, as plain values.
+    """
 
     def __init__(
-        self, study: Prepared, folder: Path, rung: str, rate: float, device: str | None
+        self, study: Prepared, folder: Path, rung: str, rate: float, neural: Mapping[str, Any]
     ) -> None:
-        self._study, self._folder, self._device = study, folder, device
+        self._study, self._folder, self._neural = study, folder, neural
         self._rung = rungs.rung(rung).with_vocab(study.pool.vocab_size)
         self._rate = rate * self._rung.learning_rate
 
-    def model(self, read: Draw, order: int) -> NeuralModel:
+    def model(self, read: Draw, order: int) -> LanguageModel:
         """The trained model; two arms of one order share their initialisation."""
-        pool = self._study.pool
-        spans = np.stack([pool.first[read.documents], pool.first[read.documents + 1]], axis=1)
-        stream = Stream(pool.tokens, spans.astype(np.int64), pool.eos)
-        return train(
-            self._rung,
-            stream,
-            seed=order,
-            out_dir=self._run_folder(read, order),
-            learning_rate=self._rate,
-            tokens=len(stream),
-            eos=pool.eos,
-            device=self._device,
-        )
+        return RememberedModel(lambda: self.trained(read, order), self.run_folder(read, order))
 
     def signals(self, read: Draw, order: int) -> np.ndarray:
         """Bits per byte on every signal; a scored run is not scored again."""
-        path = self._run_folder(read, order) / "signals.json"
-        names = self._study.scored.signals
-        if path.exists():
-            known = json.loads(path.read_text())
-            if known["names"] == names:
-                return np.array(known["values"])
-        values = self._study.scored.values(
-            self.model(read, order).loglikelihood(*self._study.scored.gold)
-        )
+        found = self.model(read, order).loglikelihood(*self._study.scored.gold)
+        values = self._study.scored.values(found)
         if not np.isfinite(values).all():
-            raise ValueError(f"{path.parent}: a signal is not finite: {values}")
-        path.write_text(json.dumps({"names": names, "values": values.tolist()}))
+            folder = self.run_folder(read, order)
+            raise ValueError(f"{folder}: a signal is not finite: {values}")
         return values
 
-    def _run_folder(self, read: Draw, order: int) -> Path:
-        asked = json.dumps([asdict(self._rung), self._rate, order], sort_keys=True)
+    def trained(self, read: Draw, order: int) -> NeuralModel:
+        """The model of a finished run, which is read back, or of one that is trained now."""
+        data = self._data(read)
+        return train(
+            self._rung,
+            data,
+            seed=order,
+            out_dir=self.run_folder(read, order),
+            learning_rate=self._rate,
+            tokens=self._tokens(read),
+            eos=self._study.pool.eos,
+            device=self._neural.get("device"),
+        )
+
+    def run_folder(self, read: Draw, order: int) -> Path:
+        """Where the run of this draw lies: the name holds all that shapes its weights."""
+        asked = json.dumps(
+            [self._rung.name, self._rung.recipe(), self._rate, order, self._study.pool_address],
+            sort_keys=True,
+        )
         digest = xxhash.xxh3_128(asked.encode())
         digest.update(read.documents.astype(np.int64).tobytes())
         return self._folder / digest.hexdigest()
+
+    def _data(self, read: Draw) -> Sequences:
+        return stream_of(self._study.pool, read.documents)
+
+    def _tokens(self, read: Draw) -> int:
+        """What the run reads: its documents and the end of each."""
+        return read.tokens + len(read.documents)
+
+
+def stream_of(pool: Pool, documents: np.ndarray) -> Stream:
+    """These documents of the pool in this order."""
+    spans = np.stack([pool.first[documents], pool.first[documents + 1]], axis=1)
+    return Stream(pool.tokens, spans.astype(np.int64), pool.eos)
+
+
+class RememberedModel:
+    """A run's model that computes a list of likelihoods once: later it reads them from `folder`.
+
+    Arms are shared by many contrasts, and a model of a finished run never changes.
+    """
+
+    def __init__(self, trained: Callable[[], NeuralModel], folder: Path) -> None:
+        self._make, self._folder = trained, folder / "likelihoods"
+
+    @cached_property
+    def _model(self) -> NeuralModel:
+        return self._make()
+
+    def loglikelihood(
+        self, contexts: list[list[int]], continuations: list[list[int]]
+    ) -> np.ndarray:
+        """As `score.LanguageModel` has it."""
+        path = self._folder / f"{_digest(contexts, continuations)}.npy"
+        if path.exists():
+            return np.load(path, allow_pickle=False)
+        values = self._model.loglikelihood(contexts, continuations)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        buffer = io.BytesIO()
+        np.save(buffer, values, allow_pickle=False)
+        write_atomically(path, lambda temporary: temporary.write_bytes(buffer.getvalue()))
+        return values
+
+
+def _digest(contexts: list[list[int]], continuations: list[list[int]]) -> str:
+    """Hex name of lists of token ids."""
+    state = xxhash.xxh3_128()
+    for lists in (contexts, continuations):
+        state.update(np.array([len(ids) for ids in lists], dtype=np.int64).tobytes())
+        state.update(np.array([i for ids in lists for i in ids], dtype=np.int64).tobytes())
+    return state.hexdigest()

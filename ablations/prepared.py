@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from typing import Any
@@ -71,6 +71,7 @@ def save(
     masks = np.stack([np.stack([c.without, c.with_rule]) for c in contrasts])
     files["pool/arms.npy"] = _npy(np.packbits(masks, axis=2))
     about = {
+        "pool": _digest({name: data for name, data in files.items() if name != "pool/arms.npy"}),
         "vocab_size": pool.vocab_size,
         "eos": pool.eos,
         "documents": len(pool),
@@ -83,18 +84,25 @@ def save(
         "questions": [asdict(q) for q in questions],
     }
     files["scored.json"] = json.dumps(texts, ensure_ascii=False).encode("utf-8", "replace")
+    for name, data in sorted(files.items()):
+        store.write_bytes(name, data)
+    return _digest(files)
+
+
+def _digest(files: Mapping[str, bytes]) -> str:
+    """Hex digest of files by name."""
     digest = xxhash.xxh3_128()
     for name, data in sorted(files.items()):
         digest.update(name.encode() + b"\0" + xxhash.xxh3_128_digest(data))
-        store.write_bytes(name, data)
     return digest.hexdigest()
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """The shared files, read back."""
+    """The shared files, read back. `pool_address` is a digest of the pool's own, without arms."""
 
     pool: Pool
+    pool_address: str
     contrasts: list[Contrast]
     scored: Scored
 
@@ -123,7 +131,7 @@ def load(url: str, _address: str) -> Prepared:
         for q in texts["questions"]
     ]  # fmt: skip
     tokenizer = StudyTokenizer.from_bytes(store.read_bytes("pool/tokenizer.json"))
-    return Prepared(pool, contrasts, scored.encode(tokenizer, held, questions))
+    return Prepared(pool, about["pool"], contrasts, scored.encode(tokenizer, held, questions))
 
 
 def effect_to_json(effect: Effect) -> dict[str, Any]:

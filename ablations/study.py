@@ -11,7 +11,7 @@ OUT/verdict.json verdict.md plots/*.svg
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -50,9 +50,15 @@ class Study:
         if rung == "ngram":
             return self.design
         neural = self.config.neural
-        return Design(**{
-            **asdict(self.design), "orders": 1, "draws": neural.draws, "kinds": neural.kinds,
-        })  # fmt: skip
+        return replace(
+            self.design, orders=1, draws=neural.draws, kinds=neural.kinds,
+            placebo_share=neural.placebo_share,
+        )  # fmt: skip
+
+    def rung_budget(self, rung: str) -> np.ndarray:
+        """What a run of this rung reads on each data seed, float64 [seeds]."""
+        size = self.config.neural.size
+        return self.budget if rung == "ngram" or size is None else np.full_like(self.budget, size)
 
 
 def prepare(config: StudyConfig, store: Store) -> Study:
@@ -191,13 +197,18 @@ class Measured:
 
 
 def measure(study: Study, engine: Engine, rung: str, rate: float = 1.0) -> Measured:
-    """Every contrast's effect on one rung and its signals' health; finished tasks are read."""
+    """Every contrast's effect on one rung and its signals' health; finished tasks are read.
+
+    Placebos are measured at the first learning rate alone: of the others only the sign is asked.
+    """
     design = study.rung_design(rung)
+    if rung != "ngram" and rate != study.config.neural.learning_rates[0]:
+        design = replace(design, kinds=())
     shared: dict[str, Any] = {
         "rung": rung,
         "address": study.address,
         "design": asdict(design),
-        "budget": study.budget.tolist(),
+        "budget": study.rung_budget(rung).tolist(),
         "learning_rate": rate,
     }
     if rung != "ngram":

@@ -90,9 +90,18 @@ class VerdictConfig(Section):
 class NeuralConfig(Section):
     """How the neural rungs are run; the n-gram rung needs none of it."""
 
+    size: Annotated[int, Field(gt=0)] | None = None  # budget of a run; None: as the n-gram rung's
     draws: Annotated[int, Field(ge=2)] = 4  # placebos of each kind
-    kinds: tuple[Literal["tokens", "domains", "topics"], ...] = ("tokens", "domains")
-    learning_rates: tuple[float, ...] = (1.0, 0.25)  # times the rung's own; all must agree in sign
+    kinds: Annotated[
+        tuple[Literal["tokens", "domains", "topics"], ...], Field(min_length=1)
+    ] = ("tokens", "domains")
+    # Tokens that every placebo drops; None: as many as its rule. One share for all rules lets rules
+    # that are left out of the same arm share its placebos.
+    placebo_share: Annotated[float, Field(gt=0, lt=1)] | None = None
+    # Times the rung's own. The first has placebos and gives the verdict; all must agree in sign.
+    learning_rates: Annotated[
+        tuple[Annotated[float, Field(gt=0)], ...], Field(min_length=1)
+    ] = (1.0, 0.25)
     device: str | None = None
 
 
