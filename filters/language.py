@@ -10,12 +10,15 @@ first of the next, and asked for the best label only: `newline="deleted"`.
 
 import os
 import re
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 import fasttext
+import numpy as np
 
+from .lid_file import OtherModel, read_model
+from .lid_kernel import FastScores
 from .record_rule import RecordRule
 
 LANGUAGE_RULES = (
@@ -50,37 +53,80 @@ class LanguageRule:
         return found.wanted_score > self.threshold
 
 
+# What both ways of scoring must agree on, bit for bit, before the fast one is used: several
+# scripts, words of the dictionary and others, a label, a line end in the middle, no words at all.
+PROBES = (
+    "", "the ship came home", "Das Schiff, endlich: 1.204 Meilen!", "Корабль вернулся домой",
+    "船が帰ってきた。", "عادت السفينة", "zzxqj \U0001f600 __label__en ok", "one </s> two",
+    "a\tb\x00c",
+)  # fmt: skip
+
+
+Scores = tuple[Sequence[str], np.ndarray]  # labels, and the probability of each as float32
+
+
 class LanguageId:
-    """A loaded lid.176 model."""
+    """A loaded lid.176 model, by our own kernel where that gives the library's bits."""
 
     def __init__(
         self, model_path: str | os.PathLike[str], newline: Literal["space", "deleted"] = "space"
     ) -> None:
-        # fastText's own loader prints a warning to stderr; the class behind it does not.
-        self._model = fasttext.FastText._FastText(os.fspath(model_path))
         self._newline = " " if newline == "space" else ""
-        self._labels = -1 if newline == "space" else 1  # -1: all of them
+        library = _library(model_path, 1 if newline == "deleted" else -1)
+        fast = _fast(model_path) if newline == "space" else None
+        agreed = fast is not None and all(
+            _named(fast(text)) == _named(library(text)) for text in PROBES
+        )
+        # The library is let go where it is not needed: a lid.176.bin takes 130 MB in it.
+        self._score = fast if fast is not None and agreed else library
 
     def scores(self, text: str) -> dict[str, float]:
-        """The probability of each language, most probable first; {} only if the model knows none.
+        """The probability of each language that has more than 0.00001; {} if the model knows none.
 
         A lone surrogate counts as U+FFFD. The model sees NUL as white space.
         """
-        if not text.isascii():
-            text = _SURROGATE.sub("\ufffd", text)
-        line = text.replace("\n", self._newline)
-        labels, probabilities = self._model.predict(line, k=self._labels)
-        return {
-            label.removeprefix("__label__"): float(probability)
-            for label, probability in zip(labels, probabilities, strict=True)
-        }
+        return _named(self._score(self._line(text)))
 
     def identify(self, text: str, keep: Collection[str] | None = None) -> Language:
         """The language of `text`, and the best score among `keep` (among all, when None)."""
-        scores = self.scores(text)
-        language = max(scores, key=scores.__getitem__, default="")
-        best = scores.get(language, 0.0)
+        labels, found = self._score(self._line(text))
+        if len(labels) == 0:
+            return Language("", 0.0, 0.0)
+        first = int(found.argmax())
+        best = float(found[first])
         if keep is None:
-            return Language(language, best, best)
-        wanted = max((scores.get(name, 0.0) for name in keep), default=0.0)
-        return Language(language, best, wanted)
+            return Language(labels[first], best, best)
+        places = (labels.index(name) for name in keep if name in labels)
+        wanted = max((float(found[place]) for place in places), default=0.0)
+        return Language(labels[first], best, wanted)
+
+    def _line(self, text: str) -> str:
+        if not text.isascii():
+            text = _SURROGATE.sub("\ufffd", text)
+        return text.replace("\n", self._newline)
+
+
+def _named(scores: Scores) -> dict[str, float]:
+    labels, found = scores
+    return {labels[i]: float(found[i]) for i in np.flatnonzero(found).tolist()}
+
+
+def _library(model_path: str | os.PathLike[str], labels: int) -> Callable[[str], Scores]:
+    """fastText's own scores of a line, for its best `labels` (-1: all)."""
+    # fastText's own loader prints a warning to stderr; the class behind it does not.
+    model = fasttext.FastText._FastText(os.fspath(model_path))
+
+    def scores(line: str) -> Scores:
+        names, found = model.predict(line, k=labels)
+        return [name.removeprefix("__label__") for name in names], np.array(found, np.float32)
+
+    return scores
+
+
+def _fast(model_path: str | os.PathLike[str]) -> Callable[[str], Scores] | None:
+    """The kernel's scores of a line; None for a model that it does not know."""
+    try:
+        model = FastScores(read_model(model_path))
+    except OtherModel:
+        return None
+    return lambda line: (model.labels, model.probabilities(line.encode()))

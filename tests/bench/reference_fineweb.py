@@ -34,8 +34,8 @@ from datatrove.pipeline.readers import JsonlReader, WarcReader
 from datatrove.pipeline.tokens import TokensCounter
 from datatrove.pipeline.writers import JsonlWriter
 from datatrove.utils.hashing import HashConfig
+from fasttext.FastText import _FastText
 
-from filters.language import LanguageId
 from pipeline.language_model import model_path
 
 EXTRACTION_TIMEOUT_S = 60.0
@@ -55,14 +55,17 @@ class English(PipelineStep):
 
     def __init__(self) -> None:
         super().__init__()
-        self.model = LanguageId(str(model_path()))
+        self.model = _FastText(str(model_path()))
 
     def run(
         self, data: Iterable[Document], rank: int = 0, world_size: int = 1
     ) -> Iterator[Document]:
         for document in data:
-            scores = self.model.scores(document.text)
-            if scores.get("en", 0.0) > 0.65:
+            labels, scores = self.model.predict(document.text.replace("\n", " "), k=-1)
+            if any(
+                label == "__label__en" and score > 0.65
+                for label, score in zip(labels, scores, strict=True)
+            ):
                 yield document
 
 

@@ -22,6 +22,9 @@ TEXTS = [
     "Das Schiff kam nach Hause.\nAlle freuten sich, und der Hafen war voll.", "😀", "1 2 3",
     "Le bateau rentre.\nThe boat is back.", "船が帰ってきた。\n港は人でいっぱいだった。",
     "a" * 100_000, "Корабль вернулся домой.", "the\x00ship\x00came", "ok " * 1_000,
+    "the </s> ship", "</s>", "__label__en __label__xx ship", "__label__ </S> <the> the",
+    " \t\v\f\r ", "wort" * 2_000 + " 船" * 5_000, "\u0301\u0302 e\u0301 \U0001f600\u200d",
+    "the\u00a0ship\u3000came",
 ]  # fmt: skip
 
 
@@ -50,6 +53,44 @@ def compare(texts, languages):
 @pytest.mark.parametrize("languages", [("en",), ("en", "de"), ("xx",), None])
 def test_written_texts_get_the_same_language_and_verdict(languages):
     compare(TEXTS, languages)
+
+
+def test_every_label_gets_the_probability_of_the_library_bit_for_bit():
+    texts = [*TEXTS, *real_data.texts(200)]
+    for text in texts:
+        labels, found = MODEL.predict(text.replace("\n", " "), k=-1)
+        named = {label.split("__")[2]: score for label, score in zip(labels, found, strict=True)}
+        assert OURS.scores(text) == named
+
+
+def test_the_fast_kernel_is_what_scores_here():
+    assert OURS._score is not None and OURS._score.__qualname__.startswith("_fast")
+
+
+PIECES = st.sampled_from(
+    [
+        "the ",
+        "</s>",
+        " </s> ",
+        "__label__",
+        "en",
+        " ",
+        "\t",
+        "\0",
+        "船",
+        "é",
+        "e\u0301",
+        "<",
+        ">",
+        "der ",
+    ]
+)
+
+
+@given(st.lists(PIECES, max_size=40).map("".join))
+@settings(max_examples=200, deadline=None)
+def test_marks_labels_and_white_space_in_any_order_get_the_same_language(text):
+    compare([text], ("en",))
 
 
 @given(st.text(st.characters(blacklist_categories=["Cs"]), max_size=200))
