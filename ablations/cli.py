@@ -11,7 +11,7 @@ from ablations import outcome, rendering
 from ablations.benchmarks import BenchmarkError
 from ablations.finished_run import RunUnfit
 from ablations.outcome import NGRAM_SAYS, Outcome
-from ablations.planning import plan_lines, rung_says
+from ablations.planning import BudgetTooShort, plan_lines, rung_says
 from ablations.references import HeldoutError
 from ablations.study import Study, measure, prepare
 from ablations.study_config import StudyConfig, load
@@ -27,7 +27,7 @@ from pipeline.versions import versions
 FINISHED, FAILED, WRONG, GATE_CLOSED = 0, 1, 2, 4
 
 # What a user can mend: one line, no traceback.
-MISUSE = (ConfigError, RunUnfit, ArmsError, BenchmarkError, HeldoutError, LockError)
+MISUSE = (ConfigError, RunUnfit, ArmsError, BenchmarkError, HeldoutError, LockError, BudgetTooShort)
 
 
 def ablate(
@@ -59,6 +59,7 @@ def ablate(
 def run_study(config: StudyConfig, output: str, workers: int | None = None) -> list[Outcome]:
     """The outcomes of every rung, after writing them under `output`."""
     store = Store(output)
+    _check_storage(config, store)
     started = time.monotonic()
     study = prepare(config, store)
     for line in plan_lines(study):
@@ -70,8 +71,7 @@ def run_study(config: StudyConfig, output: str, workers: int | None = None) -> l
         _write_about(store, study)
         for rung in config.rungs:
             began = time.monotonic()
-            rates = (1.0,) if rung == "ngram" else config.neural.learning_rates
-            measured = [measure(study, engine, rung, rate) for rate in rates]
+            measured = [measure(study, engine, rung, rate) for rate in study.rates(rung)]
             says = NGRAM_SAYS if rung == "ngram" else rung_says(rung)
             outcomes.append(outcome.conclude(study, measured, says))
             for name, data in rendering.figures(study, outcomes[-1], measured[0]).items():
@@ -82,6 +82,17 @@ def run_study(config: StudyConfig, output: str, workers: int | None = None) -> l
     store.write_bytes("verdict.md", text.encode())
     print(text)
     return outcomes
+
+
+def _check_storage(config: StudyConfig, store: Store) -> None:
+    """Refuses a neural rung on an object store: training state is mapped and renamed files."""
+    neural = [rung for rung in config.rungs if rung != "ngram"]
+    if neural and not store.is_local:
+        raise ConfigError(
+            f"rung {neural[0]} keeps its training state in files that are mapped and renamed, as "
+            f"{store.url} cannot: give --output a folder that every worker sees (local or "
+            "network file system), and copy it when it is done. The n-gram rung runs anywhere."
+        )
 
 
 def _write_about(store: Store, study: Study) -> None:

@@ -1,12 +1,13 @@
 """What a worker does: train the runs of one contrast on one rung and score them.
 
 Each task maps the study's shared files, so that tasks carry numbers only. Finished tasks are found
-by their manifest; a neural run inside an unfinished task by its own directory.
+by their manifest; a neural run, which is a task of its own (`runs.py`), by its directory.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol
@@ -15,14 +16,12 @@ import numpy as np
 import xxhash
 
 from ablations import prepared, scored, statistics
-from ablations.effects import Contrast, Design, measure, sizes
+from ablations.effects import Contrast, Design, Measure, measure, sizes
 from ablations.ngram import NgramIndex
-from ablations.pool import Draw, draw
+from ablations.pool import Draw, Pool, draw
 from ablations.prepared import Prepared
 from ablations.score import LanguageModel
 from pipeline.execute import Job
-
-HEALTH_FRACTIONS = (0.25, 0.5, 1.0)
 
 
 class Trainer(Protocol):
@@ -61,58 +60,87 @@ def trainer(url: str, address: str, rung: str, rate: float, neural: str) -> Trai
 
 
 def measure_contrast(job: Job) -> dict[str, Any]:
-    """The effect of one contrast, its tasks' metrics, and its option rows on storage."""
+    """The effect of one contrast, its tasks' metrics, and its option rows on storage.
+
+    `tasks` is false where only the effect is asked for.
+    """
     args = job.task.args
     study = prepared.load(job.store.url, args["address"])
     contrast = study.contrasts[args["contrast"]]
-    design = Design(**{**args["design"], "kinds": tuple(args["design"]["kinds"])})
-    budget = np.array(args["budget"])
-    at_work = _trainer(job)
+    design, budget, _ = thawed(frozen(args))
+    at_work = trainer_of(job)
     effect = measure(study.pool, contrast, design, budget, at_work.signals)
-    tasks = {} if effect.problem else _tasks(job, study, contrast, design, budget, at_work)
+    tasks = {}
+    if args["tasks"] and not effect.problem:
+        tasks = _tasks(job, study, contrast, design, budget, at_work)
     return {"effect": prepared.effect_to_json(effect), "tasks": tasks}
 
 
 def measure_health(job: Job) -> dict[str, Any]:
-    """Signals of the first contrast's arm at a quarter, half and all of the budget.
-
-    values: [fractions, seeds, orders, signals]: a signal that does not fall with data, or falls
-    less than its noise between orders, tells nothing about data.
-    """
+    """The signals of the first contrast's arm at fractions of the budget, as `health_values`."""
     args = job.task.args
     study = prepared.load(job.store.url, args["address"])
-    design = Design(**{**args["design"], "kinds": tuple(args["design"]["kinds"])})
-    mask = study.contrasts[0].with_rule
-    part = study.pool.data_seeds(design.data_seeds, design.seed)
-    at_work = _trainer(job)
-    values = [
+    design, budget, fractions = thawed(frozen(args))
+    orders = 2 if args["rung"] == "ngram" else 1
+    score = trainer_of(job).signals
+    values = health_values(study.pool, study.contrasts[0], design, budget, fractions, orders, score)
+    return {"values": values.tolist()}
+
+
+def health_values(
+    pool: Pool,
+    contrast: Contrast,
+    design: Design,
+    budget: np.ndarray,
+    fractions: Sequence[float],
+    orders: int,
+    score: Measure,
+) -> np.ndarray:
+    """Signals of the contrast's arm at fractions of the budget: [fractions, seeds, orders, m].
+
+    A signal that does not fall with data, or falls less than its noise between orders, tells
+    nothing about data.
+    """
+    part = pool.data_seeds(design.data_seeds, design.seed)
+    arms = [contrast.with_rule & (part == seed) for seed in range(design.data_seeds)]
+    return np.array([
         [
             [
-                at_work.signals(
-                    _read(study, design, mask & (part == seed), order, fraction * budget), order
-                )
-                for order in range(2 if args["rung"] == "ngram" else 1)
+                score(_read(pool, design, arm, order, fraction * budget[seed]), order)
+                for order in range(orders)
             ]
-            for seed, budget in enumerate(args["budget"])
+            for seed, arm in enumerate(arms)
         ]
-        for fraction in HEALTH_FRACTIONS
-    ]
-    return {"values": np.array(values).tolist()}
+        for fraction in fractions
+    ])  # fmt: skip
 
 
-def _trainer(job: Job) -> Trainer:
+def frozen(args: Mapping[str, Any]) -> str:
+    """What a task's arguments say about its design, as text that can name it."""
+    kept = {name: args[name] for name in ("design", "budget", "fractions")}
+    return json.dumps(kept, sort_keys=True)
+
+
+def thawed(terms: str) -> tuple[Design, np.ndarray, tuple[float, ...]]:
+    """(design, budget of each data seed, fractions of it for the health check): of `frozen`."""
+    kept = json.loads(terms)
+    design = Design(**{**kept["design"], "kinds": tuple(kept["design"]["kinds"])})
+    return design, np.array(kept["budget"]), tuple(kept["fractions"])
+
+
+def trainer_of(job: Job) -> Trainer:
+    """The rung at work that a task asks for."""
     args = job.task.args
     neural = json.dumps(args.get("neural", {}), sort_keys=True)
-    rate = args.get("learning_rate", 1.0)
-    return trainer(job.store.url, args["address"], args["rung"], rate, neural)
+    return trainer(job.store.url, args["address"], args["rung"], args["learning_rate"], neural)
 
 
-def _read(study: Prepared, design: Design, mask: np.ndarray, order: int, budget: float) -> Draw:
-    size = sizes(study.pool, design)
-    place = study.pool.priority(design.seed * 1000 + order)
+def _read(pool: Pool, design: Design, mask: np.ndarray, order: int, budget: float) -> Draw:
+    size = sizes(pool, design)
+    place = pool.priority(design.seed * 1000 + order)
     if design.match == "epochs":
         budget = design.epochs * float(size[mask].sum())
-    return draw(study.pool.lengths, size, mask, place, budget)
+    return draw(pool.lengths, size, mask, place, budget)
 
 
 def _tasks(
@@ -133,7 +161,7 @@ def _tasks(
     found: dict[str, list[scored.TaskScores]] = {"without": [], "with": []}
     for seed in range(design.data_seeds):
         for name, mask in arms.items():
-            read = _read(study, design, mask & (part == seed), 0, budget[seed])
+            read = _read(study.pool, design, mask & (part == seed), 0, budget[seed])
             scores = scored.score_options(at_work.model(read, 0), study.scored)
             found[name].append(scores)
             _write_samples(job, study, scores, mask, seed)
@@ -173,7 +201,8 @@ def _write_samples(
     rung = job.task.args["rung"]
     if not study.scored.tasks:
         return
-    run = f"{xxhash.xxh3_64_hexdigest(np.packbits(mask).tobytes())}-{seed}"
+    terms = f"{job.task.args['address']} {frozen(job.task.args)} ".encode()
+    run = f"{xxhash.xxh3_64_hexdigest(terms + np.packbits(mask).tobytes())}-{seed}"
     path = f"samples/{rung}/{run}.parquet"
     if job.store.exists(path):
         return

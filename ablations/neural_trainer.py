@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable, Mapping
-from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
 from typing import Any

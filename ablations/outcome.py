@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from ablations import rates
 from ablations.effects import Effect
 from ablations.study import Measured, Study
-from ablations.verdict import HELPS, HURTS, INCONCLUSIVE, Settings, Verdict, judge
+from ablations.verdict import Settings, Verdict, judge
 
 # A signal must fall by this many times its own noise when the data grows fourfold.
 LEAST_SIGNAL_TO_NOISE = 3.0
@@ -42,7 +43,8 @@ class Outcome:
     health: list[Health]
     verdicts: list[Verdict]
     tasks: list[dict[str, Any]]
-    rates: tuple[float, ...]
+    rates: tuple[float, ...]  # the one of the verdicts first
+    control: tuple[float, ...]  # mean bits per byte of the control arm at each rate
 
 
 def health(names: Sequence[str], values: np.ndarray) -> list[Health]:
@@ -72,12 +74,26 @@ def conclude(study: Study, measured: Sequence[Measured], says: str) -> Outcome:
     names = [study.signals[j] for j in kept]
     config = study.config.verdict
     settings = Settings(config.alpha, config.margin_bpb, config.correction, config.power)
-    per_rate = [
-        judge([_short(_only(e, kept), first.rung) for e in m.effects], names, settings)
-        for m in measured
+    judged = judge([_short(_only(e, kept), first.rung) for e in first.effects], names, settings)
+    verdicts = [
+        rates.agree(
+            verdict,
+            first.rate,
+            {m.rate: _mean(m.effects[k], kept) for m in measured[1:]},
+        )
+        for k, verdict in enumerate(judged)
     ]
-    verdicts = [_agree(list(found)) for found in zip(*per_rate, strict=True)]
-    return Outcome(first.rung, says, states, verdicts, first.tasks, tuple(m.rate for m in measured))
+    control = [float(m.health[-1][..., kept or slice(None)].mean()) for m in measured]
+    return Outcome(
+        first.rung, says, states, verdicts, first.tasks, tuple(m.rate for m in measured),
+        tuple(control),
+    )  # fmt: skip
+
+
+def _mean(effect: Effect, kept: list[int]) -> float:
+    """The mean effect on healthy signals; NaN where nothing was measured."""
+    values = _only(effect, kept).values
+    return float(values.mean()) if values.size else float("nan")
 
 
 def _only(effect: Effect, kept: list[int]) -> Effect:
@@ -103,16 +119,3 @@ def _short(effect: Effect, rung: str) -> Effect:
         problem = f"{steps} optimiser steps a run: under {least} training noise hides any effect"
         return replace(effect, problem=problem)
     return effect
-
-
-def _agree(found: list[Verdict]) -> Verdict:
-    """The first rate's verdict; HELPS or HURTS stands only where every rate has its sign."""
-    verdict = found[0]
-    if verdict.overall is None or verdict.label not in (HELPS, HURTS):
-        return verdict
-    signs = {np.sign(v.overall.effect) for v in found if v.overall}
-    if len(signs) == 1:
-        return verdict
-    overall = replace(verdict.overall, verdict=INCONCLUSIVE)
-    note = "the sign changes with the learning rate"
-    return replace(verdict, overall=overall, caveats=(*verdict.caveats, note))

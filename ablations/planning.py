@@ -18,15 +18,12 @@ def rung_says(rung: str) -> str:
     return named(rung).says
 
 
-def runs_per_contrast(study: Study, rung: str) -> int:
-    """Models trained for one judged contrast: two arms and every placebo, on each data seed."""
-    design = study.rung_design(rung)
-    placebos = design.draws * len(design.kinds)
-    return design.data_seeds * design.orders * (2 + placebos)
+class BudgetTooShort(Exception):
+    """Runs of this budget are too short for the rung; the message says what would do."""
 
 
 def plan_lines(study: Study) -> list[str]:
-    """The plan with its cost, one line each."""
+    """The plan with its cost, one line each; refuses a rung whose runs would decide nothing."""
     facts = study.facts
     judged = sum(c.judged for c in study.contrasts)
     lines = [
@@ -34,23 +31,62 @@ def plan_lines(study: Study) -> list[str]:
         f"{facts['domains']:,} domains",
         f"contrasts: {len(study.contrasts)} ({judged} judged); "
         f"signals: {len(study.signals)}; contaminated texts left out: {len(study.hits)}",
-        f"budget a run: {', '.join(f'{b:,.0f}' for b in study.budget)} {study.design.match} "
-        "(one per data seed)",
     ]
     for rung in study.config.rungs:
-        runs = runs_per_contrast(study, rung) * judged
-        tokens = float(np.mean(study.budget)) * runs
-        if rung == "ngram":
-            cost = f"{tokens / NGRAM_TOKENS_PER_S / 60:.1f} CPU minutes"
-        else:
-            rates = len(study.config.neural.learning_rates)
-            cost = _neural_cost(rung, tokens * rates, study.pool.vocab_size)
-        lines.append(f"rung {rung}: {runs} runs of {tokens / max(runs, 1) / 1e6:.2f} MT: {cost}")
+        lines.append(_ngram_line(study) if rung == "ngram" else _neural_line(study, rung))
     lines.append(
         "an arm without one of the recipe's edits is not made here: it needs its own run "
         "(`decant filter --from`) and design recipe-vs-recipe"
     )
     return lines
+
+
+def _ngram_line(study: Study) -> str:
+    """Runs, what each reads and CPU minutes: two arms and every placebo, on each data seed."""
+    design = study.design
+    judged = sum(c.judged for c in study.contrasts)
+    models = 2 + design.draws * len(design.kinds)
+    runs = judged * design.data_seeds * design.orders * models
+    tokens = float(np.mean(study.budget)) * runs
+    return (
+        f"rung ngram: {runs} runs of {_budget(study, 'ngram')}: "
+        f"{tokens / NGRAM_TOKENS_PER_S / 60:.1f} CPU minutes"
+    )
+
+
+def _neural_line(study: Study, rung: str) -> str:
+    """Distinct runs over all learning rates, what each reads, and their cost."""
+    found = {rate: study.training_runs(study.terms(rung, rate)) for rate in study.rates(rung)}
+    first, *_ = found.values()
+    _check_length(rung, max((run.tokens for run in first), default=0))
+    tokens = sum(run.tokens for runs in found.values() for run in runs)
+    epochs = max((run.epochs for run in first), default=0.0)
+    counts = " + ".join(f"{len(runs)} at rate {rate:g}" for rate, runs in found.items())
+    return (
+        f"rung {rung}: {counts} runs of {_budget(study, rung)}, at most {epochs:.1f} epochs, "
+        f"{tokens / 1e6:.1f} MT in all: {_neural_cost(rung, tokens, study.pool.vocab_size)}"
+    )
+
+
+def _check_length(rung: str, longest: int) -> None:
+    """Refuses a rung of which not even the longest run has the least number of updates."""
+    step = named(rung)
+    if longest and step.steps(longest) < step.min_steps:
+        raise BudgetTooShort(
+            f"rung {rung}: a run of {longest:,} tokens is {step.steps(longest)} updates, and under "
+            f"{step.min_steps} training noise hides any effect. It needs "
+            f"{step.min_steps * step.batch_tokens:,} tokens a run: more data, fewer "
+            "budget.data_seeds, a larger budget.size or neural.size, or a smaller rung"
+        )
+
+
+def _budget(study: Study, rung: str) -> str:
+    """What a run of the rung reads, in words."""
+    terms = study.terms(rung)
+    if terms.design.match == "epochs":
+        return f"{terms.design.epochs:g} epochs of its arm"
+    sizes = " and ".join(f"{size:,.0f}" for size in dict.fromkeys(terms.budget))
+    return f"{sizes} {terms.design.match}"
 
 
 def _neural_cost(rung: str, tokens: float, vocab_size: int) -> str:

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from ablations import plots
-from ablations.measuring import HEALTH_FRACTIONS
+from ablations import plots, rates
 from ablations.outcome import Outcome
 from ablations.study import Measured, Study
+from ablations.terms import HEALTH_FRACTIONS
 from ablations.verdict import Judged, Verdict
 
 SHOWN_HITS = 20
@@ -31,6 +31,8 @@ def as_json(study: Study, outcomes: Sequence[Outcome], cost: dict[str, Any]) -> 
                 "rung": outcome.rung,
                 "says": outcome.says,
                 "learning_rates": outcome.rates,
+                "control_bpb": outcome.control,
+                "budget_per_data_seed": study.terms(outcome.rung).budget.tolist(),
                 "health": [vars(state) for state in outcome.health],
                 "verdicts": [
                     {**_plain(verdict), "tasks": tasks}
@@ -94,8 +96,8 @@ def as_markdown(study: Study, outcomes: Sequence[Outcome], cost: dict[str, Any])
 
 
 def _rung(study: Study, outcome: Outcome) -> list[str]:
-    design = study.rung_design(outcome.rung)
-    budget = ", ".join(f"{b:,.0f}" for b in study.budget)
+    terms = study.terms(outcome.rung, outcome.rates[0])
+    design, budget = terms.design, ", ".join(f"{b:,.0f}" for b in terms.budget)
     lines = [
         f"## Rung {outcome.rung}: {outcome.says}",
         "",
@@ -103,6 +105,7 @@ def _rung(study: Study, outcome: Outcome) -> list[str]:
         f"{design.orders} document orders, {design.draws} placebos of each kind "
         f"({', '.join(design.kinds)}). Effects in bits per byte, positive: the rule helps.",
         "",
+        *(line + "\n" for line in rates.lines(outcome.rates, outcome.control)),
         "| rule | design | tokens removed | effect | 95 % interval | q | detectable | verdict "
         "| notes |",
         "|---|---|---|---|---|---|---|---|---|",

@@ -10,24 +10,21 @@ OUT/verdict.json verdict.md plots/*.svg
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import xxhash
 
-from ablations import benchmarks, contamination, finished_run, prepared, references, tokens
+from ablations import benchmarks, contamination, finished_run, prepared, references, runs, tokens
 from ablations.effects import Contrast, Design, Effect, budgets
 from ablations.measuring import measure_contrast, measure_health
 from ablations.pool import Pool
 from ablations.study_config import StudyConfig
+from ablations.terms import VERSION, Terms, digest
 from ablations.variants import Arms, contrasts, recipe_steps
 from pipeline.config import RunConfig
 from pipeline.execute import Engine, Task
 from pipeline.storage import Store
-
-VERSION = 2  # of what is measured; raise it when the same study would give other numbers
 
 
 @dataclass(frozen=True)
@@ -45,20 +42,27 @@ class Study:
     facts: dict[str, Any]
     address: str
 
-    def rung_design(self, rung: str) -> Design:
-        """The design as this rung can pay for it."""
+    def terms(self, rung: str, rate: float = 1.0) -> Terms:
+        """How this rung is measured at this rate, as far as it can be paid for."""
         if rung == "ngram":
-            return self.design
+            return Terms(rung, rate, self.design, self.budget)
         neural = self.config.neural
-        return replace(
-            self.design, orders=1, draws=neural.draws, kinds=neural.kinds,
+        first = rate == neural.learning_rates[0]
+        design = replace(
+            self.design, orders=1, draws=neural.draws, kinds=neural.kinds if first else (),
             placebo_share=neural.placebo_share,
         )  # fmt: skip
+        size = neural.size
+        budget = self.budget if size is None else np.full_like(self.budget, size)
+        return Terms(rung, rate, design, budget, first)
 
-    def rung_budget(self, rung: str) -> np.ndarray:
-        """What a run of this rung reads on each data seed, float64 [seeds]."""
-        size = self.config.neural.size
-        return self.budget if rung == "ngram" or size is None else np.full_like(self.budget, size)
+    def training_runs(self, terms: Terms) -> list[runs.Run]:
+        """The models that a neural rung trains on these terms."""
+        return runs.distinct(self.pool, self.contrasts, terms.design, terms.budget, terms.fractions)
+
+    def rates(self, rung: str) -> tuple[float, ...]:
+        """The learning rates at which a rung is measured, the one of the verdict first."""
+        return (1.0,) if rung == "ngram" else self.config.neural.learning_rates
 
 
 def prepare(config: StudyConfig, store: Store) -> Study:
@@ -197,27 +201,18 @@ class Measured:
 
 
 def measure(study: Study, engine: Engine, rung: str, rate: float = 1.0) -> Measured:
-    """Every contrast's effect on one rung and its signals' health; finished tasks are read.
-
-    Placebos are measured at the first learning rate alone: of the others only the sign is asked.
-    """
-    design = study.rung_design(rung)
-    if rung != "ngram" and rate != study.config.neural.learning_rates[0]:
-        design = replace(design, kinds=())
-    shared: dict[str, Any] = {
-        "rung": rung,
-        "address": study.address,
-        "design": asdict(design),
-        "budget": study.rung_budget(rung).tolist(),
-        "learning_rate": rate,
-    }
+    """Every contrast's effect on one rung and its signals' health; finished tasks are read."""
+    terms = study.terms(rung, rate)
+    neural = {} if rung == "ngram" else study.config.neural.placed()
+    told = terms.told(study.address, neural)
+    asked = digest(told)
     if rung != "ngram":
-        shared["neural"] = study.config.neural.model_dump(mode="json")
-    digest = xxhash.xxh3_128_hexdigest(json.dumps(shared, sort_keys=True).encode())
-    step = f"ablate-{rung}-{rate:g}"
-    health = engine.map(f"{step}/health", measure_health, [Task("health", shared)], digest, VERSION)
-    tasks = [Task(f"{k:04d}", {**shared, "contrast": k}) for k in range(len(study.contrasts))]
-    results = engine.map(f"{step}/contrasts", measure_contrast, tasks, digest, VERSION)
+        runs.train_all(engine, terms.step, study.training_runs(terms), told)
+    health = engine.map(
+        f"{terms.step}/health", measure_health, [Task("health", told)], asked, VERSION
+    )
+    tasks = [Task(f"{k:04d}", {**told, "contrast": k}) for k in range(len(study.contrasts))]
+    results = engine.map(f"{terms.step}/contrasts", measure_contrast, tasks, asked, VERSION)
     found = [results[task.key] for task in tasks]
     return Measured(
         rung,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -15,6 +15,7 @@ DesignName = Literal[
     "add-one-in", "leave-one-out", "cumulative", "threshold-sweep", "placebo", "removed-only",
     "a-a", "recipe-vs-recipe",
 ]  # fmt: skip
+PlaceboKind = Literal["tokens", "domains", "topics"]
 
 
 class SweepConfig(Section):
@@ -51,7 +52,7 @@ class PlaceboConfig(Section):
     """Drops that mean nothing, per contrast; 20 of a kind give an interval that can be believed."""
 
     draws: Annotated[int, Field(ge=2)] = 20
-    kinds: tuple[Literal["tokens", "domains", "topics"], ...] = ("tokens", "domains", "topics")
+    kinds: tuple[PlaceboKind, ...] = Field(default=("tokens", "domains", "topics"), min_length=1)
 
 
 class TokenizerConfig(Section):
@@ -92,17 +93,19 @@ class NeuralConfig(Section):
 
     size: Annotated[int, Field(gt=0)] | None = None  # budget of a run; None: as the n-gram rung's
     draws: Annotated[int, Field(ge=2)] = 4  # placebos of each kind
-    kinds: Annotated[
-        tuple[Literal["tokens", "domains", "topics"], ...], Field(min_length=1)
-    ] = ("tokens", "domains")
+    kinds: tuple[PlaceboKind, ...] = Field(default=("tokens", "domains"), min_length=1)
     # Tokens that every placebo drops; None: as many as its rule. One share for all rules lets rules
     # that are left out of the same arm share its placebos.
     placebo_share: Annotated[float, Field(gt=0, lt=1)] | None = None
     # Times the rung's own. The first has placebos and gives the verdict; all must agree in sign.
-    learning_rates: Annotated[
-        tuple[Annotated[float, Field(gt=0)], ...], Field(min_length=1)
-    ] = (1.0, 0.25)
+    learning_rates: tuple[Annotated[float, Field(gt=0)], ...] = Field(
+        default=(1.0, 0.25), min_length=1
+    )
     device: str | None = None
+
+    def placed(self) -> dict[str, Any]:
+        """What shapes or places a single run, as plain values; the rest is the study's design."""
+        return self.model_dump(mode="json", include={"device"})
 
 
 class StudyConfig(Section):

@@ -1,0 +1,57 @@
+"""On what terms a rung is measured at one learning rate, and what every task of it is told."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import xxhash
+
+from ablations.effects import Design
+
+VERSION = 3  # of what is measured; raise it when the same study would give other numbers
+HEALTH_FRACTIONS = (0.25, 0.5, 1.0)  # of the budget
+
+
+@dataclass(frozen=True)
+class Terms:
+    """One rung at one rate.
+
+    The first rate gives the verdict. Of any other only signs are asked: it has no placebos, no
+    scores of every option, and its control arm is looked at once, at all of the budget.
+    """
+
+    rung: str
+    rate: float  # times the rung's own
+    design: Design
+    budget: np.ndarray  # of a run, float64 [seeds]
+    first: bool = True
+
+    @property
+    def step(self) -> str:
+        """The name of its manifests."""
+        return f"ablate-{self.rung}-{self.rate:g}"
+
+    @property
+    def fractions(self) -> tuple[float, ...]:
+        return HEALTH_FRACTIONS if self.first else (1.0,)
+
+    def told(self, address: str, neural: dict[str, Any]) -> dict[str, Any]:
+        """The arguments of every task; `neural` is what shapes or places a neural run."""
+        return {
+            "rung": self.rung,
+            "address": address,
+            "design": asdict(self.design),
+            "budget": self.budget.tolist(),
+            "fractions": list(self.fractions),
+            "learning_rate": self.rate,
+            "tasks": self.first,
+            "neural": neural,
+        }
+
+
+def digest(told: dict[str, Any]) -> str:
+    """Hex name of what tasks are told."""
+    return xxhash.xxh3_128_hexdigest(json.dumps(told, sort_keys=True).encode())
