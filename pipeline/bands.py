@@ -15,25 +15,35 @@ from pipeline.scope import Salts
 from pipeline.sketches import SKETCH_TYPE, write_sketches
 
 SIGNATURE_COLUMNS = ["offset", "kept", "signature"]
+GOLDEN = 0x9E3779B97F4A7C15  # 2^64 over the golden ratio: its odd multiples share no pattern
+
+
+@kernel
+def mixed(state):
+    """The finaliser of splitmix64: every bit of the number counts in every bit of the result."""
+    state = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    state = (state ^ (state >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return state ^ (state >> np.uint64(31))
 
 
 @kernel
 def band_keys(signatures, salts, bands, rows):
-    """uint64 [bands, documents]: keys of uint64 signatures [documents, bands x rows]."""
+    """uint64 [bands, documents]: keys of uint64 signatures [documents, bands x rows].
+
+    A key is the sum of a band's rows, each times an odd number of its own, mixed once. Bands that
+    differ in one row never meet, others as numbers drawn at random would.
+    """
     documents = len(signatures)
     keys = np.empty((bands, documents), np.uint64)
+    factors = np.empty(rows, np.uint64)
+    for row in range(rows):
+        factors[row] = mixed(np.uint64(row + 1) * np.uint64(GOLDEN)) | np.uint64(1)
     for document in range(documents):
         for band in range(bands):
-            state = salts[document] ^ (np.uint64(band + 1) * np.uint64(0x9E3779B97F4A7C15))
+            state = salts[document] ^ (np.uint64(band + 1) * np.uint64(GOLDEN))
             for row in range(rows):
-                # the finaliser of splitmix64 after each row: every bit of every row counts
-                state = (state ^ signatures[document, band * rows + row]) + np.uint64(
-                    0x9E3779B97F4A7C15
-                )
-                state = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-                state = (state ^ (state >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-                state = state ^ (state >> np.uint64(31))
-            keys[band, document] = state
+                state += signatures[document, band * rows + row] * factors[row]
+            keys[band, document] = mixed(state)
     return keys
 
 
@@ -78,13 +88,14 @@ def band_records(
 
 
 def write_bands(job: Job) -> dict:
-    """Write the band keys of one slot of documents, and its signatures cut to 32 bits."""
+    """Write the band keys of one slot of documents and, where asked, its signatures in 32 bits."""
     args = job.task.args
     layout = Layout(**args["layout"])
     parts = [Part(*part) for part in args["parts"]]
     low, high = layout.span(args["slot"])
     keys, docs = [], []
-    sketches = np.zeros((high - low, layout.bands * layout.rows), SKETCH_TYPE)
+    permutations = layout.bands * layout.rows
+    sketches = np.zeros((high - low if args["sketches"] else 0, permutations), SKETCH_TYPE)
     excluded = np.zeros(high - low, np.bool_)  # exact duplicates: another stands for them
     if args["exact"]:
         for choices in read_bins(job.store, args["exact"], args["slot"], args["slot"] + 1, 1 << 40):
@@ -93,19 +104,22 @@ def write_bands(job: Job) -> dict:
     for part in parts:
         salts = Salts(job.store, job.config, part)
         for first, batch in rows_between(job.store, [part], low, high, SIGNATURE_COLUMNS):
-            has, values = signature_rows(batch.column("signature"), sketches.shape[1])
+            has, values = signature_rows(batch.column("signature"), permutations)
             here = slice(first - low, first - low + batch.num_rows)
             wanted = has & np.asarray(batch.column("kept")) & ~excluded[here]
-            values = values[wanted[has]]
+            if not wanted.all():
+                values = values[wanted[has]]
             rows = np.flatnonzero(wanted)
             salt = salts.of(batch.column("offset").to_numpy()[rows])
             keys.append(band_keys(values, salt, layout.bands, layout.rows))
             docs.append(first + rows)
-            sketches[first + rows - low] = values.astype(SKETCH_TYPE)
+            if args["sketches"]:
+                sketches[first + rows - low] = values.astype(SKETCH_TYPE)
     all_docs = np.concatenate(docs) if docs else np.empty(0, np.int64)
     all_keys = np.concatenate(keys, axis=1) if keys else np.empty((layout.bands, 0), np.uint64)
     records, counts = band_records(all_keys, all_docs, layout.prefix_bits, layout.doc_type)
     path = f"{args['folder']}/{args['slot']:08d}.run"
     write_run(job.store, path, records, counts)
-    write_sketches(job.store, args["sketches"], args["slot"], sketches)
+    if args["sketches"]:
+        write_sketches(job.store, args["sketches"], args["slot"], sketches)
     return {"runs": [[path, 0, layout.bins, len(records)]], "documents": len(all_docs)}

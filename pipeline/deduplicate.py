@@ -59,7 +59,7 @@ def run(engine: Engine, store: Store, config: RunConfig) -> dict[str, Any]:
         return {"in": totals["in"], "kept": totals["in"], "errors": 0, "dropped": {}}
     stage, own = with_index(engine, config, parts, totals["rows"], digest)
     exact = exact_choices(stage) if is_wanted(config) else ""
-    made = {"sketches": stage.folder("sketches"), "exact": exact}
+    made = {"sketches": sketch_folder(stage), "exact": exact}
     stage.per_slot("bands", write_bands, True, stage.layout.first_slot, **made)
     if config.dedup.mode == "greedy":
         labels, findings = greedy_labels(stage)
@@ -121,6 +121,13 @@ def with_index(
     write_entries(engine.store, INDEX_LIST, placed)
     moved = [replace(part, base=part.base + layout.earlier) for part in parts]
     return Stage(engine, config, layout, moved, digest), own
+
+
+def sketch_folder(stage: Stage) -> str:
+    """Where signatures go for whoever compares them; empty where nobody will."""
+    dedup = stage.config.dedup
+    needed = dedup.compare or dedup.recall_queries or dedup.index
+    return stage.folder("sketches") if needed else ""
 
 
 def exact_choices(stage: Stage) -> str:

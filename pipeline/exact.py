@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from pipeline.config import RunConfig
 from pipeline.execute import Job
-from pipeline.layout import Layout, Part, rows_between
+from pipeline.layout import Layout, Part, hash_words, rows_between
 from pipeline.pairs import pair_type
 from pipeline.ranks import RANK_COLUMNS, Ranks
 from pipeline.runs import Spill, read_bins, read_whole
@@ -73,7 +73,7 @@ def kinds_of(job: Job, part: Part, batch: pa.RecordBatch) -> Iterator[tuple]:
     dedup = job.config.dedup
     kept = np.asarray(batch.column("kept"))
     short = batch.column("shingles").fill_null(0).to_numpy() == 0
-    texts = words_of(batch.column("text_hash"))
+    texts = hash_words(batch.column("text_hash"))
     if dedup.exact_text:
         rows = np.flatnonzero(kept & ~short)
         yield TEXT, rows, texts[rows]
@@ -86,19 +86,13 @@ def kinds_of(job: Job, part: Part, batch: pa.RecordBatch) -> Iterator[tuple]:
         yield PAYLOAD, rows, payloads_at(job, part, offsets)
 
 
-def words_of(column: pa.Array) -> np.ndarray:
-    """uint64 [rows, 2] of a column of 16-byte hashes; zeros for null."""
-    hashes = [value or bytes(16) for value in column.to_pylist()]
-    return np.frombuffer(b"".join(hashes), "<u8").reshape(-1, 2)
-
-
 def payloads_at(job: Job, part: Part, offsets: np.ndarray) -> np.ndarray:
     """The payload hashes of the records at ascending offsets of one partition."""
     found = [np.empty((0, 2), np.uint64)]
     path = extracted_path(part.number)
     for batch in job.store.iter_batches(path, ["offset", "payload_digest"], batch_rows=8_192):
         here = np.isin(batch.column("offset").to_numpy(), offsets)
-        found.append(words_of(batch.column("payload_digest").filter(pa.array(here))))
+        found.append(hash_words(batch.column("payload_digest").filter(pa.array(here))))
     words = np.concatenate(found)
     if len(words) != len(offsets):
         raise StorageError(f"{path} lacks documents that have a signature")

@@ -26,6 +26,7 @@ from pipeline.minhash import MinHash
 from pipeline.records import (
     DROPPED,
     FILTERED,
+    SIGNATURE_OPTIONS,
     TEXT,
     partition_name,
     signatures_schema,
@@ -34,6 +35,7 @@ from pipeline.records import (
 from pipeline.storage import Store, TableWriter
 
 STAGE = "filter"
+VERSION = 2  # 2: signatures are stored as bytes
 BATCH_ROWS = 1_000
 COLUMNS = ("file", "offset", "id", "url", "text")
 
@@ -57,7 +59,7 @@ def judge_partitions(
         made = before[name].outputs if name in before else ()
         checksums = {output.path: output.checksum for output in made}
         tasks.append(Task(name, {"partition": one.number}, checksums))
-    return engine.map("filter/verdicts", step, tasks, stage_digest(config, STAGE))
+    return engine.map("filter/verdicts", step, tasks, stage_digest(config, STAGE), VERSION)
 
 
 def filter_partition(job: Job) -> dict[str, Any]:
@@ -75,7 +77,7 @@ def filter_partition(job: Job) -> dict[str, Any]:
             f"2-filtered/dropped/{name}", dropped_schema(measured)
         ) as dropped_rows,
         job.store.table_writer(
-            f"2-filtered/signatures/{name}", signed_schema(config)
+            f"2-filtered/signatures/{name}", signed_schema(config), options=SIGNATURE_OPTIONS
         ) as signed_rows,
     ):
         writers = Writers(kept_rows, dropped_rows, signed_rows, recipe, method, measured)
@@ -211,10 +213,6 @@ class Signed:
 
 
 def signature_column(signatures: list[np.ndarray | None], method: MinHash) -> pa.Array:
-    """Signatures as a fixed-size list column; null where a text has too few words for one."""
-    size = method.permutations
-    missing = np.array([one is None for one in signatures], np.bool_)
-    blank = np.zeros(size, np.uint64)
-    rows = [blank if one is None else one for one in signatures]
-    values = pa.array(np.concatenate(rows) if rows else np.empty(0, np.uint64))
-    return pa.FixedSizeListArray.from_arrays(values, size, mask=pa.array(missing))
+    """Signatures as a column of their bytes; null where a text has too few words for one."""
+    rows = [None if one is None else one.astype("<u8").tobytes() for one in signatures]
+    return pa.array(rows, pa.binary(8 * method.permutations))

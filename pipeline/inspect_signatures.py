@@ -13,7 +13,7 @@ import xxhash
 
 from pipeline.config import RunConfig
 from pipeline.execute import Engine, Job, Task
-from pipeline.layout import Part, signature_path
+from pipeline.layout import Part, hash_words, signature_path
 from pipeline.scope import only_dump
 from pipeline.storage import StorageError, Store
 
@@ -102,7 +102,7 @@ def inspect_file(store: Store, config: RunConfig, number: int) -> tuple:
     ends = [[int(file[at]), int(offset[at])] for at in (0, -1)] if len(file) else [[], []]
     content = xxhash.xxh3_64()
     for chunk in table.column("text_hash").chunks:
-        content.update(b"".join(value or b"" for value in chunk.to_pylist()))
+        content.update(hash_words(chunk).data)
     counts = len(file), int(kept.sum()), int((short & kept).sum())
     return *counts, *ends, content.hexdigest()
 
@@ -112,12 +112,13 @@ def check_schema(schema: pa.Schema, config: RunConfig, path: str) -> None:
     expected = signature_parameters(config)
     index = schema.get_field_index("signature")
     kind = schema.field(index).type if index >= 0 else None
-    if kind is None or not pa.types.is_fixed_size_list(kind):
+    if kind is None or not pa.types.is_fixed_size_binary(kind):
         raise SignatureError(f"{path} has no column of signatures of fixed length")
-    if kind.list_size != expected["permutations"]:
+    if kind.byte_width != 8 * expected["permutations"]:
         raise SignatureError(
-            f"{path}: signatures of {kind.list_size} permutations, but the configuration says "
-            f"{config.dedup.bands} bands x {config.dedup.rows} rows = {expected['permutations']}"
+            f"{path}: signatures of {kind.byte_width // 8} permutations, but the configuration "
+            f"says {config.dedup.bands} bands x {config.dedup.rows} rows = "
+            f"{expected['permutations']}"
         )
     found = json.loads((schema.metadata or {}).get(METADATA_KEY, b"null"))
     if found is not None and found != expected:

@@ -21,6 +21,8 @@ from pipeline.storage import StorageError, Store
 SLOT_BYTES_PER_DOCUMENT = 1_024
 # Bytes per band-key record while a bin is sorted: the record, its columns, the sort's copies.
 SORT_BYTES_PER_RECORD = 64
+# Rows of a signature file read at a time: 2 MB, which are still in the cache when they are used.
+ROWS_AT_ONCE = 2_048
 PAYLOAD_SHARE = 8  # of the memory bound: what one buffer may hold before it becomes a file
 LEAST_PER_TASK = 64
 
@@ -108,7 +110,7 @@ def rows_between(
     for part in parts_of(parts, low, high):
         position = part.base
         path = signature_path(part.number)
-        for batch in store.iter_batches(path, columns, batch_rows=8_192):
+        for batch in store.iter_batches(path, columns, batch_rows=ROWS_AT_ONCE):
             begin, end = max(low - position, 0), min(high - position, batch.num_rows)
             if begin < end:
                 yield position + begin, batch.slice(begin, end - begin)
@@ -123,5 +125,16 @@ def rows_between(
 def signature_rows(column: pa.Array, permutations: int) -> tuple[np.ndarray, np.ndarray]:
     """(has, values): which rows have a signature, and uint64 [rows that have one, permutations]."""
     has = np.asarray(column.is_valid())
-    values = column.flatten().to_numpy(zero_copy_only=False)  # flatten leaves out null rows
-    return has, values.reshape(-1, permutations)
+    values = fixed_words(column, permutations)
+    return has, values if has.all() else values[has]
+
+
+def hash_words(column: pa.Array) -> np.ndarray:
+    """uint64 [rows, 2] of a column of 16-byte hashes; zeros for null."""
+    return fixed_words(column.fill_null(bytes(16)), 2)
+
+
+def fixed_words(column: pa.Array, words: int) -> np.ndarray:
+    """uint64 [rows, words] over the memory of a column of fixed-width bytes; of nulls, anything."""
+    held = np.frombuffer(column.buffers()[1], "<u8", words * (column.offset + len(column)))
+    return held.reshape(-1, words)[column.offset :]

@@ -64,15 +64,16 @@ def signature_of(
 ) -> tuple[np.ndarray, tuple[int, int] | None]:
     """(signature, row key if it is a document of the run)."""
     dedup = config.dedup
+    permutations = dedup.bands * dedup.rows
     for number in numbers:
         found = find_document(store, number, text_or_id)
         if found is None:
             continue
         for batch in store.iter_batches(signature_path(number), ["offset", "signature"]):
             rows = np.flatnonzero(batch.column("offset").to_numpy() == found[1])
-            values = batch.column("signature").take(rows)
-            if len(rows) and values[0].is_valid:
-                return np.array(values[0].as_py(), np.uint64), found
+            _, values = signature_rows(batch.column("signature").take(rows), permutations)
+            if len(values):
+                return values[0], found
         raise NeighbourError(f"{text_or_id}: this document has no signature in the run")
     import_spacy()
     method = MinHash(dedup.ngram, dedup.bands, dedup.rows, dedup.hash, dedup.seed)

@@ -25,7 +25,7 @@ from pipeline import filter as filtering
 from pipeline.config import ConfigError, RunConfig, stage_keys
 from pipeline.events import Progress
 from pipeline.execute import Engine, Job
-from pipeline.records import partition_name
+from pipeline.records import SIGNATURE_OPTIONS, partition_name
 from pipeline.run import Outcome, run_stages, stored_config
 from pipeline.storage import Store
 
@@ -236,5 +236,6 @@ def write_signatures(job: Job, source: Store, name: str, is_kept: pa.ChunkedArra
     rows = rows.set_column(rows.schema.get_field_index("kept"), "kept", is_kept)
     if not job.config.filter.all_measures:
         rows = rows.filter(is_kept)
-    with job.store.table_writer(path, filtering.signed_schema(job.config)) as writer:
+    schema = filtering.signed_schema(job.config)
+    with job.store.table_writer(path, schema, options=SIGNATURE_OPTIONS) as writer:
         writer.write(rows)

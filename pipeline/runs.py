@@ -148,11 +148,13 @@ class Spill:
         records = np.concatenate([part for part, _ in self._parts])
         bins = np.concatenate([part for _, part in self._parts])
         self._parts, self._bytes = [], 0
-        order, counts = bin_order(bins, self._bins)
-        used = np.flatnonzero(counts)
-        first, last = int(used[0]), int(used[-1]) + 1
+        first, last = int(bins.min()), int(bins.max()) + 1
+        counts = np.array([len(records)])
+        if last - first > 1:
+            order, counts = bin_order(bins - first, last - first)
+            records = records[order]
         path = f"{self._prefix}-{len(self._names):04d}.run"
-        write_run(self._store, path, records[order], counts[first:last], first)
+        write_run(self._store, path, records, counts, first)
         self._names.append([path, first, last - first, len(records)])
 
 

@@ -10,9 +10,9 @@ import os
 import socket
 import tempfile
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import fsspec
 import pyarrow as pa
@@ -131,11 +131,18 @@ class Store:
 
     @contextlib.contextmanager
     def table_writer(
-        self, relative: str, schema: pa.Schema, row_group_rows: int = ROW_GROUP_ROWS
+        self,
+        relative: str,
+        schema: pa.Schema,
+        row_group_rows: int = ROW_GROUP_ROWS,
+        options: Mapping[str, Any] | None = None,
     ) -> "Iterator[TableWriter]":
-        """A writer of one parquet file; the file appears on clean exit only."""
+        """A writer of one parquet file, which appears on clean exit only.
+
+        `options` replace those of PARQUET_OPTIONS that do not suit a table.
+        """
         with self.local_draft(relative) as draft:
-            writer = TableWriter(draft, schema, row_group_rows)
+            writer = TableWriter(draft, schema, row_group_rows, options)
             try:
                 yield writer
             except BaseException:
@@ -182,14 +189,20 @@ class TableWriter:
     batched on the way in, so the bytes are the same for any producer.
     """
 
-    def __init__(self, path: str, schema: pa.Schema, row_group_rows: int = ROW_GROUP_ROWS):
+    def __init__(
+        self,
+        path: str,
+        schema: pa.Schema,
+        row_group_rows: int = ROW_GROUP_ROWS,
+        options: Mapping[str, Any] | None = None,
+    ):
         self.schema = schema
         self.rows = 0
         self._limit_rows = row_group_rows
         self._pending: list[pa.RecordBatch] = []
         self._pending_rows = 0
         self._pending_bytes = 0
-        self._writer = pq.ParquetWriter(path, schema, **PARQUET_OPTIONS)
+        self._writer = pq.ParquetWriter(path, schema, **{**PARQUET_OPTIONS, **(options or {})})
 
     def write(self, rows: pa.RecordBatch | pa.Table) -> None:
         """Append rows; their columns must be those of the schema, in any order."""
@@ -259,13 +272,13 @@ def file_checksum(path: str) -> str:
 
 
 def _row_bytes(batch: pa.RecordBatch) -> list[int]:
-    """Bytes of every row's variable-width values plus a flat 64 for the rest."""
+    """Bytes of every row's strings and hashes plus a flat 64 for the rest."""
     total = pa.array([64] * batch.num_rows, pa.int64())
     for column in batch.columns:
         if pa.types.is_large_string(column.type) or pa.types.is_string(column.type):
             total = pc.add(total, pc.fill_null(pc.binary_length(column).cast(pa.int64()), 0))
-        elif pa.types.is_fixed_size_list(column.type):
-            total = pc.add(total, pa.scalar(8 * column.type.list_size, pa.int64()))
+        elif pa.types.is_fixed_size_binary(column.type):
+            total = pc.add(total, pa.scalar(column.type.byte_width, pa.int64()))
     return total.to_pylist()
 
 

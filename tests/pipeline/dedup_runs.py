@@ -97,7 +97,7 @@ def write_run_directory(
             [
                 {
                     "file": 0, "offset": 10 * at, "kept": one.kept, "chars": one.chars,
-                    "signature": None if one.signature is None else one.signature.tolist(),
+                    "signature": None if one.signature is None else one.signature.tobytes(),
                     "shingles": 0 if one.signature is None else 90, "text_hash": one.text_hash,
                 }
                 for at, one in rows
