@@ -11,6 +11,7 @@ import numpy as np
 from ablations import rates
 from ablations.effects import Effect
 from ablations.study import Measured, Study
+from ablations.trend import Trend, trends
 from ablations.verdict import Settings, Verdict, judge
 
 # A signal must fall by this many times its own noise when the data grows fourfold.
@@ -45,6 +46,7 @@ class Outcome:
     tasks: list[dict[str, Any]]
     rates: tuple[float, ...]  # the one of the verdicts first
     control: tuple[float, ...]  # mean bits per byte of the control arm at each rate
+    trends: list[Trend]  # of threshold sweeps
 
 
 def health(names: Sequence[str], values: np.ndarray) -> list[Health]:
@@ -74,7 +76,8 @@ def conclude(study: Study, measured: Sequence[Measured], says: str) -> Outcome:
     names = [study.signals[j] for j in kept]
     config = study.config.verdict
     settings = Settings(config.alpha, config.margin_bpb, config.correction, config.power)
-    judged = judge([_short(_only(e, kept), first.rung) for e in first.effects], names, settings)
+    effects = [_short(_only(e, kept), first.rung) for e in first.effects]
+    judged = judge(effects, names, settings)
     verdicts = [
         rates.agree(
             verdict,
@@ -86,7 +89,7 @@ def conclude(study: Study, measured: Sequence[Measured], says: str) -> Outcome:
     control = [float(m.health[-1][..., kept or slice(None)].mean()) for m in measured]
     return Outcome(
         first.rung, says, states, verdicts, first.tasks, tuple(m.rate for m in measured),
-        tuple(control),
+        tuple(control), trends(effects, settings),
     )  # fmt: skip
 
 

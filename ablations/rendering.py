@@ -13,6 +13,7 @@ from ablations import plots, rates
 from ablations.outcome import Outcome
 from ablations.study import Measured, Study
 from ablations.terms import HEALTH_FRACTIONS
+from ablations.trend import Trend
 from ablations.verdict import Judged, Verdict
 
 SHOWN_HITS = 20
@@ -33,6 +34,7 @@ def as_json(study: Study, outcomes: Sequence[Outcome], cost: dict[str, Any]) -> 
                 "learning_rates": outcome.rates,
                 "control_bpb": outcome.control,
                 "budget_per_data_seed": study.terms(outcome.rung).budget.tolist(),
+                "trends": [vars(trend) for trend in outcome.trends],
                 "health": [vars(state) for state in outcome.health],
                 "verdicts": [
                     {**_plain(verdict), "tasks": tasks}
@@ -116,7 +118,7 @@ def _rung(study: Study, outcome: Outcome) -> list[str]:
         f"[curves](plots/{outcome.rung}-curves.svg).",
         "",
     ]
-    return [*lines, *_signals(outcome), *_health(outcome)]
+    return [*lines, *_trends(outcome.trends), *_signals(outcome), *_health(outcome)]
 
 
 def _row(verdict: Verdict) -> str:
@@ -136,6 +138,35 @@ def _numbers(judged: Judged) -> list[str]:
         f"{judged.q:.3f}",
         f"{judged.detectable:.4f}",
     ]
+
+
+def _trends(trends: Sequence[Trend]) -> list[str]:
+    """One row per threshold sweep: does the effect grow as the bound gets stricter?"""
+    if not trends:
+        return []
+    return [
+        "Trend of each sweep: the slope of the effect per step of the bound, loosest first, "
+        "against the slope of its placebos (tau: Kendall's, 1 where every step rises):",
+        "",
+        "| sweep | bounds | effects | slope a step | 95 % interval | q | tau | trend |",
+        "|---|---|---|---|---|---|---|---|",
+        *(_trend_row(trend) for trend in trends),
+        "",
+    ]
+
+
+def _trend_row(trend: Trend) -> str:
+    bounds = " → ".join(f"{bound:g}" for bound in trend.bounds)
+    effects = " → ".join(f"{effect:+.4f}" for effect in trend.effects)
+    cells = [trend.sweep, bounds, effects]
+    if trend.problem:
+        return "| " + " | ".join([*cells, "", "", "", "", trend.problem]) + " |"
+    cells += [f"{trend.slope:+.4f}", f"{trend.low:+.4f} … {trend.high:+.4f}"]
+    return (
+        "| "
+        + " | ".join([*cells, f"{trend.q:.3f}", f"{trend.tau:+.2f}", f"**{trend.trend}**"])
+        + " |"
+    )
 
 
 def _signals(outcome: Outcome) -> list[str]:

@@ -9,8 +9,9 @@ where the rule helps. Three sources of doubt are kept apart:
 - genre: the spread of the effect over signals. A rule that removes junk helps them all alike,
   one that only prefers a genre helps some and hurts others.
 
-The overall effect is the mean over signals. HELPS needs all three: an adjusted p-value under alpha
-against taste and genre together, an effect of at least the margin, and no signal that it hurts.
+The overall effect is the mean over signals, and its error is taste or genre, whichever is wider: a
+placebo's signals disagree too, so that adding the two would count the same doubt twice. HELPS needs
+an adjusted p-value under alpha, an effect of at least the margin, and no signal that it hurts.
 HURTS is the mirror image. NEUTRAL needs the sampling interval inside the margin: the smallest
 effect that anyone would act on, or two sd of what taste does beyond sampling where that is more. So
 a rule can be called neutral for doing no more than an arbitrary drop, but never for the study's own
@@ -86,11 +87,9 @@ def judge(effects: list[Effect], signals: list[str], settings: Settings) -> list
     for design in dict.fromkeys(e.design for e in effects):
         family = [k for k, e in enumerate(effects) if e.design == design]
         judged = [k for k in family if effects[k].judged and not effects[k].problem]
-        errors = [_overall_error(effects[k]) for k in judged]
-        ratios = [_ratio(effects[k].values.mean(), e) for k, e in zip(judged, errors, strict=True)]
-        p = np.array([
-            statistics.two_sided_p(t, e.df) for t, e in zip(ratios, errors, strict=True)
-        ])  # fmt: skip
+        errors = [overall_error(effects[k]) for k in judged]
+        centres = [effects[k].values.mean() for k in judged]
+        p = np.array([p_value(c, e) for c, e in zip(centres, errors, strict=True)])
         for k, error, pi, qi in zip(judged, errors, p, adjust(p), strict=True):
             verdicts[k] = _judge_one(effects[k], signals, settings, error, float(pi), float(qi))
     return [verdicts.get(k) or _unjudged(e, signals, settings) for k, e in enumerate(effects)]
@@ -133,9 +132,7 @@ def _judge_signals(effect: Effect, signals: list[str], settings: Settings) -> di
     """Each signal on its own against its own placebos; q-values hold the rate over signals."""
     values = effect.values.mean(axis=0)
     spreads = [_taste(effect, j) for j in range(len(signals))]
-    p = np.array([
-        statistics.two_sided_p(_ratio(v, s), s.df) for v, s in zip(values, spreads, strict=True)
-    ])  # fmt: skip
+    p = np.array([p_value(v, s) for v, s in zip(values, spreads, strict=True)])
     q = statistics.benjamini_hochberg(p)
     judged = {}
     for j, name in enumerate(signals):
@@ -183,17 +180,22 @@ def _margin(taste: Spread, sampling: Spread, settings: Settings) -> float:
     return max(settings.margin_bpb, 2.0 * float(np.sqrt(max(taste.variance - sure, 0.0))))
 
 
-def _overall_error(effect: Effect) -> Spread:
-    """Taste plus genre: signals are a sample of all the kinds of text one could ask about."""
+def overall_error(effect: Effect) -> Spread:
+    """The wider of taste and genre: signals are a sample of all the text one could ask about.
+
+    On drops without quality content both estimate the same: 0.0032 and 0.0020 bits per byte on
+    made-up pools, 0.0088 and 0.0071 on real pages, where placebos' own signals disagree by 0.0064.
+    """
     per_signal = statistics.spread(effect.values.mean(axis=0))
     genre = Spread(per_signal.variance / max(effect.values.shape[1], 1), per_signal.df)
-    return statistics.total(_taste(effect), genre)
+    return max(_taste(effect), genre, key=lambda s: s.variance)
 
 
-def _ratio(value: float, error: Spread) -> float:
+def p_value(value: float, error: Spread) -> float:
+    """The two-sided p-value of no effect; 1 for nothing over nothing."""
     if error.variance == 0.0:
-        return 0.0 if value == 0.0 else float("inf")
-    return float(value) / error.sd
+        return 1.0 if value == 0.0 else 0.0
+    return statistics.two_sided_p(float(value) / error.sd, error.df)
 
 
 def _caveats(
