@@ -14,6 +14,7 @@ from filters.language import LanguageId
 from filters.record_rule import RecordRule
 from pipeline.config import GatesConfig
 from pipeline.outcomes import DETAIL_CHARS, Dropped
+from pipeline.page_text import page_text
 
 SOURCE = "decant; extract.gates, off in the exact recipe"
 CLD2 = RecordRule(
@@ -33,9 +34,10 @@ LANGUAGE = RecordRule(
     None,
     "probability of the best wanted language of all text",
 )
-# fastText is linear in the text: 2.6 ms for all of a page's, 0.7 ms for this much of its middle,
-# and the same side of 0.1 for 387 of 387 real pages.
-SAMPLE_CHARS = 2_000
+# The model is linear in the text: 0.5 ms for all of a page's, 0.1 ms for this much of its middle.
+# A bound of 0.1 on either finds 95 % of the 2,853 real pages whose main text is not English, and
+# errs on one or none of the 1,738 that end in the corpus.
+SAMPLE_BYTES = 2_000
 
 GATE_RULES = (CLD2, WORDS, LANGUAGE)
 
@@ -47,7 +49,6 @@ class Gates:
         self._config = config
         self._language = language
         self._keep = keep
-        self.need_text = config.min_words is not None or config.min_language_score is not None
 
     def by_metadata(self, languages: str | None) -> Dropped | None:
         """The gate that CommonCrawl's finding about a page's language closes."""
@@ -58,17 +59,19 @@ class Gates:
                 return Dropped(CLD2.name, languages[:DETAIL_CHARS], covered, bound)
         return None
 
-    def by_text(self, text: str) -> Dropped | None:
-        """The gate that all text of a page closes.
+    def by_text(self, page: bytes) -> Dropped | None:
+        """The gate that all text of a page of UTF-8 bytes closes.
 
-        A page without any word has shown nothing: there the parser failed, and main text decides.
+        A page without any word has shown nothing: there a script writes it, and main text decides.
         """
-        least = self._config.min_words
+        least, bound = self._config.min_words, self._config.min_language_score
+        if least is None and bound is None:
+            return None
+        text = page_text(page)
         if least is not None:
             words = len(text.split(None, least)[:least])
             if 0 < words < least:
                 return Dropped(WORDS.name, None, words, least)
-        bound = self._config.min_language_score
         if bound is not None and text:
             found = self._language.identify(middle(text), self._keep)
             if found.wanted_score <= bound:
@@ -76,10 +79,10 @@ class Gates:
         return None
 
 
-def middle(text: str) -> str:
+def middle(text: bytes) -> str:
     """The middle of a text, where menus and footers are not."""
-    start = max(0, len(text) - SAMPLE_CHARS) // 2
-    return text[start : start + SAMPLE_CHARS]
+    start = max(0, len(text) - SAMPLE_BYTES) // 2
+    return text[start : start + SAMPLE_BYTES].decode("utf-8", "ignore")
 
 
 def cld2_fraction(languages: str, keep: Collection[str]) -> float | None:

@@ -100,13 +100,9 @@ class PageJudge:
         if over:
             rule, count, bound = over
             return Dropped(rule, None, count, bound)
-        if self._gates.need_text:
-            plain = self._extractor.plain(page)
-            if plain.lost:
-                return Failed(plain.lost, lost=True)
-            dropped = self._gates.by_text(plain.text or "")
-            if dropped:
-                return dropped
+        dropped = self._gates.by_text(page)
+        if dropped:
+            return dropped
         found = self._extractor.extract(page)
         if found.lost:
             return Failed(found.lost, lost=True)
