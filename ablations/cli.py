@@ -11,9 +11,11 @@ from ablations import outcome, rendering
 from ablations.benchmarks import BenchmarkError
 from ablations.finished_run import RunUnfit
 from ablations.outcome import NGRAM_SAYS, Outcome
-from ablations.planning import BudgetTooShort, plan_lines, rung_says
+from ablations.planning import plan_lines, rung_says
+from ablations.preflight import check_rungs, check_storage
 from ablations.references import HeldoutError
-from ablations.study import Study, measure, prepare
+from ablations.rungs import RungUnfit
+from ablations.study import Measured, Study, measure, prepare
 from ablations.study_config import StudyConfig, load
 from ablations.variants import ArmsError
 from ablations.verdict import HURTS, INCONCLUSIVE
@@ -27,7 +29,7 @@ from pipeline.versions import versions
 FINISHED, FAILED, WRONG, GATE_CLOSED = 0, 1, 2, 4
 
 # What a user can mend: one line, no traceback.
-MISUSE = (ConfigError, RunUnfit, ArmsError, BenchmarkError, HeldoutError, LockError, BudgetTooShort)
+MISUSE = (ConfigError, RunUnfit, ArmsError, BenchmarkError, HeldoutError, LockError, RungUnfit)
 
 
 def ablate(
@@ -59,9 +61,10 @@ def ablate(
 def run_study(config: StudyConfig, output: str, workers: int | None = None) -> list[Outcome]:
     """The outcomes of every rung, after writing them under `output`."""
     store = Store(output)
-    _check_storage(config, store)
+    check_storage(config, store)
     started = time.monotonic()
     study = prepare(config, store)
+    check_rungs(study)
     for line in plan_lines(study):
         print(line, file=sys.stderr)
     wanted = workers if workers is not None else config.workers
@@ -71,7 +74,7 @@ def run_study(config: StudyConfig, output: str, workers: int | None = None) -> l
         _write_about(store, study)
         for rung in config.rungs:
             began = time.monotonic()
-            measured = [measure(study, engine, rung, rate) for rate in study.rates(rung)]
+            measured = _measure_rung(study, engine, rung)
             says = NGRAM_SAYS if rung == "ngram" else rung_says(rung)
             outcomes.append(outcome.conclude(study, measured, says))
             for name, data in rendering.figures(study, outcomes[-1], measured[0]).items():
@@ -84,15 +87,12 @@ def run_study(config: StudyConfig, output: str, workers: int | None = None) -> l
     return outcomes
 
 
-def _check_storage(config: StudyConfig, store: Store) -> None:
-    """Refuses a neural rung on an object store: training state is mapped and renamed files."""
-    neural = [rung for rung in config.rungs if rung != "ngram"]
-    if neural and not store.is_local:
-        raise ConfigError(
-            f"rung {neural[0]} keeps its training state in files that are mapped and renamed, as "
-            f"{store.url} cannot: give --output a folder that every worker sees (local or "
-            "network file system), and copy it when it is done. The n-gram rung runs anywhere."
-        )
+def _measure_rung(study: Study, engine: Engine, rung: str) -> list[Measured]:
+    """The rung at every learning rate: the first judges, the others confirm what it finds."""
+    first, *others = study.rates(rung)
+    measured = [measure(study, engine, rung, first)]
+    confirm = outcome.to_confirm(study, measured[0]) if others else []
+    return measured + [measure(study, engine, rung, rate, only=confirm) for rate in others]
 
 
 def _write_about(store: Store, study: Study) -> None:

@@ -14,11 +14,12 @@ import xxhash
 
 from ablations import rungs
 from ablations.checkpoint import write_atomically
+from ablations.continuing import Start
 from ablations.neural import NeuralModel
-from ablations.pool import Draw, Pool
+from ablations.pool import Draw
 from ablations.prepared import Prepared
 from ablations.score import LanguageModel
-from ablations.stream import Sequences, Stream
+from ablations.stream import documents_of
 from ablations.train import train
 
 
@@ -34,6 +35,8 @@ class NeuralTrainer:
         self._study, self._folder, self._neural = study, folder, neural
         self._rung = rungs.rung(rung).with_vocab(study.pool.vocab_size)
         self._rate = rate * self._rung.learning_rate
+        origin = neural.get("continue_from")
+        self._start = Start.of(origin) if origin else None  # None: fresh weights
 
     def model(self, read: Draw, order: int) -> LanguageModel:
         """The trained model; two arms of one order share their initialisation."""
@@ -50,40 +53,27 @@ class NeuralTrainer:
 
     def trained(self, read: Draw, order: int) -> NeuralModel:
         """The model of a finished run, which is read back, or of one that is trained now."""
-        data = self._data(read)
+        pool, start = self._study.pool, self._start
+        stream = documents_of(pool.tokens, pool.first, read.documents, pool.eos)
         return train(
             self._rung,
-            data,
+            start.data(stream) if start else stream,
             seed=order,
             out_dir=self.run_folder(read, order),
             learning_rate=self._rate,
-            tokens=self._tokens(read),
-            eos=self._study.pool.eos,
+            tokens=start.tokens(len(stream)) if start else len(stream),
+            eos=pool.eos,
+            continue_from=start.weights if start else None,
             device=self._neural.get("device"),
         )
 
     def run_folder(self, read: Draw, order: int) -> Path:
         """Where the run of this draw lies: the name holds all that shapes its weights."""
-        asked = json.dumps(
-            [self._rung.name, self._rung.recipe(), self._rate, order, self._study.pool_address],
-            sort_keys=True,
-        )
-        digest = xxhash.xxh3_128(asked.encode())
+        asked = [self._rung.name, self._rung.recipe(), self._rate, order, self._study.pool_address]
+        asked += self._start.address if self._start else []
+        digest = xxhash.xxh3_128(json.dumps(asked, sort_keys=True).encode())
         digest.update(read.documents.astype(np.int64).tobytes())
         return self._folder / digest.hexdigest()
-
-    def _data(self, read: Draw) -> Sequences:
-        return stream_of(self._study.pool, read.documents)
-
-    def _tokens(self, read: Draw) -> int:
-        """What the run reads: its documents and the end of each."""
-        return read.tokens + len(read.documents)
-
-
-def stream_of(pool: Pool, documents: np.ndarray) -> Stream:
-    """These documents of the pool in this order."""
-    spans = np.stack([pool.first[documents], pool.first[documents + 1]], axis=1)
-    return Stream(pool.tokens, spans.astype(np.int64), pool.eos)
 
 
 class RememberedModel:

@@ -12,7 +12,7 @@ from ablations import rates
 from ablations.effects import Effect
 from ablations.study import Measured, Study
 from ablations.trend import Trend, trends
-from ablations.verdict import Settings, Verdict, judge
+from ablations.verdict import HELPS, HURTS, Settings, Verdict, judge
 
 # A signal must fall by this many times its own noise when the data grows fourfold.
 LEAST_SIGNAL_TO_NOISE = 3.0
@@ -69,28 +69,49 @@ def health(names: Sequence[str], values: np.ndarray) -> list[Health]:
 
 
 def conclude(study: Study, measured: Sequence[Measured], says: str) -> Outcome:
-    """The verdicts of one rung from its measurements at one or more learning rates."""
+    """The verdicts of one rung from its measurements at one or more learning rates.
+
+    All contrasts are measured at the first rate; at the others those that `to_confirm` names.
+    """
     first = measured[0]
-    states = health(study.signals, first.health)
-    kept = [j for j, state in enumerate(states) if state.healthy]
-    names = [study.signals[j] for j in kept]
-    config = study.config.verdict
-    settings = Settings(config.alpha, config.margin_bpb, config.correction, config.power)
-    effects = [_short(_only(e, kept), first.rung) for e in first.effects]
-    judged = judge(effects, names, settings)
-    verdicts = [
-        rates.agree(
-            verdict,
-            first.rate,
-            {m.rate: _mean(m.effects[k], kept) for m in measured[1:]},
-        )
-        for k, verdict in enumerate(judged)
-    ]
+    states, kept = _healthy(study, first)
+    effects, settings = _readable(first, kept), _settings(study)
+    verdicts = []
+    for k, verdict in enumerate(judge(effects, _names(study, kept), settings)):
+        others = {m.rate: _mean(m.effects[k], kept) for m in measured[1:] if k in m.effects}
+        verdicts.append(rates.agree(verdict, first.rate, others))
     control = [float(m.health[-1][..., kept or slice(None)].mean()) for m in measured]
     return Outcome(
-        first.rung, says, states, verdicts, first.tasks, tuple(m.rate for m in measured),
-        tuple(control), trends(effects, settings),
+        first.rung, says, states, verdicts, list(first.tasks.values()),
+        tuple(m.rate for m in measured), tuple(control), trends(effects, settings),
     )  # fmt: skip
+
+
+def to_confirm(study: Study, first: Measured) -> list[int]:
+    """The numbers of the contrasts that HELP or HURT at the first rate: others need no second."""
+    _, kept = _healthy(study, first)
+    judged = judge(_readable(first, kept), _names(study, kept), _settings(study))
+    return [k for k, verdict in enumerate(judged) if verdict.label in (HELPS, HURTS)]
+
+
+def _healthy(study: Study, first: Measured) -> tuple[list[Health], list[int]]:
+    """(the health of every signal, the numbers of those that are healthy)."""
+    states = health(study.signals, first.health)
+    return states, [j for j, state in enumerate(states) if state.healthy]
+
+
+def _names(study: Study, kept: list[int]) -> list[str]:
+    return [study.signals[j] for j in kept]
+
+
+def _settings(study: Study) -> Settings:
+    config = study.config.verdict
+    return Settings(config.alpha, config.margin_bpb, config.correction, config.power)
+
+
+def _readable(measured: Measured, kept: list[int]) -> list[Effect]:
+    """The effects of all contrasts on healthy signals, or why they say nothing."""
+    return [_short(_only(effect, kept), measured.rung) for effect in measured.effects.values()]
 
 
 def _mean(effect: Effect, kept: list[int]) -> float:

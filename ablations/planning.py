@@ -18,12 +18,8 @@ def rung_says(rung: str) -> str:
     return named(rung).says
 
 
-class BudgetTooShort(Exception):
-    """Runs of this budget are too short for the rung; the message says what would do."""
-
-
 def plan_lines(study: Study) -> list[str]:
-    """The plan with its cost, one line each; refuses a rung whose runs would decide nothing."""
+    """The plan with its cost, one line each."""
     facts = study.facts
     judged = sum(c.judged for c in study.contrasts)
     lines = [
@@ -55,29 +51,21 @@ def _ngram_line(study: Study) -> str:
 
 
 def _neural_line(study: Study, rung: str) -> str:
-    """Distinct runs over all learning rates, what each reads, and their cost."""
+    """Distinct runs over all learning rates, what each reads, and their cost.
+
+    Rates after the first train the arms of HELPS and HURTS alone: how many is not known before.
+    """
     found = {rate: study.training_runs(study.terms(rung, rate)) for rate in study.rates(rung)}
     first, *_ = found.values()
-    _check_length(rung, max((run.tokens for run in first), default=0))
     tokens = sum(run.tokens for runs in found.values() for run in runs)
+    start = study.config.neural.continue_from
+    tokens = int(tokens / (1 - start.replay_share)) if start else tokens
     epochs = max((run.epochs for run in first), default=0.0)
-    counts = " + ".join(f"{len(runs)} at rate {rate:g}" for rate, runs in found.items())
+    counts = " + up to ".join(f"{len(runs)} at rate {rate:g}" for rate, runs in found.items())
     return (
         f"rung {rung}: {counts} runs of {_budget(study, rung)}, at most {epochs:.1f} epochs, "
-        f"{tokens / 1e6:.1f} MT in all: {_neural_cost(rung, tokens, study.pool.vocab_size)}"
+        f"{tokens / 1e6:.1f} MT at most: {_neural_cost(rung, tokens, study.pool.vocab_size)}"
     )
-
-
-def _check_length(rung: str, longest: int) -> None:
-    """Refuses a rung of which not even the longest run has the least number of updates."""
-    step = named(rung)
-    if longest and step.steps(longest) < step.min_steps:
-        raise BudgetTooShort(
-            f"rung {rung}: a run of {longest:,} tokens is {step.steps(longest)} updates, and under "
-            f"{step.min_steps} training noise hides any effect. It needs "
-            f"{step.min_steps * step.batch_tokens:,} tokens a run: more data, fewer "
-            "budget.data_seeds, a larger budget.size or neural.size, or a smaller rung"
-        )
 
 
 def _budget(study: Study, rung: str) -> str:

@@ -23,6 +23,7 @@ from ablations.tokens import StudyTokenizer
 from pipeline.storage import Store
 
 ARRAYS = ("tokens", "first", "size_bytes", "identity", "domain")
+TOKENIZER = "pool/tokenizer.json"
 
 
 def make_pool(
@@ -78,7 +79,7 @@ def save(
         "contrasts": [[c.name, c.design, c.judged] for c in contrasts],
     }
     files["pool/about.json"] = json.dumps(about, sort_keys=True).encode()
-    files["pool/tokenizer.json"] = tokenizer.to_bytes()
+    files[TOKENIZER] = tokenizer.to_bytes()
     texts = {
         "references": [[r.name, list(r.texts)] for r in held],
         "questions": [asdict(q) for q in questions],
@@ -111,12 +112,7 @@ class Prepared:
 def load(url: str, _address: str) -> Prepared:
     """The shared files of a study, once per process; the address makes a changed study reload."""
     store = Store(url)
-    about = json.loads(store.read_bytes("pool/about.json"))
-    arrays = {name: _load(store, f"pool/{name}.npy") for name in ARRAYS}
-    pool = Pool(
-        arrays["tokens"], arrays["first"], arrays["size_bytes"], arrays["identity"],
-        arrays["domain"], about["vocab_size"], about["eos"],
-    )  # fmt: skip
+    pool, about = load_pool(store)
     packed = _load(store, "pool/arms.npy")
     masks = np.unpackbits(packed, axis=2, count=about["documents"]).astype(bool)
     contrasts = [
@@ -130,8 +126,24 @@ def load(url: str, _address: str) -> Prepared:
                     "continuations": tuple(q["continuations"])})
         for q in texts["questions"]
     ]  # fmt: skip
-    tokenizer = StudyTokenizer.from_bytes(store.read_bytes("pool/tokenizer.json"))
+    tokenizer = StudyTokenizer.from_bytes(store.read_bytes(TOKENIZER))
     return Prepared(pool, about["pool"], contrasts, scored.encode(tokenizer, held, questions))
+
+
+def load_pool(store: Store) -> tuple[Pool, dict[str, Any]]:
+    """(the pool of a study directory, mapped where it is local; what is known about it)."""
+    about = json.loads(store.read_bytes("pool/about.json"))
+    arrays = {name: _load(store, f"pool/{name}.npy") for name in ARRAYS}
+    pool = Pool(
+        arrays["tokens"], arrays["first"], arrays["size_bytes"], arrays["identity"],
+        arrays["domain"], about["vocab_size"], about["eos"],
+    )  # fmt: skip
+    return pool, about
+
+
+def pool_address(store: Store) -> str:
+    """The digest of a study's pool."""
+    return json.loads(store.read_bytes("pool/about.json"))["pool"]
 
 
 def effect_to_json(effect: Effect) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 At one fixed rate, small changes of it reorder data recipes (Wang et al., arXiv 2512.24503). The
 first rate gives the verdict; HELPS and HURTS stand only where the effect has the same sign at
-every rate.
+every rate. Rules without one of the two are not trained at the other rates.
 """
 
 from __future__ import annotations
@@ -42,7 +42,8 @@ def lines(rates: Sequence[float], control: Sequence[float]) -> list[str]:
     shown = ", ".join(f"{bpb:.4f} at {rate:g}" for rate, bpb in zip(rates, control, strict=True))
     found = [
         f"Learning rates, times the rung's own, and the bits per byte that the control arm "
-        f"reaches: {shown}. The verdicts are of rate {rates[0]:g}; all rates must agree in sign."
+        f"reaches: {shown}. The verdicts are of rate {rates[0]:g}; where it says HELPS or HURTS, "
+        "all rates must agree in sign."
     ]
     best = rates[int(np.argmin(control))]
     if best != rates[0]:

@@ -11,6 +11,10 @@ from dataclasses import asdict, dataclass, replace
 _PADDING = 128  # rows a table may have beyond its tokenizer's, for even matrix sizes
 
 
+class RungUnfit(Exception):
+    """A rung cannot be run as asked, or would tell nothing; the message says what would do."""
+
+
 @dataclass(frozen=True)
 class Shape:
     """A Llama decoder's sizes; every field has its namesake in `transformers.LlamaConfig`."""

@@ -69,10 +69,11 @@ def distinct(
     design: Design,
     budget: np.ndarray,
     fractions: Sequence[float],
+    chosen: Sequence[int],
 ) -> list[Run]:
-    """Every run of the study at one learning rate, each where it is met first."""
+    """Every run that the chosen contrasts and the health check ask for, where it is met first."""
     found: dict[str, Run] = {}
-    for contrast in (HEALTH, *range(len(contrasts))):
+    for contrast in (HEALTH, *chosen):
         asked = reads(pool, contrasts, contrast, design, budget, fractions)
         for number, (read, order) in enumerate(asked):
             key = _key(read, order)

@@ -123,6 +123,14 @@ class Replay:
         return f"{self.new.digest()}+{self.share}*{self.old.digest()}"
 
 
+def documents_of(
+    tokens: np.ndarray, first: np.ndarray, chosen: np.ndarray, eos: int | None
+) -> Stream:
+    """The chosen documents in that order, document d being tokens[first[d]:first[d + 1]]."""
+    spans = np.stack([first[chosen], first[chosen + 1]], axis=1)
+    return Stream(tokens, spans.astype(np.int64), eos)
+
+
 def documents(token_lists: Sequence[Sequence[int]], eos: int | None) -> Stream:
     """A stream of in-memory documents, for small data and tests."""
     sizes = np.array([len(d) for d in token_lists], dtype=np.int64)

@@ -10,6 +10,7 @@ OUT/verdict.json verdict.md plots/*.svg
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -56,9 +57,12 @@ class Study:
         budget = self.budget if size is None else np.full_like(self.budget, size)
         return Terms(rung, rate, design, budget, first)
 
-    def training_runs(self, terms: Terms) -> list[runs.Run]:
-        """The models that a neural rung trains on these terms."""
-        return runs.distinct(self.pool, self.contrasts, terms.design, terms.budget, terms.fractions)
+    def training_runs(self, terms: Terms, only: Sequence[int] | None = None) -> list[runs.Run]:
+        """The models that a neural rung trains on these terms, for all contrasts or some."""
+        chosen = range(len(self.contrasts)) if only is None else only
+        return runs.distinct(
+            self.pool, self.contrasts, terms.design, terms.budget, terms.fractions, chosen
+        )
 
     def rates(self, rung: str) -> tuple[float, ...]:
         """The learning rates at which a rung is measured, the one of the verdict first."""
@@ -191,33 +195,39 @@ def _facts(config: StudyConfig, pool: Pool, questions: list, held: list) -> dict
 
 @dataclass(frozen=True)
 class Measured:
-    """One rung's measurements: effects in the order of the contrasts, at one learning rate."""
+    """One rung's measurements: effects by the number of their contrast, at one learning rate."""
 
     rung: str
     rate: float  # times the rung's own learning rate
-    effects: list[Effect]
+    effects: dict[int, Effect]
     health: np.ndarray  # [fractions, seeds, orders, signals]
-    tasks: list[dict[str, Any]]
+    tasks: dict[int, dict[str, Any]]
 
 
-def measure(study: Study, engine: Engine, rung: str, rate: float = 1.0) -> Measured:
-    """Every contrast's effect on one rung and its signals' health; finished tasks are read."""
+def measure(
+    study: Study, engine: Engine, rung: str, rate: float = 1.0, only: Sequence[int] | None = None
+) -> Measured:
+    """The effects of all contrasts, or of some, on one rung, and its signals' health.
+
+    Finished tasks are read.
+    """
     terms = study.terms(rung, rate)
+    chosen = range(len(study.contrasts)) if only is None else only
     neural = {} if rung == "ngram" else study.config.neural.placed()
     told = terms.told(study.address, neural)
     asked = digest(told)
     if rung != "ngram":
-        runs.train_all(engine, terms.step, study.training_runs(terms), told)
+        runs.train_all(engine, terms.step, study.training_runs(terms, chosen), told)
     health = engine.map(
         f"{terms.step}/health", measure_health, [Task("health", told)], asked, VERSION
     )
-    tasks = [Task(f"{k:04d}", {**told, "contrast": k}) for k in range(len(study.contrasts))]
+    tasks = [Task(f"{k:04d}", {**told, "contrast": k}) for k in chosen]
     results = engine.map(f"{terms.step}/contrasts", measure_contrast, tasks, asked, VERSION)
-    found = [results[task.key] for task in tasks]
+    found = {k: results[task.key] for k, task in zip(chosen, tasks, strict=True)}
     return Measured(
         rung,
         rate,
-        [prepared.effect_from_json(one["effect"]) for one in found],
+        {k: prepared.effect_from_json(one["effect"]) for k, one in found.items()},
         np.array(health["health"]["values"]),
-        [one["tasks"] for one in found],
+        {k: one["tasks"] for k, one in found.items()},
     )

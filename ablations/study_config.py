@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from ablations.benchmarks import DEFAULT_TASKS
 from pipeline.config import Section, read_yaml, validated
@@ -88,6 +88,20 @@ class VerdictConfig(Section):
     power: Annotated[float, Field(gt=0.5, lt=1)] = 0.8
 
 
+class ContinueConfig(Section):
+    """Every run starts from trained weights: warmed up anew and decayed over its own documents."""
+
+    weights: str  # a finished run's folder, an export for transformers, or one snapshot
+    replay: str | None = None  # the study whose pool is replayed: what those weights have read
+    replay_share: Annotated[float, Field(ge=0, lt=1)] = 0.0  # of a run's sequences
+
+    @model_validator(mode="after")
+    def _share_has_a_source(self) -> ContinueConfig:
+        if (self.replay is None) != (self.replay_share == 0):
+            raise ValueError("replay and replay_share come together: what is replayed, how much")
+        return self
+
+
 class NeuralConfig(Section):
     """How the neural rungs are run; the n-gram rung needs none of it."""
 
@@ -102,10 +116,11 @@ class NeuralConfig(Section):
         default=(1.0, 0.25), min_length=1
     )
     device: str | None = None
+    continue_from: ContinueConfig | None = None  # None: fresh weights
 
     def placed(self) -> dict[str, Any]:
         """What shapes or places a single run, as plain values; the rest is the study's design."""
-        return self.model_dump(mode="json", include={"device"})
+        return self.model_dump(mode="json", include={"device", "continue_from"})
 
 
 class StudyConfig(Section):
@@ -123,6 +138,15 @@ class StudyConfig(Section):
     verdict: VerdictConfig = VerdictConfig()
     neural: NeuralConfig = NeuralConfig()
     workers: Annotated[int, Field(ge=0)] | None = None  # None: one per core
+
+    @model_validator(mode="after")
+    def _old_weights_need_their_tokenizer(self) -> StudyConfig:
+        if self.neural.continue_from and self.tokenizer.path is None:
+            raise ValueError(
+                "neural.continue_from needs tokenizer.path, the tokenizer that the weights were "
+                "trained with (pool/tokenizer.json of their study): a new one gives other ids"
+            )
+        return self
 
 
 def load(path: str | Path, overrides: tuple[str, ...] = ()) -> StudyConfig:

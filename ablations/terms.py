@@ -19,8 +19,8 @@ HEALTH_FRACTIONS = (0.25, 0.5, 1.0)  # of the budget
 class Terms:
     """One rung at one rate.
 
-    The first rate gives the verdict. Of any other only signs are asked: it has no placebos, no
-    scores of every option, and its control arm is looked at once, at all of the budget.
+    The first rate gives the verdict. Of any other only the signs of HELPS and HURTS are asked: it
+    has no placebos, no scores of every option, and its control arm is read once, at full budget.
     """
 
     rung: str

@@ -26,6 +26,7 @@ from ablations import export
 from ablations.checkpoint import (
     CheckpointError,
     average,
+    file_digest,
     load_state,
     save_state,
     write_tensors,
@@ -127,7 +128,7 @@ def train(
             f"{tokens or rung.tokens:,.0f} tokens pay for no update of rung {rung.name}, "
             f"which takes {rung.batch_tokens:,} tokens each"
         )
-    start = "" if continue_from is None else _file_digest(export.weights_file(continue_from))
+    start = "" if continue_from is None else file_digest(export.weights_file(continue_from))
     rate = rung.learning_rate if learning_rate is None else learning_rate
     plan = Plan(rung, seed, rate, steps, eos, data.digest(), start)
     where = pick_device(device)
@@ -276,7 +277,3 @@ def _is_finished(out_dir: Path, plan: Plan) -> bool:
             f"{out_dir} holds another finished run. Give this one a directory of its own."
         )
     return True
-
-
-def _file_digest(path: Path) -> str:
-    return xxhash.xxh3_128(path.read_bytes()).hexdigest()

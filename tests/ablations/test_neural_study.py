@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 import yaml
 
 pytest.importorskip("torch", reason="neural rungs need the ablations extra (torch)")
 
-from ablations.cli import FAILED, FINISHED, ablate
+from ablations.cli import FAILED, FINISHED, WRONG, ablate
 from ablations.rungs import rung
+from ablations.runs import reads
+from ablations.study import prepare
+from ablations.study_config import load
 from ablations.train import train
+from pipeline.storage import Store
 from tests.ablations.small_runs import make_texts, write_run
 
 STUDY = {
@@ -88,3 +93,138 @@ def test_a_run_that_diverges_says_so_and_gives_no_verdict(run, tmp_path, capsys)
     said = capsys.readouterr().err
     assert "lower the learning rate" in said
     assert not (tmp_path / "out" / "verdict.md").exists()
+
+
+def trained(study):
+    """The names of the finished runs under a study's models."""
+    return {p.parent.name for p in (study / "models" / "smoke").glob("*/run.json")}
+
+
+def test_the_runs_planned_are_those_that_are_trained(study):
+    planned = prepare(load(study / "study.yaml"), Store(str(study / "planned")))
+    runs = planned.training_runs(planned.terms("smoke"))
+    # Both arms, two placebos, and the control arm at a quarter and at half of its budget.
+    assert len(runs) == 6 == len(trained(study / "out"))
+    folders = (study / "out" / "models" / "smoke").glob("*/run.json")
+    steps = sorted(json.loads(path.read_text())["steps"] for path in folders)
+    assert steps == sorted(run.tokens // 1024 for run in runs)
+
+
+def test_rules_left_out_of_one_arm_share_its_runs_and_placebos_of_one_share(run, tmp_path):
+    groups = {
+        "repeated lines": ["gopher_duplicate_line_fraction"],
+        "short pages": ["gopher_word_count_floor"],
+    }
+    arms = {**STUDY["arms"], "groups": groups}
+    for share in (None, 0.2):
+        neural = {**STUDY["neural"], "placebo_share": share}
+        path = write_study(tmp_path, run, arms=arms, neural=neural)
+        planned = prepare(load(path), Store(str(tmp_path / "out")))
+        lines, short = (read_by(planned, k) for k in range(2))
+        assert lines[1] == short[1]  # the arm with every rule
+        assert (lines[2:] == short[2:]) is (share is not None)
+
+
+def read_by(planned, number):
+    """The documents of a contrast's runs: without the rule, with it, then its placebos."""
+    terms = planned.terms("smoke")
+    asked = reads(
+        planned.pool, planned.contrasts, number, terms.design, terms.budget, terms.fractions
+    )
+    return [read.documents.tolist() for read, _ in asked]
+
+
+def test_later_learning_rates_train_no_placebos(run, tmp_path):
+    neural = {**STUDY["neural"], "learning_rates": [1.0, 0.5, 0.25]}
+    planned = prepare(load(write_study(tmp_path, run, neural=neural)), Store(str(tmp_path / "o")))
+    counts = [len(planned.training_runs(planned.terms("smoke", r))) for r in (1.0, 0.5, 0.25)]
+    assert counts == [2 + 2 + 2, 2, 2]
+
+
+def test_three_learning_rates_are_all_told(run, tmp_path):
+    neural = {**STUDY["neural"], "learning_rates": [1.0, 0.5, 0.25]}
+    assert ablate(write_study(tmp_path, run, neural=neural), str(tmp_path / "out")) == FINISHED
+    (judged,) = json.loads((tmp_path / "out" / "verdict.json").read_text())["rungs"]
+    assert judged["learning_rates"] == [1.0, 0.5, 0.25]
+    assert len(judged["control_bpb"]) == 3
+    text = (tmp_path / "out" / "verdict.md").read_text()
+    assert "all rates must agree in sign" in text
+
+
+def test_the_same_documents_of_another_pool_are_another_run(study, run, tmp_path):
+    """Same ids, lengths and spans; only the words differ."""
+    texts = [text.replace("e", "a") for text in make_texts(5, good=60, repeated=20, short=4)]
+    write_run(tmp_path / "other", texts)
+    config = write_study(tmp_path, tmp_path / "other")
+    out = tmp_path / "out"
+    assert ablate(config, str(out)) == FINISHED
+    assert not trained(out) & trained(study / "out")
+
+
+def test_a_neural_rung_on_an_object_store_is_refused(run, tmp_path, capsys):
+    assert ablate(write_study(tmp_path, run), "memory://study") == WRONG
+    assert "give --output a folder" in capsys.readouterr().err
+
+
+def test_runs_shorter_than_the_rung_s_least_are_refused_before_any_is_trained(
+    run, tmp_path, capsys
+):
+    config = write_study(tmp_path, run, rungs=["ngram", "cpu-s"])
+    assert ablate(config, str(tmp_path / "out")) == WRONG
+    said = capsys.readouterr().err
+    assert "under 500 training noise hides any effect" in said
+    assert "512,000 tokens a run" in said
+    assert not (tmp_path / "out" / "models").exists()
+
+
+def continuing(study, **changes):
+    """A study that starts from a finished run of another study."""
+    weights = next((study / "out" / "models" / "smoke").glob("*/run.json")).parent
+    start = {"weights": str(weights), "replay": str(study / "out"), "replay_share": 0.25}
+    return {
+        "neural": {**STUDY["neural"], "continue_from": {**start, **changes}},
+        "tokenizer": {"path": str(study / "out" / "pool" / "tokenizer.json")},
+    }
+
+
+def test_a_study_can_continue_from_trained_weights_with_the_old_mixture_replayed(
+    study, run, tmp_path
+):
+    assert ablate(write_study(tmp_path, run, **continuing(study)), str(tmp_path / "o")) == FINISHED
+    assert not trained(tmp_path / "o") & trained(study / "out")
+    plans = [json.loads(p.read_text()) for p in (tmp_path / "o").rglob("run.json")]
+    assert all(plan["continued_from"] for plan in plans)
+    assert all("+1/4*" in plan["data"] for plan in plans)
+    # An arm is read in full: a quarter of the sequences is replayed on top of it.
+    fresh = max(json.loads(p.read_text())["steps"] for p in (study / "out").rglob("run.json"))
+    assert max(plan["steps"] for plan in plans) == int(fresh * 1024 / 0.75) // 1024 + 1
+    first = [score(tmp_path / "o"), score(study / "out")]
+    assert first[0] < first[1]  # bits per byte of the control arm: it has learnt for longer
+
+
+def score(out: Path) -> float:
+    (judged,) = json.loads((out / "verdict.json").read_text())["rungs"]
+    return judged["control_bpb"][0]
+
+
+def test_a_study_that_continues_needs_the_old_tokenizer(study, run, tmp_path, capsys):
+    changes = continuing(study)
+    config = write_study(tmp_path, run, neural=changes["neural"])
+    assert ablate(config, str(tmp_path / "out")) == WRONG
+    assert "tokenizer.path" in capsys.readouterr().err
+
+
+def test_weights_or_a_mixture_that_do_not_fit_are_refused(study, run, tmp_path, capsys):
+    for changes, words in (
+        ({"weights": str(tmp_path / "nothing")}, "nothing"),
+        ({"replay": str(tmp_path)}, "is no study directory"),
+        ({"replay": None}, "replay and replay_share come together"),
+    ):
+        config = write_study(tmp_path, run, **continuing(study, **changes))
+        assert ablate(config, str(tmp_path / "out")) == WRONG
+        assert words in capsys.readouterr().err
+    config = write_study(
+        tmp_path, run, **continuing(study), rungs=["cpu-s"], budget={"size": 10**6}
+    )
+    assert ablate(config, str(tmp_path / "out")) == WRONG
+    assert "in this rung" in capsys.readouterr().err
