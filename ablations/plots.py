@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from html import escape
 
@@ -43,7 +43,7 @@ class Axis:
         step = 10.0 ** np.floor(np.log10(span / 4))
         step *= next(m for m in (1, 2, 5, 10) if span / (step * m) <= 6)
         first = np.ceil(self.low / step)
-        return [float(k * step) for k in np.arange(first, np.floor(self.high / step) + 1)]
+        return [float(k * step) + 0.0 for k in np.arange(first, np.floor(self.high / step) + 1)]
 
 
 def forest(title: str, bars: Sequence[Bar], margin: float) -> str:
@@ -51,11 +51,12 @@ def forest(title: str, bars: Sequence[Bar], margin: float) -> str:
     finite = [v for b in bars for v in (b.low, b.high, b.effect) if np.isfinite(v)]
     reach = max([abs(v) for v in finite] + [2 * margin, 1e-4]) * 1.05
     axis = Axis(-reach, reach, LEFT, WIDTH - RIGHT)
-    height = TOP + ROW * max(len(bars), 1) + BOTTOM
+    height = TOP + ROW * max(len(bars), 1) + BOTTOM + 18
+    foot = height - BOTTOM - 18
     band = axis.at(margin) - axis.at(-margin)
     parts = [
-        _rect(axis.at(-margin), TOP - 8, band, height - TOP - BOTTOM + 8, "#8883"),
-        _line(axis.at(0), TOP - 8, axis.at(0), height - BOTTOM, "#888"),
+        _rect(axis.at(-margin), TOP - 8, band, foot - TOP + 8, "#8883"),
+        _line(axis.at(0), TOP - 8, axis.at(0), foot, "#888"),
     ]
     for k, bar in enumerate(bars):
         y = TOP + ROW * k + ROW / 2
@@ -63,58 +64,92 @@ def forest(title: str, bars: Sequence[Bar], margin: float) -> str:
         parts.append(_text(LEFT - 8, y + 4, bar.name, "end"))
         if np.isfinite(bar.low) and np.isfinite(bar.high):
             parts.append(_line(axis.at(bar.low), y, axis.at(bar.high), y, colour, 2))
-        parts.append(f'<circle cx="{axis.at(bar.effect):.1f}" cy="{y:.1f}" r="4" fill="{colour}"/>')
+        parts.append(_dot(axis.at(bar.effect), y, colour))
         parts.append(_text(WIDTH - RIGHT + 8, y + 4, bar.verdict or "diagnostic", "start", colour))
-    parts += _horizontal(axis, height - BOTTOM, "bits per byte gained (right: the rule helps)")
+    parts += _horizontal(axis, foot, "bits per byte gained (right: the rule helps)")
+    note = f"lines: 95 % interval; grey band: ± {margin:g}, the smallest effect to act on"
+    parts.append(_text((axis.start + axis.end) / 2, foot + 52, note, "middle"))
     return _svg(title, height, parts)
 
 
-def curves(title: str, shares: Sequence[float], series: dict[str, np.ndarray]) -> str:
-    """Bits per byte against the share of the budget, a band of ± one sd around each line.
+def curves(
+    title: str, shares: Sequence[float], series: dict[str, np.ndarray], healthy: Collection[str]
+) -> str:
+    """Bits per byte as a share of each run's first value, a band of ± one sd around each line.
 
-    series: name: float64 [shares, runs].
+    series: name: float64 [shares, runs]. Relative, because data seeds start at levels of their own
+    and a task's short answers cost ten times the bits per byte of prose; what is not healthy is
+    grey and dashed.
     """
-    height = 420
+    height = 460
+    relative = {name: found / found[0] for name, found in series.items()}
     across = Axis(0.0, max(shares), 70, WIDTH - RIGHT - 40)
-    values = np.concatenate([v.ravel() for v in series.values()]) if series else np.zeros(1)
-    up = Axis(float(values.min()), float(values.max()), height - BOTTOM, TOP)
-    parts = []
-    for k, (name, found) in enumerate(series.items()):
-        colour = f"hsl({360 * k / max(len(series), 1):.0f} 55% 45%)"
-        mean = found.mean(axis=1)
-        sd = found.std(axis=1, ddof=1) if found.shape[1] > 1 else np.zeros(len(mean))
-        upper = [(across.at(s), up.at(m + d)) for s, m, d in zip(shares, mean, sd, strict=True)]
-        lower = [(across.at(s), up.at(m - d)) for s, m, d in zip(shares, mean, sd, strict=True)]
-        middle = [(across.at(s), up.at(m)) for s, m in zip(shares, mean, strict=True)]
-        outline = _points([*upper, *reversed(lower)])
-        parts.append(f'<polygon points="{outline}" fill="{colour}" opacity="0.2"/>')
-        line = f'<polyline points="{_points(middle)}" fill="none" stroke="{colour}"'
-        parts.append(f'{line} stroke-width="2"/>')
-        # Names stand beside the plot in their own order, since ends of lines overlap.
-        parts.append(_text(WIDTH - RIGHT - 20, TOP + 16 * k, name, "start", colour))
+    ends = [v for found in relative.values() for v in found.ravel()] or [1.0]
+    up = Axis(min(ends), max(ends), height - BOTTOM, TOP)
+    parts, labels = [], []
+    for k, (name, found) in enumerate(relative.items()):
+        well = name in healthy
+        colour = f"hsl({360 * k / len(relative):.0f} 55% 45%)" if well else "#8a8a8a"
+        parts += _curve(found, shares, across, up, colour, "" if well else "6 4")
+        labels.append((up.at(float(found[-1].mean())), name, colour))
+    for y, (at, name, colour) in zip(_apart([y for y, _, _ in labels]), labels, strict=True):
+        parts.append(_line(across.end + 2, at, across.end + 12, y, colour))
+        parts.append(_text(across.end + 15, y + 4, name, "start", colour))
     for tick in up.ticks():
-        parts.append(_text(62, up.at(tick) + 4, f"{tick:g}", "end"))
+        parts.append(_text(62, up.at(tick) + 4, f"{tick:.0%}", "end"))
     parts += _horizontal(across, height - BOTTOM, "share of a run's budget")
     return _svg(title, height, parts)
 
 
-def trade_off(title: str, points: Sequence[tuple[str, float, float, str]]) -> str:
-    """Effect (up) against the share of tokens kept (right): (name, kept, effect, verdict)."""
-    height = 420
-    across = Axis(min([p[1] for p in points] + [0.9]), 1.0, 90, WIDTH - RIGHT)
-    effects = [p[2] for p in points] + [0.0]
-    spread = (max(effects) - min(effects)) or 1e-3
-    up = Axis(min(effects) - 0.1 * spread, max(effects) + 0.1 * spread, height - BOTTOM, TOP)
-    parts = [_line(90, up.at(0), WIDTH - RIGHT, up.at(0), "#888")]
-    for name, kept, effect, verdict in points:
-        x, y = across.at(kept), up.at(effect)
-        colour = COLOURS.get(verdict, "#8a8a8a")
-        parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4" fill="{colour}"/>')
-        parts.append(_text(x + 7, y + 4, name, "start", colour))
+def _curve(
+    found: np.ndarray, shares: Sequence[float], across: Axis, up: Axis, colour: str, dashes: str
+) -> list[str]:
+    mean = found.mean(axis=1)
+    sd = found.std(axis=1, ddof=1) if found.shape[1] > 1 else np.zeros(len(mean))
+    upper = [(across.at(s), up.at(m + d)) for s, m, d in zip(shares, mean, sd, strict=True)]
+    lower = [(across.at(s), up.at(m - d)) for s, m, d in zip(shares, mean, sd, strict=True)]
+    middle = [(across.at(s), up.at(m)) for s, m in zip(shares, mean, strict=True)]
+    outline = _points([*upper, *reversed(lower)])
+    style = f'stroke="{colour}" stroke-width="2" stroke-dasharray="{dashes}"'
+    return [
+        f'<polygon points="{outline}" fill="{colour}" opacity="0.2"/>',
+        f'<polyline points="{_points(middle)}" fill="none" {style}/>',
+    ]
+
+
+def trade_off(title: str, points: Sequence[tuple[float, Bar]]) -> str:
+    """Effect with its interval (up) against the share of tokens kept (right): (kept, effect)."""
+    height = 460
+    across = Axis(min([kept for kept, _ in points] + [0.9]), 1.0, 90, WIDTH - RIGHT - 60)
+    ends = [v for _, b in points for v in (b.low, b.high, b.effect) if np.isfinite(v)] + [0.0]
+    spread = (max(ends) - min(ends)) or 1e-3
+    up = Axis(min(ends) - 0.05 * spread, max(ends) + 0.05 * spread, height - BOTTOM, TOP + 14)
+    parts = [
+        _text(12, TOP - 4, "bits per byte gained (up: the rule helps), 95 % interval", "start"),
+        _line(90, up.at(0), across.end, up.at(0), "#888"),
+    ]
+    heights = _apart([up.at(bar.effect) for _, bar in points])
+    for y, (kept, bar) in zip(heights, points, strict=True):
+        x, at = across.at(kept), up.at(bar.effect)
+        colour = COLOURS.get(bar.verdict, "#8a8a8a")
+        if np.isfinite(bar.low) and np.isfinite(bar.high):
+            parts.append(_line(x, up.at(bar.low), x, up.at(bar.high), colour))
+        parts.append(_dot(x, at, colour))
+        parts.append(_line(x + 4, at, x + 12, y, colour))
+        parts.append(_text(x + 15, y + 4, bar.name, "start", colour))
     for tick in up.ticks():
-        parts.append(_text(82, up.at(tick) + 4, f"{tick:+g}", "end"))
+        parts.append(_text(82, up.at(tick) + 4, f"{tick:+g}" if tick else "0", "end"))
     parts += _horizontal(across, height - BOTTOM, "share of tokens that the rule keeps")
     return _svg(title, height, parts)
+
+
+def _apart(heights: Sequence[float], least: float = 15.0) -> list[float]:
+    """The heights moved as little as a downward sweep can so that labels stand clear."""
+    placed = list(heights)
+    above = -np.inf
+    for k in sorted(range(len(heights)), key=lambda k: heights[k]):
+        placed[k] = above = max(heights[k], above + least)
+    return placed
 
 
 def _horizontal(axis: Axis, y: float, label: str) -> list[str]:
@@ -132,6 +167,10 @@ def _points(points: Sequence[tuple[float, float]]) -> str:
 def _line(x1: float, y1: float, x2: float, y2: float, colour: str, width: float = 1) -> str:
     ends = f'x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}"'
     return f'<line {ends} stroke="{colour}" stroke-width="{width}"/>'
+
+
+def _dot(x: float, y: float, colour: str) -> str:
+    return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4" fill="{colour}"/>'
 
 
 def _rect(x: float, y: float, width: float, height: float, colour: str) -> str:

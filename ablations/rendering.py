@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -85,7 +86,7 @@ def as_markdown(study: Study, outcomes: Sequence[Outcome], cost: dict[str, Any])
         f"# Study of {study.config.run}",
         "",
         f"Pool: {facts['documents']:,} documents of {facts['domains']:,} domains, "
-        f"{facts['tokens'] / 1e6:.2f} MT ({facts['vocabulary']:,} tokens of vocabulary), "
+        f"{facts['tokens'] / 1e6:.2f} million tokens (a vocabulary of {facts['vocabulary']:,}), "
         f"{facts['bytes'] / 1e6:.1f} MB. Scored on {facts['reference_documents']} held-out texts "
         f"and {facts['questions']:,} questions ({facts['prompts']} prompts).",
         "",
@@ -105,12 +106,14 @@ def _rung(study: Study, outcome: Outcome) -> list[str]:
         "",
         f"{design.data_seeds} disjoint data seeds of {budget} {design.match} a run, "
         f"{design.orders} document orders, {design.draws} placebos of each kind "
-        f"({', '.join(design.kinds)}). Effects in bits per byte, positive: the rule helps.",
+        f"({', '.join(design.kinds)}). Effects in bits per byte, positive: the rule helps. "
+        "q: p-value adjusted over the rules of a design; margin: below it no effect is acted on; "
+        "detectable: the effect found four times in five.",
         "",
         *(line + "\n" for line in rates.lines(outcome.rates, outcome.control)),
-        "| rule | design | tokens removed | effect | 95 % interval | q | detectable | verdict "
-        "| notes |",
-        "|---|---|---|---|---|---|---|---|---|",
+        "| rule | design | tokens removed | effect | 95 % interval | q | margin | detectable "
+        "| verdict | notes |",
+        "|---|---|---|---|---|---|---|---|---|---|",
         *(_row(verdict) for verdict in outcome.verdicts),
         "",
         f"Figures: [forest](plots/{outcome.rung}-forest.svg), "
@@ -124,18 +127,19 @@ def _rung(study: Study, outcome: Outcome) -> list[str]:
 def _row(verdict: Verdict) -> str:
     effect, overall = verdict.effect, verdict.overall
     cells = [effect.name, effect.design, f"{effect.removed_fraction:.2%}"]
-    cells += _numbers(overall) if overall else ["", "", "", ""]
+    cells += _numbers(overall) if overall else [""] * 5
     cells += [f"**{verdict.label}**" if verdict.label else "–", "; ".join(verdict.caveats)]
     return "| " + " | ".join(cells) + " |"
 
 
 def _numbers(judged: Judged) -> list[str]:
     if math.isnan(judged.q):
-        return [f"{judged.effect:+.4f}", "", "", ""]
+        return [f"{judged.effect:+.4f}", "", "", "", ""]
     return [
         f"{judged.effect:+.4f}",
         f"{judged.low:+.4f} … {judged.high:+.4f}",
         f"{judged.q:.3f}",
+        f"{judged.margin:.4f}",
         f"{judged.detectable:.4f}",
     ]
 
@@ -197,7 +201,7 @@ def _signals(outcome: Outcome) -> list[str]:
 def _health(outcome: Outcome) -> list[str]:
     lines = [
         "Health of the signals (bits per byte at a quarter of the budget and at all of it; "
-        "unhealthy ones are left out of the verdict):",
+        "unhealthy ones, about which this corpus teaches nothing, are left out of the verdict):",
         "",
         "| signal | at a quarter | at all | sd between orders | healthy |",
         "|---|---|---|---|---|",
@@ -238,15 +242,15 @@ def figures(study: Study, outcome: Outcome, measured: Measured) -> dict[str, byt
         )
         for v in judged if v.overall
     ]  # fmt: skip
-    points = [
-        (v.effect.name, 1.0 - v.effect.removed_fraction, v.overall.effect, v.label)
-        for v in judged if v.overall
-    ]  # fmt: skip
+    kept = [1.0 - v.effect.removed_fraction for v in judged]
+    names = [v.effect.name for v in judged]
+    points = [(k, replace(b, name=n)) for k, b, n in zip(kept, bars, names, strict=True)]
     values = measured.health
     series = {
         name.split(":", 1)[1]: values[:, :, :, j].reshape(len(values), -1)
         for j, name in enumerate(study.signals)
     }
+    healthy = {state.signal.split(":", 1)[1] for state in outcome.health if state.healthy}
     margin = study.config.verdict.margin_bpb
     name = outcome.rung
     drawn = {
@@ -254,6 +258,11 @@ def figures(study: Study, outcome: Outcome, measured: Measured) -> dict[str, byt
         f"{name}-trade-off.svg": plots.trade_off(
             f"Tokens kept against effect, rung {name}", points
         ),
-        f"{name}-curves.svg": plots.curves(f"Signals, rung {name}", HEALTH_FRACTIONS, series),
+        f"{name}-curves.svg": plots.curves(
+            f"Signals as data grows, rung {name}: bits per byte against those at the first point",
+            HEALTH_FRACTIONS,
+            series,
+            healthy,
+        ),
     }
     return {file: text.encode() for file, text in drawn.items()}

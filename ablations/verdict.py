@@ -13,9 +13,10 @@ The overall effect is the mean over signals, and its error is taste or genre, wh
 placebo's signals disagree too, so that adding the two would count the same doubt twice. HELPS needs
 an adjusted p-value under alpha, an effect of at least the margin, and no signal that it hurts.
 HURTS is the mirror image. NEUTRAL needs the sampling interval inside the margin: the smallest
-effect that anyone would act on, or two sd of what taste does beyond sampling where that is more. So
-a rule can be called neutral for doing no more than an arbitrary drop, but never for the study's own
-noise. All else is INCONCLUSIVE, and so is every verdict whose budget is over half the pool.
+effect that anyone would act on, or two sd of what taste does beyond sampling where that is more, if
+the effect could be nothing at all. So a rule can be called neutral for doing no more than an
+arbitrary drop, but never for the study's own noise, and never where it surely does something.
+All else is INCONCLUSIVE, and so is every verdict whose budget is over half the pool.
 """
 
 from __future__ import annotations
@@ -123,7 +124,9 @@ def _label(
         return HELPS if value > 0 else HURTS
     # Two one-sided tests at alpha: the 1 - 2 alpha interval lies inside the margin.
     low, high = statistics.interval(value, sampling, 1.0 - 2.0 * settings.alpha)
-    if -margin < low and high < margin:
+    furthest = max(abs(low), abs(high))
+    nothing = p_value(value, sampling) >= settings.alpha
+    if furthest < settings.margin_bpb or (furthest < margin and nothing):
         return NEUTRAL
     return INCONCLUSIVE
 
@@ -225,23 +228,38 @@ def _caveats(
         notes.append(
             f"placebos dropped less than the rule and were scaled x{effect.placebo_scale:.1f}"
         )
+    if overall.verdict == NEUTRAL and overall.margin > settings.margin_bpb:
+        notes.append(f"no further from nothing than arbitrary drops go (± {overall.margin:.4f})")
     if overall.verdict == INCONCLUSIVE and not capped:
         notes.append(_settle(effect, overall, error, settings))
     return tuple(notes)
 
 
 def _settle(effect: Effect, overall: Judged, error: Spread, settings: Settings) -> str:
-    """What would decide: more disjoint data, as far as noise falls with it."""
+    """What would decide: more disjoint data, as far as noise falls with it.
+
+    Sampling noise does; what an arbitrary taste does, or signals that disagree, stays.
+    """
     if overall.p < settings.alpha <= overall.q:
         return f"p = {overall.p:.3f} alone, not among all rules of the design"
     target = max(abs(overall.effect), overall.margin)
-    ratio = statistics.needed_ratio(error, target, settings.alpha, settings.power)
-    seeds = effect.values.shape[0]
-    if ratio <= 1.0:
+    allowed = error.variance * (target / overall.detectable) ** 2
+    if allowed >= error.variance:
         return "detectable at this size, but signals disagree: more such data would not decide"
-    needed = int(np.ceil(seeds * ratio))
+    lasting = max(error.variance - statistics.variance_bound(_sampling(effect), error.df), 0.0)
+    if allowed <= lasting:
+        reach = 2.0 * float(np.sqrt(lasting))
+        return (
+            f"arbitrary drops of this size, or the signals' disagreement, go to ± {reach:.4f} "
+            "beyond sampling noise: more such data would not decide"
+        )
+    ratio = (error.variance - lasting) / (allowed - lasting)
+    needed = int(np.ceil(effect.values.shape[0] * ratio))
     tokens = needed * effect.run_tokens / 1e6
-    return f"needs about {needed} disjoint data seeds ({tokens:.1f} MT an arm) to see {target:.4f}"
+    return (
+        f"needs about {needed} disjoint data seeds ({tokens:.1f} million tokens an arm) "
+        f"to see {target:.4f}"
+    )
 
 
 def _unjudged(effect: Effect, signals: list[str], settings: Settings) -> Verdict:

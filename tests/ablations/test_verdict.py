@@ -105,3 +105,47 @@ def test_the_widest_kind_of_placebo_is_the_null():
 def test_repeated_text_is_said():
     verdict = one(make_effect([0.02] * 5, epochs=5.2))
     assert any("read 5.2 times" in note for note in verdict.caveats)
+
+
+def taste_bound_effect(value):
+    """An effect with sampling noise of sd 0.0003, and topic placebos twenty times as wide."""
+    effect = make_effect([value] * 5, noise=0.001)
+    effect.null["topics"][:] *= 20
+    return effect
+
+
+def test_a_sure_effect_within_what_arbitrary_drops_do_is_not_called_neutral():
+    verdict = one(taste_bound_effect(0.004))
+    assert verdict.overall.margin > 0.006
+    assert verdict.label == INCONCLUSIVE
+
+
+def test_no_effect_within_what_arbitrary_drops_do_is_neutral_and_says_how_far_they_go():
+    effect = taste_bound_effect(0.0)
+    effect.values[:] = [[0.0004, 0.0002, -0.0001, 0.0003, 0.0]] * 2
+    effect.null["tokens"][:] *= 10
+    verdict = one(effect)
+    assert verdict.overall.margin > 0.002
+    assert verdict.label == NEUTRAL
+    assert any("arbitrary drops go" in note for note in verdict.caveats)
+
+
+def test_more_data_is_not_promised_to_settle_what_arbitrary_drops_do():
+    verdict = one(taste_bound_effect(0.004))
+    assert any("more such data would not decide" in note for note in verdict.caveats)
+    assert not any("data seeds" in note for note in verdict.caveats)
+
+
+def test_signals_that_disagree_are_doubt_even_where_placebos_are_quiet():
+    quiet = one(make_effect([0.006] * 5, noise=0.0005))
+    assert quiet.label == HELPS
+    split = one(make_effect([0.026, -0.008, 0.022, -0.012, 0.002], noise=0.0005))
+    assert split.overall.effect == pytest.approx(0.006)
+    assert split.overall.p > 0.3
+
+
+def test_the_error_is_the_wider_of_placebos_and_disagreement_not_their_sum():
+    agreeing = one(make_effect([0.006] * 5, noise=0.002)).overall
+    # A spread between signals well inside the placebos' own adds nothing.
+    mild = one(make_effect([0.0065, 0.0055, 0.006, 0.0062, 0.0058], noise=0.002)).overall
+    assert (mild.low, mild.high) == pytest.approx((agreeing.low, agreeing.high))
