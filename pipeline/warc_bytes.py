@@ -4,10 +4,11 @@
 reader goes on at the next member that opens, and says which byte range it could not read.
 """
 
-import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import Any, BinaryIO
+
+from zlib_ng import zlib_ng  # zlib with vector instructions: inflates a dump in half the time
 
 from pipeline.warc_headers import RECORD_START
 
@@ -220,17 +221,17 @@ def _open_gzip(window: Window, at: int) -> Iterator[bytes]:
     if header is None:
         raise Damage("gzip header")
     body, at = at + header, at + header
-    inflate, crc, size, given = zlib.decompressobj(-zlib.MAX_WBITS), 0, 0, 0
+    inflate, crc, size, given = zlib_ng.decompressobj(-zlib_ng.MAX_WBITS), 0, 0, 0
     out: list[bytes] = []
     while not inflate.eof:
         meal = window.view(at, MEAL_BYTES)
         try:
             data = inflate.decompress(meal, PIECE_BYTES - (size - given))
-        except zlib.error as error:
+        except zlib_ng.error as error:
             yield from _salvaged(window, body, given)
             raise Damage("deflate") from error
         at += len(meal) - len(_unread(inflate))
-        crc, size = zlib.crc32(data, crc), size + len(data)
+        crc, size = zlib_ng.crc32(data, crc), size + len(data)
         out.append(data)
         if size - given >= PIECE_BYTES:
             yield b"".join(out)
@@ -246,7 +247,7 @@ def _open_gzip(window: Window, at: int) -> Iterator[bytes]:
     return at + 8
 
 
-def _unread(inflate: "zlib._Decompress") -> bytes:
+def _unread(inflate: Any) -> bytes:
     """The rest of the last meal. At the end both tails are set, and hold the same bytes."""
     return inflate.unused_data if inflate.eof else inflate.unconsumed_tail
 
@@ -262,13 +263,13 @@ def _salvaged(window: Window, at: int, skip: int) -> Iterator[bytes]:
     The call that raises loses all its output, so the stream is read once more in small steps, the
     last of them byte by byte: the records before the damage are whole.
     """
-    inflate, out, held = zlib.decompressobj(-zlib.MAX_WBITS), [], 0
+    inflate, out, held = zlib_ng.decompressobj(-zlib_ng.MAX_WBITS), [], 0
     step = SALVAGE_BYTES
     while meal := window.view(at, SALVAGE_BYTES):
         before = inflate.copy() if step > 1 else inflate
         try:
             data = inflate.decompress(meal, step)
-        except zlib.error:
+        except zlib_ng.error:
             if step == 1:
                 break
             inflate, step = before, 1
