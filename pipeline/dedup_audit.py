@@ -5,7 +5,8 @@ that are similar, how many shared a band? Precision: of a sample of dropped docu
 similarity with their representative is computed exactly, from the shingles of both texts.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from typing import Any
 
 import numpy as np
 
@@ -13,13 +14,13 @@ from filters.compile import kernel
 from filters.doc import Doc
 from pipeline.dedup_stage import Stage
 from pipeline.execute import Job, Task
-from pipeline.layout import Layout, Part, rows_between
+from pipeline.layout import Layout, Part, parts_of, rows_between
 from pipeline.light_spacy import import_spacy
 from pipeline.minhash import MinHash, shingles
 from pipeline.names import document_columns
 from pipeline.records import partition_name
 from pipeline.runs import read_bins
-from pipeline.scope import extracted_path
+from pipeline.scope import Salts, extracted_path
 from pipeline.sketches import read_sketches
 from pipeline.storage import Store
 from pipeline.verify import sketches_of
@@ -35,9 +36,11 @@ def measure_recall(stage: Stage, sketches: str) -> dict[str, list[int]]:
     queries = [layout.earlier + (2 * at + 1) * rows // (2 * count) for at in range(count)]
     if not queries:
         return {"pairs": [], "met": []}
-    dumps = dump_ranges(stage) if stage.config.dedup.scope == "dump" else []
-    args = {"queries": queries, "sketches": sketches, "dumps": dumps}
-    made = stage.per_slot("recall", compare_queries, False, layout.first_slot, **args)
+    args: dict[str, Any] = {"queries": queries, "parts": parts_with(stage, queries)}
+    task = Task("all", args)
+    scopes = stage.run("recall-scopes", query_scopes, [task])["all"]["scopes"]
+    args = {"queries": queries, "scopes": scopes, "sketches": sketches}
+    made = stage.per_slot("recall", compare_queries, True, layout.first_slot, **args)
     tables = list(made.values())
     return {
         name: [sum(column) for column in zip(*(one[name] for one in tables), strict=True)]
@@ -45,25 +48,52 @@ def measure_recall(stage: Stage, sketches: str) -> dict[str, list[int]]:
     }
 
 
-def dump_ranges(stage: Stage) -> list[list]:
-    """[first document, dump] where the dump changes: few entries, however many partitions."""
-    ranges: list[list] = []
-    for part in stage.parts:
-        if part.rows and (not ranges or ranges[-1][1] != part.dump):
-            ranges.append([part.base, part.dump])
-    return ranges
+def parts_with(stage: Stage, docs: Collection[int]) -> list[list]:
+    """The partitions that hold some documents, as a task's arguments."""
+    return [
+        list(vars(part).values())
+        for part in stage.parts
+        if any(part.base <= doc < part.base + part.rows for doc in docs)
+    ]
+
+
+def scopes_between(job: Job, parts: list[Part], low: int, high: int) -> np.ndarray:
+    """uint64 per document low … high-1: equal where `dedup.scope` lets two documents meet."""
+    scopes = np.zeros(high - low, np.uint64)
+    for part in parts_of(parts, low, high):
+        salts = Salts(job.store, job.config, part)
+        if salts.constant is not None:
+            begin, end = max(low, part.base), min(high, part.base + part.rows)
+            scopes[begin - low : end - low] = salts.constant
+            continue
+        for first, batch in rows_between(job.store, [part], low, high, ["offset"]):
+            here = slice(first - low, first - low + batch.num_rows)
+            scopes[here] = salts.of(batch.column("offset").to_numpy())
+    return scopes
+
+
+def query_scopes(job: Job) -> dict:
+    """The scope of every query, for the tasks that compare it with other slots."""
+    args = job.task.args
+    scopes: dict[int, int] = {}
+    for part in (Part(*part) for part in args["parts"]):
+        inside = [doc for doc in args["queries"] if part.base <= doc < part.base + part.rows]
+        low = inside[0]
+        found = scopes_between(job, [part], low, inside[-1] + 1)
+        scopes |= {doc: int(found[doc - low]) for doc in inside}
+    return {"runs": [], "scopes": [scopes[doc] for doc in args["queries"]]}
 
 
 @kernel
-def count_agreement(sketches, codes, queries, query_codes, bands, rows, low, numbers):
-    """(pairs, met): int64 [permutations + 1] each, over all documents and queries of one code."""
+def count_agreement(sketches, has, scopes, queries, query_scopes, bands, rows, low, numbers):
+    """(pairs, met): int64 [permutations + 1] each, over all documents and queries of one scope."""
     pairs = np.zeros(bands * rows + 1, np.int64)
     meetings = np.zeros(bands * rows + 1, np.int64)
     for document in range(len(sketches)):
-        if codes[document] < 0:
+        if not has[document]:
             continue
         for query in range(len(queries)):
-            if codes[document] != query_codes[query] or low + document == numbers[query]:
+            if scopes[document] != query_scopes[query] or low + document == numbers[query]:
                 continue
             total = 0
             met = False
@@ -85,28 +115,15 @@ def compare_queries(job: Job) -> dict:
     low, high = layout.span(args["slot"])
     numbers = np.array(args["queries"], np.int64)
     wanted = sketches_of(job, layout, numbers)
+    signed = wanted.any(axis=1)
+    queries = wanted[signed], np.array(args["scopes"], np.uint64)[signed]
     own = read_sketches(job.store, args["sketches"], args["slot"], layout)
-    codes = scope_codes(args["dumps"], np.arange(low, high), own)
-    query_codes = scope_codes(args["dumps"], numbers, wanted)
-    counted = count_agreement(
-        own, codes, wanted, query_codes, layout.bands, layout.rows, low, numbers
-    )
+    scopes = scopes_between(job, [Part(*part) for part in args["parts"]], low, high)
+    shape = layout.bands, layout.rows
+    has = own.any(axis=1)
+    counted = count_agreement(own, has, scopes, *queries, *shape, low, numbers[signed])
     pairs, met = (column.tolist() for column in counted)
     return {"runs": [], "pairs": pairs, "met": met}
-
-
-def scope_codes(dumps: list[list], docs: np.ndarray, sketches: np.ndarray) -> np.ndarray:
-    """int64 per document: equal where two may be compared, -1 where there is no signature.
-
-    Documents of a partition that holds several dumps (`dump` is None) are left out.
-    """
-    codes = np.zeros(len(docs), np.int64)
-    if dumps:
-        names = sorted({dump for _, dump in dumps if dump is not None})
-        held = np.array([-1 if dump is None else names.index(dump) for _, dump in dumps])
-        bases = np.array([base for base, _ in dumps])
-        codes = held[np.maximum(np.searchsorted(bases, docs, side="right") - 1, 0)]
-    return np.where(sketches.any(axis=1), codes, -1)
 
 
 def sample_dropped(stage: Stage, scores: str) -> list[list[int]]:
@@ -139,26 +156,17 @@ def measure_precision(stage: Stage, scores: str) -> list[list[float]]:
     if not sample:
         return []
     docs = {doc for pair in sample for doc in pair[:2]}
-    parts = [
-        list(vars(part).values())
-        for part in stage.parts
-        if any(part.base <= doc < part.base + part.rows for doc in docs)
-    ]
-    task = Task("all", {"sample": sample, "parts": parts, "layout": stage.layout.as_args()})
+    args = {"sample": sample, "parts": parts_with(stage, docs), "layout": stage.layout.as_args()}
+    task = Task("all", args)
     return stage.run("exact-jaccard", exact_jaccard, [task])["all"]["pairs"]
 
 
 def sample_texts(stage: Stage, docs: list[int]) -> dict[str, dict]:
     """Id, URL and the beginning of the text of some documents of this run, by number."""
     new = [doc for doc in docs if doc >= stage.layout.earlier]
-    parts = [
-        list(vars(part).values())
-        for part in stage.parts
-        if any(part.base <= doc < part.base + part.rows for doc in new)
-    ]
     if not new:
         return {}
-    task = Task("all", {"docs": new, "parts": parts})
+    task = Task("all", {"docs": new, "parts": parts_with(stage, new)})
     return stage.run("report-samples", read_samples, [task])["all"]["samples"]
 
 

@@ -10,6 +10,7 @@ from pipeline.lsh_params import meeting_probability, s_curve
 
 LEVELS = (0.5, 0.6, 0.7, 0.75, 0.8, 0.9)
 LISTED = 20
+BEYOND = "kept_pairs_beyond_limit"  # greedy: kept, of one bucket, never compared
 
 
 def build(
@@ -90,6 +91,8 @@ def candidates(found: Mapping[str, dict]) -> dict[str, Any]:
         name: sum(one[name] for one in found.values())
         for name in ("buckets", "pairs_compared", "pairs_not_compared")
     }
+    beyond = [one[BEYOND] for one in found.values() if BEYOND in one]
+    total |= {BEYOND: sum(beyond)} if beyond else {}
     giants = [entry for one in found.values() for entry in one.get("giants", [])]
     return {
         **total,

@@ -11,7 +11,7 @@ from pipeline.layout import Layout, Part, parts_of
 from pipeline.runs import settle, write_catalog
 
 SCRATCH = "3-deduplicated/_scratch"
-VERSION = 1
+VERSION = 2  # 2: band keys by multiplication; greedy steps count pairs
 
 
 @dataclass

@@ -1,21 +1,19 @@
 """Greedy deduplication: a document is dropped only if it is similar to a kept one.
 
 Rounds between documents and buckets, until nobody is undecided. A bucket tells its undecided
-members which documents were newly kept and who is now the first of them (`spill_leads`). A document
-similar to a newly kept one is dropped and names it; one that is first in all its buckets is kept
-(`judge`). Earlier documents are thus always decided, and compared with, before later ones.
+members which documents were newly kept and who is now the first of them (greedy_leads.py). A
+document similar to a newly kept one is dropped and names it; one that is first in all its buckets
+is kept (`judge`). Earlier documents are thus always decided, and compared with, before later ones.
 
 The rounds stop early when what is left fits in memory; greedy_memory.py then finishes in one pass
 with the same outcome, so that a long chain of near-duplicates does not cost a round per link.
 """
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from filters.compile import kernel
-from pipeline.buckets import bucket_places
 from pipeline.clusters import label_type
 from pipeline.execute import Job
 from pipeline.layout import Layout
@@ -23,7 +21,6 @@ from pipeline.ranks import RANK_COLUMNS, Ranks
 from pipeline.runs import Spill, read_bins, read_whole, write_run
 from pipeline.verify import least_matches
 
-MOST_COMPARED = 1_000  # kept documents of one bucket that later ones are compared with
 UNDECIDED, KEPT, FOLLOWS = 0, 1, 2
 
 
@@ -33,14 +30,14 @@ def lead_type(doc_type: str) -> np.dtype:
     A membership takes one row per newly kept member, the first of which has `first` set.
     """
     docs = [(name, doc_type) for name in ("doc", "other", "head")]
-    return np.dtype([*docs, ("bucket", "<u8"), ("kept", "<u2"), ("first", "u1"), ("band", "u1")])
+    return np.dtype([*docs, ("bucket", "<u8"), ("kept", "<u4"), ("first", "u1"), ("band", "u1")])
 
 
 def vote_type(doc_type: str) -> np.dtype:
-    """To a bucket: the state of a member; `kept` counts the kept members announced so far."""
+    """To a bucket: the state of a member; `kept` counts its kept members before this round."""
     ranks = [(name, "<u8") for name in RANK_COLUMNS]
     return np.dtype(
-        [("doc", doc_type), ("bucket", "<u8"), ("kept", "<u2"), ("state", "u1"), *ranks]
+        [("doc", doc_type), ("bucket", "<u8"), ("kept", "<u4"), ("state", "u1"), *ranks]
     )
 
 
@@ -89,115 +86,6 @@ def write_labels(
     path = f"{job.task.args['labels']}/{slot:08d}.run"
     write_run(job.store, path, labels, np.array([len(labels)]), slot)
     return [[path, slot, 1, len(labels)]]
-
-
-@dataclass
-class Leaders:
-    """Per bucket of a bin: its first undecided member by (rank, tie, document), and the count of
-    kept members announced before."""
-
-    doc: np.ndarray
-    rank: np.ndarray
-    tie: np.ndarray
-    kept: np.ndarray
-
-    @classmethod
-    def of(cls, buckets: int) -> "Leaders":
-        return cls(
-            np.full(buckets, -1, np.int64),
-            np.zeros(buckets, np.uint64),
-            np.zeros(buckets, np.uint64),
-            np.zeros(buckets, np.int64),
-        )
-
-
-@kernel
-def lead(places, docs, ranks, ties, leader_doc, leader_rank, leader_tie):
-    """Make each vote's document the leader of its bucket if it comes before the one held."""
-    for row in range(len(places)):
-        at = places[row]
-        doc, held = np.int64(docs[row]), leader_doc[at]
-        before = held < 0
-        if not before:
-            if ranks[row] != leader_rank[at]:
-                before = ranks[row] < leader_rank[at]
-            elif ties[row] != leader_tie[at]:
-                before = ties[row] < leader_tie[at]
-            else:
-                before = doc < held
-        if before:
-            leader_doc[at], leader_rank[at], leader_tie[at] = doc, ranks[row], ties[row]
-
-
-def spill_leads(job: Job) -> dict:
-    """Tell the undecided members of one bin's buckets who leads and who was newly kept."""
-    args = job.task.args
-    layout = Layout(**args["layout"])
-    number, source = args["bin"], args["source"]
-    chunk = max(64, layout.payload // (4 * vote_type(layout.doc_type).itemsize))
-    leaders = Leaders.of(args["buckets"])
-    kept: list[np.ndarray] = []
-    for votes in read_bins(job.store, source, number, number + 1, chunk):
-        places = bucket_places(votes["bucket"])
-        open_votes = votes["state"] == UNDECIDED
-        lead(
-            places[open_votes],
-            np.ascontiguousarray(votes["doc"][open_votes]),
-            np.ascontiguousarray(votes["rank"][open_votes]),
-            np.ascontiguousarray(votes["tie"][open_votes]),
-            leaders.doc,
-            leaders.rank,
-            leaders.tie,
-        )
-        np.maximum.at(leaders.kept, places, votes["kept"].astype(np.int64))
-        kept.append(votes[~open_votes])
-    announced = Announced.of(kept, leaders)
-    spill = Spill(job.store, f"{args['folder']}/{number:08d}", layout.slots, layout.payload)
-    band = number >> layout.prefix_bits
-    for votes in read_bins(job.store, source, number, number + 1, chunk):
-        votes = votes[votes["state"] == UNDECIDED]
-        leads = announced.leads(votes, layout, band)
-        spill.add(leads, leads["doc"] // layout.width)
-    return {"runs": spill.close()}
-
-
-class Announced:
-    """The newly kept members of the buckets of one bin, at most MOST_COMPARED per bucket ever."""
-
-    def __init__(self, docs: np.ndarray, starts: np.ndarray, leaders: Leaders):
-        self._docs, self._starts, self._leaders = docs, starts, leaders
-
-    @classmethod
-    def of(cls, votes: list[np.ndarray], leaders: Leaders) -> "Announced":
-        buckets = len(leaders.doc)
-        if not votes or not buckets:
-            return cls(np.empty(0, np.int64), np.zeros(buckets + 1, np.int64), leaders)
-        rows = np.concatenate(votes)
-        places = bucket_places(rows["bucket"])
-        order = np.lexsort((rows["doc"], rows["tie"], rows["rank"], places))
-        places, docs = places[order], rows["doc"][order].astype(np.int64)
-        starts = np.searchsorted(places, np.arange(buckets + 1))
-        room = np.arange(len(places)) - starts[places] + leaders.kept[places] < MOST_COMPARED
-        return cls(docs[room], np.searchsorted(places[room], np.arange(buckets + 1)), leaders)
-
-    def leads(self, votes: np.ndarray, layout: Layout, band: int) -> np.ndarray:
-        """One row per undecided vote and newly kept member of its bucket, at least one per vote."""
-        places = bucket_places(votes["bucket"])
-        before = self._leaders.kept[places]
-        fresh = self._starts[places + 1] - self._starts[places]
-        times = np.maximum(fresh, 1)
-        rows = np.repeat(np.arange(len(votes)), times)
-        nth = np.arange(len(rows)) - np.repeat(np.cumsum(times) - times, times)
-        leads = np.zeros(len(rows), lead_type(layout.doc_type))
-        leads["doc"], leads["bucket"] = votes["doc"][rows], votes["bucket"][rows]
-        full = before + fresh >= MOST_COMPARED  # such a bucket binds nobody any more
-        leads["head"] = np.where(full, votes["doc"], self._leaders.doc[places])[rows]
-        leads["kept"] = (before + fresh)[rows]
-        leads["first"], leads["band"] = nth == 0, band
-        leads["other"] = leads["doc"]
-        told = fresh[rows] > 0
-        leads["other"][told] = self._docs[(self._starts[places][rows] + nth)[told]]
-        return leads
 
 
 def judge(job: Job) -> dict:

@@ -10,7 +10,8 @@ import numpy as np
 from filters.compile import kernel
 from pipeline.clusters import label_type
 from pipeline.execute import Job
-from pipeline.greedy import MOST_COMPARED, lead_type, rows_in
+from pipeline.greedy import lead_type, rows_in
+from pipeline.greedy_leads import MOST_COMPARED, pairs_beyond
 from pipeline.layout import Layout
 from pipeline.ranks import RANK_COLUMNS, Ranks
 from pipeline.runs import read_whole, write_run
@@ -47,7 +48,8 @@ def finish(job: Job) -> dict:
     if args["sketches"]:
         sketches = sketches_of(job, layout, docs)[sequence]
     by_position = docs[sequence]
-    root = decide_in_order(
+    before = kept.copy()
+    root, compared = decide_in_order(
         np.searchsorted(who, np.arange(len(docs) + 1)),
         buckets,
         members["band"].astype(np.int64),
@@ -65,7 +67,9 @@ def finish(job: Job) -> dict:
     counts = np.bincount(labels["doc"].astype(np.int64) // layout.width, minlength=layout.slots)
     path = f"{args['labels']}/all.run"
     write_run(job.store, path, labels, counts)
-    return {"runs": [], "undecided": 0, "labels": [[path, 0, layout.slots, len(labels)]]}
+    unmet = pairs_beyond(kept) - pairs_beyond(before)
+    names = [[path, 0, layout.slots, len(labels)]]
+    return {"runs": [], "undecided": 0, "labels": names, "compared": compared, "unmet": unmet}
 
 
 def survival_order(job: Job, docs: np.ndarray) -> np.ndarray:
@@ -107,19 +111,19 @@ def are_similar(sketches, one, other, band, rows, least):
 
 
 @kernel
-def decide_in_order(
-    starts, buckets, bands, kept_before, announced, docs, sketches, rows, least, most
-):
-    """int64 [documents]: whom each follows, itself where it is kept; documents in survival order.
+def decide_in_order(starts, buckets, bands, kept, announced, docs, sketches, rows, least, most):
+    """(whom each document follows, pairs compared): int64 [documents], itself where it is kept.
 
-    Document i is a member of buckets[starts[i]:starts[i + 1]]. Each bucket keeps a linked list of
-    its kept members and the round after which the next member is free to be decided.
+    Documents come in the order of survival; document i is a member of
+    buckets[starts[i]:starts[i + 1]]. Each bucket keeps a linked list of its kept members and the
+    round after which the next member is free to be decided; `kept` counts on, full or not.
     """
     count, members = len(docs), len(buckets)
+    pairs = 0
     root = np.empty(count, np.int64)
     rounds = np.zeros(count, np.int64)
-    free_at = np.zeros(len(kept_before), np.int64)
-    last = np.full(len(kept_before), -1, np.int64)
+    free_at = np.zeros(len(kept), np.int64)
+    last = np.full(len(kept), -1, np.int64)
     previous = np.full(members, -1, np.int64)
     owner = np.empty(members, np.int64)
     compared = np.full(count, -1, np.int64)
@@ -151,11 +155,16 @@ def decide_in_order(
             root[document], rounds[document] = docs[document], own_round
         for member in range(starts[document], starts[document + 1]):
             bucket = buckets[member]
-            if kept_before[bucket] >= most:
+            entry = last[bucket]
+            while entry >= 0:  # a round tells of all that was kept before it, needed or not
+                pairs += rounds[owner[entry]] < rounds[document]
+                entry = previous[entry]
+            full = kept[bucket] >= most
+            kept[bucket] += found == NEVER
+            if full:
                 continue
             free_at[bucket] = max(free_at[bucket], rounds[document] + 1)
             if found == NEVER:
                 owner[member], previous[member] = document, last[bucket]
                 last[bucket] = member
-                kept_before[bucket] += 1
-    return root
+    return root, pairs

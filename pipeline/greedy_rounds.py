@@ -3,11 +3,13 @@
 from dataclasses import asdict
 from typing import Any
 
-from pipeline import greedy_memory
+from pipeline import greedy_leads, greedy_memory
 from pipeline.buckets import find_buckets
 from pipeline.dedup_stage import Stage
 from pipeline.execute import Task
-from pipeline.greedy import enter, judge, spill_leads
+from pipeline.greedy import enter, judge
+from pipeline.greedy_counts import count_last, with_greedy_pairs
+from pipeline.greedy_leads import spill_leads
 from pipeline.runs import read_catalog, write_catalog
 
 
@@ -27,24 +29,37 @@ def greedy_labels(stage: Stage) -> tuple[str, dict[str, dict]]:
     votes = stage.settled("entered", stage.layout.bins)
     left = sum(one["undecided"] for one in entered.values())
     number = 0
+    counts: list[dict[str, dict]] = []
     while left:
-        decided = one_round(stage, votes, tables, number, left)
+        told, decided, votes = one_round(stage, votes, tables, number, left)
+        counts += [told, decided]
         labels += [run for one in decided.values() for run in one["labels"]]
         before, left = left, sum(one["undecided"] for one in decided.values())
         assert left < before, "a round of greedy deduplication decided nothing"
-        votes = stage.settled(f"votes-{number:04d}", stage.layout.bins) if left else ""
         number += 1
+    if votes and max(one["largest_bucket"] for one in found.values()) > greedy_leads.MOST_COMPARED:
+        counts.append(count_last_votes(stage, votes, tables))
     folder = stage.folder("labels")
     write_catalog(stage.engine.store, folder, labels)
-    return folder, {"found": found}
+    return folder, {"found": with_greedy_pairs(found, counts)}
+
+
+def count_last_votes(stage: Stage, votes: str, tables: list[int]) -> dict[str, dict]:
+    """The counts of the votes that no further round reads."""
+    return stage.per_bin(
+        "counts", count_last, lambda one: {"source": votes, "buckets": tables[one]}
+    )
 
 
 def one_round(
     stage: Stage, votes: str, tables: list[int], number: int, left: int
-) -> dict[str, dict]:
-    """The counts of the step that decided something: a round's judgements, or all that was left."""
+) -> tuple[dict[str, dict], dict[str, dict], str]:
+    """(counts of the leads, counts of the decisions, folder of votes for the next round).
+
+    What is left is decided at once, without further votes, where it fits in memory.
+    """
     step = f"leads-{number:04d}"
-    stage.per_bin(step, spill_leads, lambda one: {"source": votes, "buckets": tables[one]})
+    told = stage.per_bin(step, spill_leads, lambda one: {"source": votes, "buckets": tables[one]})
     leads = stage.settled(step)
     compare = stage.config.dedup.compare
     scores = stage.compare(f"round-{number:04d}", leads)[0] if compare else ""
@@ -52,8 +67,10 @@ def one_round(
     args: dict[str, Any] = {"leads": leads, "scores": scores, "labels": labels}
     rows = sum(name.rows for name in read_catalog(stage.engine.store, leads))
     if not greedy_memory.fits(left, rows, stage.config.dedup.memory_mb << 20):
-        return stage.per_slot(f"votes-{number:04d}", judge, with_parts=True, **args)
+        step = f"votes-{number:04d}"
+        decided = stage.per_slot(step, judge, with_parts=True, **args)
+        return told, decided, stage.settled(step, stage.layout.bins)
     args["sketches"] = stage.folder("sketches") if compare else ""
     args["parts"] = [list(asdict(part).values()) for part in stage.parts]
     task = Task("all", {**stage.shared("finish"), **args})
-    return stage.run("finish", greedy_memory.finish, [task])
+    return told, stage.run("finish", greedy_memory.finish, [task]), ""

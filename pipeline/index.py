@@ -22,7 +22,7 @@ from pipeline.layout import band_type
 from pipeline.runs import Run, RunName
 from pipeline.storage import Store
 
-FORMAT = 1
+FORMAT = 2  # 2: band keys by multiplication
 
 
 @dataclass(frozen=True)
@@ -85,6 +85,11 @@ def open_entries(url: str, own: str, asked: dict[str, Any]) -> list[Entry]:
         if not path.endswith("/entry.json"):
             continue
         content = json.loads(store.read_bytes(path))
+        if content["format"] != FORMAT:
+            raise SignatureError(
+                f"{url}/{path}: an entry of format {content['format']}, this version reads "
+                f"{FORMAT}; build the index again"
+            )
         if content["own"] == own:
             break
         if content["asked"] != asked:

@@ -14,6 +14,7 @@ import xxhash
 from pipeline.config import RunConfig
 from pipeline.execute import Engine, Job, Task
 from pipeline.layout import Part, hash_words, signature_path
+from pipeline.records import SIGNATURES
 from pipeline.scope import only_dump
 from pipeline.storage import StorageError, Store
 
@@ -110,9 +111,11 @@ def inspect_file(store: Store, config: RunConfig, number: int) -> tuple:
 def check_schema(schema: pa.Schema, config: RunConfig, path: str) -> None:
     """Refuse a file whose signatures are not those of the configuration."""
     expected = signature_parameters(config)
-    index = schema.get_field_index("signature")
-    kind = schema.field(index).type if index >= 0 else None
-    if kind is None or not pa.types.is_fixed_size_binary(kind):
+    missing = [name for name in SIGNATURES.names if name not in schema.names]
+    if missing:
+        raise SignatureError(f"{path} lacks {', '.join(missing)}; run the filter stage again")
+    kind = schema.field("signature").type
+    if not pa.types.is_fixed_size_binary(kind):
         raise SignatureError(f"{path} has no column of signatures of fixed length")
     if kind.byte_width != 8 * expected["permutations"]:
         raise SignatureError(

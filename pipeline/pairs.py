@@ -181,6 +181,7 @@ def bucket_counts(sizes: np.ndarray) -> dict:
         histogram[name] = histogram.get(name, 0) + count
     return {
         "buckets": int(sum(buckets.values())),
+        "largest_bucket": max(buckets, default=0),
         "pairs_compared": compared,
         "pairs_not_compared": possible - compared,
         "bucket_sizes": histogram,

@@ -18,14 +18,17 @@ def dump_salt(dump: str | None) -> int:
 
 
 class Salts:
-    """The salts of one partition's documents, by the offset of their records."""
+    """The salts of one partition's documents, by the offset of their records.
+
+    `constant` is the salt of all of them where they have the same, else None.
+    """
 
     def __init__(self, store: Store, config: RunConfig, part: Part):
-        self._constant: np.uint64 | None = None
+        self.constant: np.uint64 | None = None
         if config.dedup.scope == "run":
-            self._constant = np.uint64(0)
+            self.constant = np.uint64(0)
         elif part.dump is not None:
-            self._constant = np.uint64(dump_salt(part.dump))
+            self.constant = np.uint64(dump_salt(part.dump))
         else:
             self._path = extracted_path(part.number)
             table = store.read_table(self._path, ["offset", "dump"])
@@ -36,8 +39,8 @@ class Salts:
 
     def of(self, offsets: np.ndarray) -> np.ndarray:
         """uint64 [len(offsets)]."""
-        if self._constant is not None:
-            return np.full(len(offsets), self._constant, np.uint64)
+        if self.constant is not None:
+            return np.full(len(offsets), self.constant, np.uint64)
         places = np.searchsorted(self._offsets, offsets)
         found = np.minimum(places, max(len(self._offsets) - 1, 0))
         if len(offsets) and not np.array_equal(self._offsets[found], offsets):

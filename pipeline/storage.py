@@ -162,7 +162,7 @@ class Store:
             raise StorageError(f"{self.url}/{relative} cannot be read: {error}") from error
 
     def read_table(self, relative: str, columns: Sequence[str] | None = None) -> pa.Table:
-        with self.parquet(relative) as file:
+        with self.parquet(relative) as file, self._named_damage(relative):
             return _large(file.read(columns=list(columns) if columns is not None else None))
 
     def iter_batches(
@@ -173,7 +173,24 @@ class Store:
             wanted = list(columns) if columns is not None else None
             # One row group at a time: a batch that spans several would hold them all.
             for group in range(file.num_row_groups):
-                yield from file.iter_batches(batch_rows, row_groups=[group], columns=wanted)
+                batches = file.iter_batches(batch_rows, row_groups=[group], columns=wanted)
+                while True:
+                    with self._named_damage(relative):
+                        batch = next(batches, None)
+                    if batch is None:
+                        break
+                    yield batch
+
+    @contextlib.contextmanager
+    def _named_damage(self, relative: str) -> Iterator[None]:
+        """Turns what Arrow says of damaged bytes into a StorageError that names the file."""
+        try:
+            yield
+        except (pa.ArrowInvalid, OSError) as error:
+            # A system or network error has a number or a class of its own, and may pass.
+            if isinstance(error, OSError) and (type(error) is not OSError or error.errno):
+                raise
+            raise StorageError(f"{self.url}/{relative} is damaged: {error}") from error
 
 
 def partition_numbers(store: Store) -> list[int]:

@@ -5,6 +5,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -111,7 +112,7 @@ def _write(store: Store, path: str, schema: pa.Schema, rows: list[dict]) -> None
         writer.write_rows(rows)
 
 
-def deduplicated(store: Store, workers: int = 0, **dedup) -> tuple[dict, dict[int, dict]]:
+def deduplicated(store: Store, workers: int = 0, **dedup: Any) -> tuple[dict, dict[int, dict]]:
     """(ledger entry, dropped row by document) of a run with these `dedup` keys."""
     config = RunConfig.model_validate({"dedup": dedup})
     with Engine(store, config, workers=workers) as engine:

@@ -9,7 +9,7 @@ import pytest
 from pipeline import bands, deduplicate, layout, runs
 from pipeline.execute import StepError
 from pipeline.inspect_signatures import SignatureError
-from pipeline.records import FILTERED
+from pipeline.records import FILTERED, SIGNATURE_OPTIONS
 from pipeline.storage import StorageError, Store
 from tests.pipeline.dedup_runs import (
     Planted,
@@ -242,6 +242,40 @@ def test_a_truncated_signature_file_is_named(tmp_path, rng):
     path = "2-filtered/signatures/00001.parquet"
     store.write_bytes(path, store.read_bytes(path)[:-300])
     with pytest.raises((SignatureError, StepError), match=r"signatures/00001\.parquet"):
+        deduplicated(store)
+
+
+def test_a_signature_file_with_a_damaged_signature_is_named(tmp_path, rng):
+    documents = planted_clusters(rng, 40)
+    store = write_run_directory(tmp_path, documents, [20])
+    path = "2-filtered/signatures/00001.parquet"
+    sound = store.read_table(path)
+    with store.table_writer(path, sound.schema, options=SIGNATURE_OPTIONS) as writer:
+        writer.write(sound)
+    data = bytearray(store.read_bytes(path))
+    assert documents[30].signature is not None
+    data[data.index(documents[30].signature.tobytes())] ^= 0x10
+    store.write_bytes(path, bytes(data))
+    with pytest.raises((SignatureError, StepError), match=r"signatures/00001\.parquet"):
+        deduplicated(store)
+
+
+@pytest.mark.parametrize("data", [b"", b"not a table", b"PAR1" * 100])
+def test_a_signature_file_that_is_no_table_is_named(tmp_path, rng, data):
+    store = write_run_directory(tmp_path, planted_clusters(rng, 10), [5])
+    store.write_bytes("2-filtered/signatures/00001.parquet", data)
+    with pytest.raises((SignatureError, StepError), match=r"signatures/00001\.parquet"):
+        deduplicated(store)
+
+
+@pytest.mark.parametrize("column", ["signature", "kept", "offset", "text_hash"])
+def test_a_signature_file_without_a_column_is_named(tmp_path, rng, column):
+    store = write_run_directory(tmp_path, planted_clusters(rng, 10))
+    path = "2-filtered/signatures/00000.parquet"
+    table = store.read_table(path).drop_columns([column])
+    with store.table_writer(path, table.schema) as writer:
+        writer.write(table)
+    with pytest.raises(StepError, match=rf"signatures/00000\.parquet .*{column}"):
         deduplicated(store)
 
 

@@ -50,6 +50,22 @@ def test_recall_under_scope_dump_leaves_pairs_of_two_dumps_out(tmp_path):
     assert report(by_run)["candidate_recall"]["0.9"]["pairs"] == 6
 
 
+def test_recall_under_scope_dump_does_not_depend_on_how_dumps_are_cut_into_partitions(tmp_path):
+    rng = np.random.default_rng(10)
+    one = random_signature(rng)
+    dumps = ["CC-MAIN-2024-10", "CC-MAIN-2024-18"] * 3
+    documents = [Planted(near(one, 0.95, rng), dump=dump) for dump in dumps]
+    documents.insert(2, Planted(None))
+    reports = []
+    for name, bounds in {"whole": [], "each": [1, 2, 3, 4, 5, 6], "some": [2, 3]}.items():
+        store = write_run_directory(tmp_path / name, documents, bounds)
+        deduplicated(store, scope="dump")
+        reports.append(report(store))
+    # three documents of each dump, every one a query: 3 x 2 pairs twice
+    assert reports[0]["candidate_recall"]["0.75"]["pairs"] == 2 * 3 * 2
+    assert reports[0] == reports[1] == reports[2]
+
+
 def test_exact_jaccard_of_dropped_documents_is_that_of_their_shingle_sets(tmp_path):
     rng = np.random.default_rng(4)
     texts = [" ".join(rng.choice(WORDS, 60)) for _ in range(3)]

@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from pipeline import greedy, greedy_memory, layout
+from pipeline import greedy_leads, greedy_memory, layout
 from tests.pipeline.dedup_runs import (
     Planted,
     chain,
@@ -15,6 +15,7 @@ from tests.pipeline.dedup_runs import (
     near,
     planted_clusters,
     random_signature,
+    report,
     write_run_directory,
 )
 
@@ -109,14 +110,38 @@ def test_a_bucket_compares_with_a_bounded_number_of_kept_documents(tmp_path, rng
     documents.append(documents[-1])  # but the last two are twins
     seen = []
     for module_fits in (True, False):
-        monkeypatch.setattr(greedy, "MOST_COMPARED", 10)
+        monkeypatch.setattr(greedy_leads, "MOST_COMPARED", 10)
         monkeypatch.setattr(greedy_memory, "MOST_COMPARED", 10)
         monkeypatch.setattr(greedy_memory, "fits", lambda *_, held=module_fits: held)
         store = write_run_directory(tmp_path / str(module_fits), documents)
         _, dropped = deduplicated(store, mode="greedy", min_jaccard=0.5)
         seen.append(decisions_bytes(store))
         assert sorted(dropped) == [60]  # found through the bands that only the twins share
+        found = report(store)["candidates"]
+        # of 60 kept the first 10 have met everybody, the other 50 not each other; the twins' last
+        # 13 bands are buckets of two
+        assert found["kept_pairs_beyond_limit"] == 50 * 49 // 2
+        assert found["pairs_compared"] == 10 * 9 // 2 + 51 * 10 + 13
+        assert found["pairs_not_compared"] == 51 * 50 // 2
     assert seen[0] == seen[1]
+
+
+def test_pairs_compared_are_those_of_undecided_documents_with_kept_ones(tmp_path, rng):
+    first = random_signature(rng)
+    bucket = []
+    for _ in range(4):  # share band 0 and nothing else
+        other = random_signature(rng)
+        other[:8] = first[:8]
+        bucket.append(Planted(other))
+    bucket.insert(1, bucket[0])  # a twin of the first: dropped at once, through all 14 bands
+    store = write_run_directory(tmp_path, bucket)
+    _, dropped = deduplicated(store, mode="greedy", min_jaccard=0.5)
+    assert sorted(dropped) == [1]
+    found = report(store)["candidates"]
+    # band 0: the twin and three strangers meet the first, then each other; 13 buckets of two
+    assert found["pairs_compared"] == (4 + 3) + 13
+    assert found["pairs_not_compared"] == 5 * 4 // 2 - (4 + 3)
+    assert found["kept_pairs_beyond_limit"] == 0
 
 
 def test_on_a_drift_chain_every_dropped_document_has_a_similar_survivor(tmp_path, rng):

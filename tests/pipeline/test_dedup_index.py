@@ -129,6 +129,17 @@ def test_an_index_of_another_configuration_is_refused(tmp_path, rng):
         deduplicated(store, scope="run", index=index, mode="greedy")
 
 
+def test_an_index_of_another_format_is_refused(tmp_path, rng):
+    index = tmp_path / "index"
+    first = write_run_directory(tmp_path / "a", planted_clusters(rng, 20))
+    deduplicated(first, scope="run", index=str(index))
+    (entry,) = index.glob("*/entry.json")
+    entry.write_text(entry.read_text().replace('"format": 2', '"format": 1'))
+    store = write_run_directory(tmp_path / "b", planted_clusters(rng, 20))
+    with pytest.raises(SignatureError, match=r"entry\.json: an entry of format 1"):
+        deduplicated(store, scope="run", index=str(index))
+
+
 def test_an_index_under_scope_dump_is_refused(tmp_path, rng):
     store = write_run_directory(tmp_path, planted_clusters(rng, 3))
     with pytest.raises(SignatureError, match=r"set dedup\.scope: run"):

@@ -64,7 +64,7 @@ def test_damage_in_a_table_is_noticed_when_it_is_read(tmp_path):
     data = bytearray(store.read_bytes("t.parquet"))
     data[len(data) // 3] ^= 0xFF
     (tmp_path / "t.parquet").write_bytes(data)
-    with pytest.raises((StorageError, OSError, pa.ArrowInvalid)):
+    with pytest.raises(StorageError, match=r"t\.parquet (is damaged|cannot be read)"):
         store.read_table("t.parquet")
 
 

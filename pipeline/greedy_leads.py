@@ -1,0 +1,155 @@
+"""The buckets' side of a greedy round: who leads, who was newly kept, and what was not compared."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from filters.compile import kernel
+from pipeline.buckets import bucket_places
+from pipeline.execute import Job
+from pipeline.greedy import UNDECIDED, lead_type, vote_type
+from pipeline.layout import Layout
+from pipeline.runs import Spill, read_bins
+
+MOST_COMPARED = 1_000  # kept documents of one bucket that later ones are compared with
+
+
+@dataclass
+class Leaders:
+    """Per bucket of a bin: its first undecided member by (rank, tie, document), and the count of
+    members kept before."""
+
+    doc: np.ndarray
+    rank: np.ndarray
+    tie: np.ndarray
+    kept: np.ndarray
+
+    @classmethod
+    def of(cls, buckets: int) -> "Leaders":
+        return cls(
+            np.full(buckets, -1, np.int64),
+            np.zeros(buckets, np.uint64),
+            np.zeros(buckets, np.uint64),
+            np.zeros(buckets, np.int64),
+        )
+
+
+@kernel
+def lead(places, docs, ranks, ties, leader_doc, leader_rank, leader_tie):
+    """Make each vote's document the leader of its bucket if it comes before the one held."""
+    for row in range(len(places)):
+        at = places[row]
+        doc, held = np.int64(docs[row]), leader_doc[at]
+        before = held < 0
+        if not before:
+            if ranks[row] != leader_rank[at]:
+                before = ranks[row] < leader_rank[at]
+            elif ties[row] != leader_tie[at]:
+                before = ties[row] < leader_tie[at]
+            else:
+                before = doc < held
+        if before:
+            leader_doc[at], leader_rank[at], leader_tie[at] = doc, ranks[row], ties[row]
+
+
+def votes_of(job: Job, layout: Layout) -> Iterator[np.ndarray]:
+    """The votes of one bin, in bounded chunks."""
+    number, source = job.task.args["bin"], job.task.args["source"]
+    chunk = max(64, layout.payload // (4 * vote_type(layout.doc_type).itemsize))
+    return read_bins(job.store, source, number, number + 1, chunk)
+
+
+def read_votes(job: Job, layout: Layout) -> tuple[Leaders, list[np.ndarray]]:
+    """(leaders of one bin's buckets, votes of those newly kept)."""
+    leaders = Leaders.of(job.task.args["buckets"])
+    kept: list[np.ndarray] = []
+    for votes in votes_of(job, layout):
+        places = bucket_places(votes["bucket"])
+        open_votes = votes["state"] == UNDECIDED
+        lead(
+            places[open_votes],
+            np.ascontiguousarray(votes["doc"][open_votes]),
+            np.ascontiguousarray(votes["rank"][open_votes]),
+            np.ascontiguousarray(votes["tie"][open_votes]),
+            leaders.doc,
+            leaders.rank,
+            leaders.tie,
+        )
+        np.maximum.at(leaders.kept, places, votes["kept"].astype(np.int64))
+        kept.append(votes[~open_votes])
+    return leaders, kept
+
+
+def spill_leads(job: Job) -> dict:
+    """Tell the undecided members of one bin's buckets who leads and who was newly kept."""
+    args = job.task.args
+    layout = Layout(**args["layout"])
+    number = args["bin"]
+    leaders, kept = read_votes(job, layout)
+    announced = Announced.of(kept, leaders, layout.earlier)
+    spill = Spill(job.store, f"{args['folder']}/{number:08d}", layout.slots, layout.payload)
+    band = number >> layout.prefix_bits
+    compared = 0
+    for votes in votes_of(job, layout):
+        votes = votes[votes["state"] == UNDECIDED]
+        leads = announced.leads(votes, layout, band)
+        compared += int((leads["other"] != leads["doc"]).sum())
+        spill.add(leads, leads["doc"] // layout.width)
+    return {"runs": spill.close(), "compared": compared, "unmet": announced.unmet}
+
+
+def pairs_beyond(kept: np.ndarray) -> int:
+    """The pairs that never meet in buckets of so many kept members, because of MOST_COMPARED."""
+    beyond = kept[kept > MOST_COMPARED].astype(object) - MOST_COMPARED  # the sum may pass 2^63
+    return int((beyond * (beyond - 1) // 2).sum())
+
+
+class Announced:
+    """The newly kept members of the buckets of one bin, at most MOST_COMPARED per bucket ever.
+
+    `unmet` counts the pairs that newly kept members make with those, and among themselves, that
+    are not announced because their bucket is full; documents of an index were counted by its run.
+    """
+
+    def __init__(self, docs: np.ndarray, starts: np.ndarray, leaders: Leaders, kept: np.ndarray):
+        self._docs, self._starts, self._leaders = docs, starts, leaders
+        self._kept = kept  # members of every bucket, the newly kept included
+        self.unmet = 0
+
+    @classmethod
+    def of(cls, votes: list[np.ndarray], leaders: Leaders, earlier: int) -> "Announced":
+        buckets = len(leaders.doc)
+        edges = np.arange(buckets + 1)
+        if not votes or not buckets:
+            return cls(np.empty(0, np.int64), 0 * edges, leaders, leaders.kept)
+        rows = np.concatenate(votes)
+        places = bucket_places(rows["bucket"])
+        order = np.lexsort((rows["doc"], rows["tie"], rows["rank"], places))
+        places, docs = places[order], rows["doc"][order].astype(np.int64)
+        starts = np.searchsorted(places, edges)
+        room = np.arange(len(places)) - starts[places] + leaders.kept[places] < MOST_COMPARED
+        kept = leaders.kept + np.diff(starts)
+        made = cls(docs[room], np.searchsorted(places[room], edges), leaders, kept)
+        fresh = np.bincount(places[docs >= earlier], minlength=buckets)
+        made.unmet = pairs_beyond(kept) - pairs_beyond(kept - fresh)
+        return made
+
+    def leads(self, votes: np.ndarray, layout: Layout, band: int) -> np.ndarray:
+        """One row per undecided vote and newly kept member of its bucket, at least one per vote."""
+        places = bucket_places(votes["bucket"])
+        kept = self._kept[places]
+        fresh = self._starts[places + 1] - self._starts[places]
+        times = np.maximum(fresh, 1)
+        rows = np.repeat(np.arange(len(votes)), times)
+        nth = np.arange(len(rows)) - np.repeat(np.cumsum(times) - times, times)
+        leads = np.zeros(len(rows), lead_type(layout.doc_type))
+        leads["doc"], leads["bucket"] = votes["doc"][rows], votes["bucket"][rows]
+        full = kept >= MOST_COMPARED  # such a bucket binds nobody any more
+        leads["head"] = np.where(full, votes["doc"], self._leaders.doc[places])[rows]
+        leads["kept"] = kept[rows]
+        leads["first"], leads["band"] = nth == 0, band
+        leads["other"] = leads["doc"]
+        told = fresh[rows] > 0
+        leads["other"][told] = self._docs[(self._starts[places][rows] + nth)[told]]
+        return leads
