@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
 from pipeline import tokens
+from pipeline.word_tokens import word_tokens
 from tests import real_data, small_tokenizer
 
 pytestmark = pytest.mark.parity
@@ -46,6 +47,31 @@ def test_any_text_counts_the_same_word_by_word(small_vocabulary, text):
         assert counter.count([text]) == [len(whole)]
     finally:
         tokens.PART_CHARS = normal
+
+
+PIECES = st.sampled_from(
+    ["'", "s", "re", "ll", "The", " ", "  ", "\n", "\r\n", "\t", "12", ".", "?!", "<", "\x1c",
+     "\x7f", "ship", "SHIP", "'ve", "_", "<|endoftext|>", "é", "\u00a0"]
+)  # fmt: skip
+
+
+@given(st.lists(PIECES, max_size=20).map("".join))
+@settings(max_examples=500, deadline=None)
+def test_words_marks_and_white_space_in_any_order_count_the_same(small_vocabulary, text):
+    whole = tokens.load_tokenizer(small_vocabulary).encode(text)
+    assert tokens.token_counter(path=small_vocabulary).count([text]) == [len(whole)]
+
+
+def test_a_full_memory_of_words_changes_no_count(small_vocabulary, monkeypatch):
+    monkeypatch.setattr(tokens, "MEMO_WORDS", 5)
+    draw = random.Random(4)
+    texts = ["".join(draw.choices(ATOMS, k=12)) for _ in range(300)]
+    counter = tokens.token_counter(path=small_vocabulary)
+    assert counter.count(texts) == whole_counts(tokens.load_tokenizer(small_vocabulary), texts)
+
+
+def test_ascii_words_are_counted_by_the_kernel(small_vocabulary):
+    assert word_tokens(tokens.load_tokenizer(small_vocabulary)) is not None
 
 
 def test_gpt2_counts_of_real_texts_are_those_of_datatroves_counter():
