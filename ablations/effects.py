@@ -105,8 +105,8 @@ def measure(
 ) -> Effect:
     """The contrast's effect on every signal and its placebos'; `problem` says why there is none."""
     problem = find_problem(pool, contrast, design, budget)
-    changed = contrast.without ^ contrast.with_rule
-    lost = contrast.without & ~contrast.with_rule
+    lost = only_in(pool, contrast.without, contrast.with_rule)
+    changed = lost | only_in(pool, contrast.with_rule, contrast.without)
     share = _share(pool, lost, contrast.without)
     runs = _Runs(pool, contrast, design, budget, score)
     if problem:
@@ -152,6 +152,16 @@ def find_problem(pool: Pool, contrast: Contrast, design: Design, budget: np.ndar
     return None
 
 
+def only_in(pool: Pool, one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """The documents of `one` that `other` has not, bool [n].
+
+    Two runs of one crawl stand end to end in a pool: what both keep is told by the document's id.
+    """
+    left = one & ~other
+    left[left] = ~np.isin(pool.identity[left], pool.identity[other])
+    return left
+
+
 def _share(pool: Pool, part: np.ndarray, whole: np.ndarray) -> float:
     return float(pool.lengths[part].sum() / max(pool.lengths[whole].sum(), 1))
 
@@ -177,7 +187,8 @@ class _Runs:
     def effect(self, seed: int) -> np.ndarray:
         """Bits per byte without the rule minus with it, mean over orders, float64 [m]."""
         here = self.part == seed
-        wide = self.size[(self.contrast.without | self.contrast.with_rule) & here].sum()
+        arms = (self.contrast.without, self.contrast.with_rule)
+        wide = max(self.size[arm & here].sum() for arm in arms)
         self.pool_share = max(self.pool_share, float(self.budget[seed] / max(wide, 1)))
         rows = []
         shift = self.design.orders if self.contrast.design == "a-a" else 0
@@ -203,13 +214,10 @@ class _Runs:
     def _fractions(self, seed: int) -> tuple[float, float]:
         """(what the rule changes, what a placebo drops and still fills the budget)."""
         here = self.part == seed
-        both = self.contrast.without & self.contrast.with_rule & here
-        common = self.pool.lengths[both].sum()
-        arms = [
-            self.pool.lengths[m & here].sum()
-            for m in (self.contrast.without, self.contrast.with_rule)
-        ]
-        wanted = min(1.0 - common / max(*arms, 1), 0.95)
+        pair = (self.contrast.without & here, self.contrast.with_rule & here)
+        larger, smaller = sorted(pair, key=lambda arm: -self.pool.lengths[arm].sum())
+        alone = only_in(self.pool, larger, smaller)
+        wanted = min(_share(self.pool, alone, larger), 0.95)
         supply = self.size[self.contrast.with_rule & here].sum()
         room = max(1.0 - self.budget[seed] / max(supply, 1), 0.05)
         share = self.design.placebo_share
