@@ -20,7 +20,7 @@ from filters.rule import Verdict
 from pipeline import inputs, ledger, minhash, overlap
 from pipeline.config import RunConfig, stage_digest
 from pipeline.execute import Engine, Job, Step, Task
-from pipeline.inspect_signatures import METADATA_KEY, signature_parameters
+from pipeline.inspect_signatures import METADATA_KEY, made_with
 from pipeline.light_spacy import import_spacy
 from pipeline.minhash import MinHash
 from pipeline.records import (
@@ -117,7 +117,7 @@ def dropped_schema(measured: list[str] | None) -> pa.Schema:
 
 def signed_schema(config: RunConfig) -> pa.Schema:
     """The schema of `2-filtered/signatures`, which says how its signatures were made."""
-    parameters = json.dumps(signature_parameters(config), sort_keys=True).encode()
+    parameters = json.dumps(made_with(config), sort_keys=True).encode()
     schema = signatures_schema(config.dedup.bands * config.dedup.rows)
     return schema.with_metadata({METADATA_KEY: parameters})
 

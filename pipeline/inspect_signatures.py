@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import xxhash
 
-from pipeline.config import RunConfig
+from pipeline.config import RunConfig, stage_digest
 from pipeline.execute import Engine, Job, Task
 from pipeline.layout import Part, hash_words, signature_path
 from pipeline.records import SIGNATURES
@@ -35,6 +35,12 @@ def signature_parameters(config: RunConfig) -> dict:
         "permutations": dedup.bands * dedup.rows,
         "seed": dedup.seed,
     }
+
+
+def made_with(config: RunConfig) -> dict:
+    """What a signature file says of its making; one of other texts or rules is another run's."""
+    stages = {f"{name}_keys": stage_digest(config, name)[:16] for name in ("extract", "filter")}
+    return signature_parameters(config) | stages
 
 
 def number_documents(
@@ -110,7 +116,7 @@ def inspect_file(store: Store, config: RunConfig, number: int) -> tuple:
 
 def check_schema(schema: pa.Schema, config: RunConfig, path: str) -> None:
     """Refuse a file whose signatures are not those of the configuration."""
-    expected = signature_parameters(config)
+    expected = made_with(config)
     missing = [name for name in SIGNATURES.names if name not in schema.names]
     if missing:
         raise SignatureError(f"{path} lacks {', '.join(missing)}; run the filter stage again")
@@ -125,6 +131,9 @@ def check_schema(schema: pa.Schema, config: RunConfig, path: str) -> None:
         )
     found = json.loads((schema.metadata or {}).get(METADATA_KEY, b"null"))
     if found is not None and found != expected:
+        changed = [name for name in expected if found.get(name) != expected[name]]
+        then, now = ({name: one.get(name) for name in changed} for one in (found, expected))
         raise SignatureError(
-            f"{path}: signatures were made with {found}, the configuration says {expected}"
+            f"{path}: signatures were made with {then}, the configuration says {now}; "
+            "run the filter stage again"
         )

@@ -190,7 +190,8 @@ class Store:
             # A system or network error has a number or a class of its own, and may pass.
             if isinstance(error, OSError) and (type(error) is not OSError or error.errno):
                 raise
-            raise StorageError(f"{self.url}/{relative} is damaged: {error}") from error
+            what = f"{self.url}/{relative} is damaged: {error}"
+            raise StorageError(f"{what}; delete it and run its stage again") from error
 
 
 def partition_numbers(store: Store) -> list[int]:

@@ -7,8 +7,9 @@ import pyarrow as pa
 import pytest
 
 from pipeline import bands, deduplicate, layout, runs
+from pipeline.config import RunConfig
 from pipeline.execute import StepError
-from pipeline.inspect_signatures import SignatureError
+from pipeline.inspect_signatures import SignatureError, made_with
 from pipeline.records import FILTERED, SIGNATURE_OPTIONS
 from pipeline.storage import StorageError, Store
 from tests.pipeline.dedup_runs import (
@@ -285,15 +286,23 @@ def test_signatures_of_another_configuration_are_refused(tmp_path, rng):
         deduplicated(store, bands=20)
 
 
-def test_signatures_of_another_seed_are_refused(tmp_path, rng):
+@pytest.mark.parametrize(
+    "other", [{"seed": 7}, {"hash": "xxhash"}, {"filter_keys": "of another run"}]
+)
+def test_signatures_that_were_made_otherwise_are_refused(tmp_path, rng, other):
     store = write_run_directory(tmp_path, planted_clusters(rng, 10))
     path = "2-filtered/signatures/00000.parquet"
     table = store.read_table(path)
-    made = {"hash": "sha1", "ngram": 5, "permutations": 112, "seed": 7}
-    schema = table.schema.with_metadata({"minhash": json.dumps(made)})
-    with store.table_writer(path, schema) as writer:
-        writer.write(table)
-    with pytest.raises(StepError, match=r"00000\.parquet: signatures were made with .*'seed': 7"):
+    own = made_with(RunConfig())
+    for made in (own, own | other):
+        schema = table.schema.with_metadata({"minhash": json.dumps(made)})
+        with store.table_writer(path, schema) as writer:
+            writer.write(table)
+        if made == own:
+            deduplicated(store)
+    store.remove("manifests")
+    name = next(iter(other))
+    with pytest.raises(StepError, match=rf"00000\.parquet: signatures were made with .*'{name}'"):
         deduplicated(store)
 
 
