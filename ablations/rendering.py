@@ -60,6 +60,7 @@ def _plain(verdict: Verdict) -> dict[str, Any]:
         "unique_tokens": effect.unique_tokens,
         "epochs": effect.epochs,
         "data_seeds": effect.values.shape[0],
+        "effect_per_data_seed": effect.values.mean(axis=1).tolist() if verdict.overall else [],
         "overall": vars(verdict.overall) if verdict.overall else None,
         "signals": {name: vars(judged) for name, judged in verdict.signals.items()},
         "placebo_rank_p": verdict.rank_p,

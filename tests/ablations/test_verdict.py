@@ -149,3 +149,20 @@ def test_the_error_is_the_wider_of_placebos_and_disagreement_not_their_sum():
     # A spread between signals well inside the placebos' own adds nothing.
     mild = one(make_effect([0.0065, 0.0055, 0.006, 0.0062, 0.0058], noise=0.002)).overall
     assert (mild.low, mild.high) == pytest.approx((agreeing.low, agreeing.high))
+
+
+def test_four_data_seeds_that_disagree_are_doubt_and_two_are_too_few_to_say():
+    apart = np.array([0.03, -0.01, 0.025, -0.005])
+    four = make_effect([0.01] * 5, noise=0.0005, seeds=4)
+    four.values[:] = apart[:, None]
+    assert one(four).label == INCONCLUSIVE
+    assert one(four).overall.high - one(four).overall.effect == pytest.approx(
+        3.182 * apart.std(ddof=1) / 2, rel=1e-3
+    )
+    two = make_effect([0.01] * 5, noise=0.0005, seeds=2)
+    two.values[:] = apart[:2, None]
+    assert one(two).label == HELPS
+
+
+def test_data_seeds_that_agree_change_nothing():
+    assert one(make_effect([0.01] * 5, noise=0.002, seeds=4)).label == HELPS
