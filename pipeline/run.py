@@ -73,7 +73,7 @@ def run_stages(
         if not ready:
             if stage.name not in wanted:
                 if wanted & {later.name for later in STAGES[STAGES.index(stage) :]}:
-                    raise RunError(f"{store.url}: stage {stage.name} has not run yet; run it first")
+                    raise RunError(_why_not_done(store, stage, marker, released))
                 break
             engine.upstream = upstream
             marker = _run_stage(engine, store, config, stage, upstream)
@@ -186,12 +186,26 @@ def _is_done(
         return False
     if marker["digest"] != stage_digest(config, stage.name):
         return False
+    return next(_changed_files(store, stage, released), None) is None
+
+
+def _changed_files(store: Store, stage: Stage, released: list[str]) -> Iterator[str]:
+    """The lasting files of a stage that are gone, or not as long as the stage left them."""
     sizes = store.sizes(stage.folder)
-    return all(
-        sizes.get(output.path) == output.bytes
-        or any(re.fullmatch(pattern, output.path) for pattern in released)
-        for output in lasting_outputs(store, stage)
-    )
+    for output in lasting_outputs(store, stage):
+        kept = not any(re.fullmatch(pattern, output.path) for pattern in released)
+        if kept and sizes.get(output.path) != output.bytes:
+            yield output.path
+
+
+def _why_not_done(store: Store, stage: Stage, marker: dict | None, released: list[str]) -> str:
+    if marker is not None:
+        for path in _changed_files(store, stage, released):
+            return (
+                f"{store.url}/{path} is missing or cut off since stage {stage.name} wrote it; "
+                "run that stage again"
+            )
+    return f"{store.url}: stage {stage.name} has not run yet; run it first"
 
 
 def _marker_path(stage: Stage) -> str:

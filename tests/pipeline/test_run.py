@@ -98,6 +98,13 @@ def test_a_stage_whose_file_is_gone_runs_again(toys, store):
     assert calls(store)[4:] == ["filter"]
 
 
+def test_a_single_stage_names_the_file_of_an_earlier_one_that_is_gone(toys, store):
+    run(store, names=("extract", "filter"))
+    store.remove("1-extracted/00000.txt")
+    with pytest.raises(RunError, match=r"1-extracted/00000\.txt is missing or cut off since stage"):
+        run(store, names=("deduplicate",))
+
+
 def test_a_stage_that_loses_rows_fails_the_run(toys, store, monkeypatch):
     lossy = (toy("extract", "1-extracted", kept=8, dropped=1),)
     monkeypatch.setattr(running, "STAGES", lossy)
