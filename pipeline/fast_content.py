@@ -23,7 +23,9 @@ from trafilatura.settings import (
 )
 from trafilatura.xml import TEI_VALID_TAGS
 
-from pipeline.fast_elements import PageOptions, handle_textelem
+from pipeline.fast_bound import MIN_CHARS
+from pipeline.fast_elements import PageOptions
+from pipeline.fast_handlers import handle_textelem
 from pipeline.fast_links import delete_by_link_density, is_link_table
 from pipeline.fast_predicates import BODY, CAPTION, COMMENTS, OVERALL, PAYWALL, PRECISION, TEASER
 from pipeline.fast_tree import (
@@ -34,11 +36,10 @@ from pipeline.fast_tree import (
     flag,
     prune,
     root_of,
-    text_of,
+    text_length,
     trimmed,
 )
 
-MIN_CHARS = 250  # the library's min_extracted_size
 TABLE_TAGS = frozenset({"table", "td", "th", "tr"})
 WILD_TAGS = ("blockquote", "code", "p", "pre", "q", "quote", "table", "div")
 CONTENT_BITS = reduce(
@@ -117,12 +118,12 @@ def body_candidates(tree: _Element, flagged: Flagged):
 def prune_sections(tree: _Element, flagged: Flagged) -> _Element:
     """A subtree without the sections that rules or link density name, or a pruned copy of it."""
     doomed = [e for e, bits in flagged if any(rule.selects(e, bits) for rule in OVERALL)]
-    old_length = len(text_of(tree))
+    old_length = text_length(tree)
     # What removal can take at most; only if little may be left is the library's backup needed.
-    at_most = sum(len(text_of(e)) + len(e.tail or "") for e in doomed)
+    at_most = sum(text_length(e) + len(e.tail or "") for e in doomed)
     backup = None if old_length - at_most > old_length / 7 else copy(tree)
     prune(flagged, OVERALL)
-    if backup is not None and not len(text_of(tree)) > old_length / 7:
+    if backup is not None and not text_length(tree) > old_length / 7:
         tree = backup
         flagged, _, _ = flag(tree)
     prune(flagged, PAYWALL)
@@ -146,7 +147,7 @@ def has_little_paragraph_text(subtree: _Element) -> bool:
     total = 0
     for paragraph in root_of(subtree).iter("p"):
         if next(paragraph.iterancestors("p"), None) is None:
-            total += len(text_of(paragraph))
+            total += text_length(paragraph)
             if total >= MIN_CHARS:
                 return False
     return True
@@ -170,14 +171,14 @@ def extract_content(tree: _Element, flagged: Flagged, options: PageOptions) -> t
     tags = set(TAG_CATALOG | TABLE_TAGS)
     body = Element("body")
     backup = extract_candidates(tree, flagged, body, tags, options)
-    length = text_length(body)
+    length = joined_length(body)
     if len(body) == 0 or length < MIN_CHARS:
         if backup is None and tree.getparent() is None:  # nothing has touched the tree
             recover_wild_text(tree, inside(flagged, tree), body, tags, options)
         else:
             backup = copy(tree) if backup is None else backup
             recover_wild_text(backup, flag(backup)[0], body, tags, options)
-        length = text_length(body)
+        length = joined_length(body)
     strip_elements(body, "done")
     strip_tags(body, "div")
     return body, length
@@ -228,7 +229,7 @@ def recover_wild_text(
     body.extend(collect(elements, tags, options))
 
 
-def text_length(body: _Element) -> int:
+def joined_length(body: _Element) -> int:
     """Characters of a body's text pieces joined by spaces, spaces at the ends left out."""
     return len(" ".join(body.itertext()).strip())
 

@@ -1,20 +1,15 @@
-"""How single elements become text: the library's own handlers, bound to faster helpers.
+"""trafilatura's two helpers that every handler of an element calls, `process_node` and another.
 
-`handle_textelem` and the handlers it calls are trafilatura's code objects with a namespace of our
-own, in which `process_node`, `handle_textnode` and the logger are ours; the library's module keeps
-its own. The two helpers do what the library's do, with each text read once, written only where it
-changes, and repeated paragraphs remembered in the page's own options instead of in the process.
+They do what the library's do, with each text read once, written only where it changes, and repeated
+paragraphs remembered in the page's own options instead of in the process.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
 from copy import copy
-from types import FunctionType
-from typing import Any
 
 from lxml.etree import _Element
-from trafilatura import main_extractor
 from trafilatura.settings import LRU_SIZE, Extractor
 from trafilatura.utils import textfilter
 
@@ -126,26 +121,3 @@ def _is_unwanted(element: _Element, text: str | None, tail: str | None) -> bool:
     if tested and len(tested) > LONGEST_FILTERED and tested[0].isalnum():
         return False
     return textfilter(element)
-
-
-class _NoLog:
-    """Stands in for the handlers' logger, whose debug lines cost more than they tell."""
-
-    def debug(self, *_: Any) -> None:
-        """Drops a line."""
-
-
-def _bound(module: Any, **replacements: Any) -> dict[str, Any]:
-    """A copy of a module's namespace in which its own functions see the replacements."""
-    namespace = {**vars(module), **replacements}
-    for name, value in vars(module).items():
-        if isinstance(value, FunctionType) and value.__module__ == module.__name__:
-            copied = FunctionType(value.__code__, namespace, name, value.__defaults__)
-            copied.__kwdefaults__ = value.__kwdefaults__
-            namespace[name] = copied
-    return namespace
-
-
-handle_textelem = _bound(
-    main_extractor, process_node=process_node, handle_textnode=handle_textnode, LOGGER=_NoLog()
-)["handle_textelem"]

@@ -25,10 +25,13 @@ def delete_by_link_density(
     blocks = list(subtree.iter(tag))
     if not blocks:
         return
+    linked = ancestors_of_links(subtree)
+    if not linked:
+        return
     long: set[_Element] = set()
     removals: dict[_Element, list[_Element]] = {}
     for block in reversed(blocks):
-        if block in long or not contains_tag(block, "ref"):
+        if block not in linked or block in long:
             continue
         length = len(trimmed(text_of(block)))
         if length >= LONG_BLOCK:
@@ -45,6 +48,19 @@ def delete_by_link_density(
     deletions = [element for block in blocks for element in removals.get(block, ())]
     for element in dict.fromkeys(deletions):
         delete(element)
+
+
+def ancestors_of_links(subtree: _Element) -> set[_Element]:
+    """The elements around any link of a subtree, up to the subtree's own."""
+    found: set[_Element] = set()
+    for link in subtree.iterdescendants("ref"):
+        ancestor = link.getparent()
+        while ancestor not in found and ancestor is not None:
+            found.add(ancestor)
+            if ancestor is subtree:
+                break
+            ancestor = ancestor.getparent()
+    return found
 
 
 def is_link_dense(block: _Element, length: int, precise: bool) -> tuple[bool, bool]:

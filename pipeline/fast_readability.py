@@ -11,6 +11,7 @@ from lxml import etree
 from lxml.etree import Element, SubElement, _Element
 from trafilatura.readability_lxml import DOT_SPACE, FRAME_TAGS, LIST_TAGS, REGEXES
 
+from pipeline.fast_bound import spaced_length
 from pipeline.fast_predicates import UNLIKELY
 from pipeline.fast_scores import (
     MIN_TEXT_CHARS,
@@ -33,10 +34,15 @@ _count = {
 _count_hidden = etree.XPath('count(.//input[@type="hidden"])')
 
 
-def summary(doc: _Element, flagged: Flagged, tags: set[str]) -> str:
-    """The article as serialised XML; `flagged` and `tags` are those of the tree's descendants."""
+def summary(doc: _Element, flagged: Flagged, tags: set[str], limit: int = -1) -> str | None:
+    """The article as serialised XML, None where it is known to have at most `limit` characters.
+
+    `flagged` and `tags` are those of the tree's descendants.
+    """
     for element in doc.iter("script", "style"):
         drop(element)
+    if spaced_length(doc) <= limit:
+        return None
     block_tags = ("p", *(t for t in sorted(tags) if t.lower().startswith(BLOCK_PREFIXES)))
     ruthless = True
     while True:
@@ -54,6 +60,8 @@ def summary(doc: _Element, flagged: Flagged, tags: set[str]) -> str:
         else:
             body = doc.find("body")
             article = doc if body is None else body
+        if spaced_length(article) <= limit:  # what follows only takes away from it
+            return None
         sanitize(article, scores)
         doc = article
         cleaned = etree.tostring(article, encoding=str, method="xml")

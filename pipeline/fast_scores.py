@@ -6,6 +6,7 @@ which takes all text of a block, only where it can decide something.
 
 from __future__ import annotations
 
+from lxml import etree
 from lxml.etree import _Element
 from trafilatura.readability_lxml import (
     BAD_ELEM_SCORES,
@@ -15,11 +16,12 @@ from trafilatura.readability_lxml import (
     STRUCTURE_SCORES,
 )
 
-from pipeline.fast_tree import contains_tag, text_of, trimmed_length
+from pipeline.fast_tree import text_of, trimmed_length
 
 MIN_TEXT_CHARS = 25
 WEIGHED_VALUES, WEIGHED_CHARS = 20_000, 200  # the memo of class weights: at most 4 MB
 _weights: dict[str, int] = {}
+_has_nested_links = etree.XPath("boolean(descendant-or-self::a[.//a])")
 
 
 def score_paragraphs(doc: _Element) -> dict[_Element, float]:
@@ -53,7 +55,7 @@ def best_candidate(doc: _Element, scores: dict[_Element, float]) -> _Element:
     cases in which `sanitize` looks at more than the sign.
     """
     links: dict[_Element, int] = {}  # lengths of links: they stand in a parent and in a grandparent
-    nested = any(contains_tag(link, "a") for link in doc.iter("a"))
+    nested = bool(_has_nested_links(doc))
     unscaled = dict.fromkeys(
         e for e, score in scores.items() if not (nested or score < 0 or class_weight(e) < 0)
     )

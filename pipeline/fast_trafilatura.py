@@ -12,7 +12,9 @@ calls the library's functions for single elements; nothing of the library is rep
 | fast_tree | elements without lxml.html's Python class lookup |
 | fast_content | tags, copies and texts that a page does not need are not made or read |
 | fast_links | texts of blocks without links, or around long ones, are not read |
-| fast_elements | texts read once, repeated paragraphs remembered per page |
+| fast_elements, fast_handlers | texts read once, repeated paragraphs remembered per page |
+| fast_table | cells read once |
+| fast_bound | no Readability where its article would not be chosen: half of all pages |
 | fast_readability | block elements asked of the tree, counts only as far as they decide |
 | fast_scores | regexes once per distinct value, link densities only where they decide |
 | fast_justext | the settings trafilatura uses, as one walk and two sweeps |
@@ -23,7 +25,9 @@ A page that meets anything unforeseen raises `Unproven`, and the caller runs the
 
 from __future__ import annotations
 
+import gc
 from copy import copy
+from itertools import islice
 
 import lxml.etree
 from lxml.etree import _Element
@@ -31,8 +35,12 @@ from trafilatura.baseline import baseline
 from trafilatura.external import SANITIZED_XPATH
 from trafilatura.utils import HTML_PARSER
 
-from pipeline.fast_content import (
+from pipeline.fast_bound import (
     MIN_CHARS,
+    has_few_paragraphs,
+    unused_page_chars,
+)
+from pipeline.fast_content import (
     body_text,
     clean,
     clean_article,
@@ -50,7 +58,6 @@ from pipeline.fast_tree import (
     bits_of,
     contains_tag,
     flag,
-    has_paragraph_text,
     parse,
     parse_bytes,
     prune,
@@ -63,12 +70,17 @@ UNCLEAN_TAGS = tuple(path.removeprefix(".//") for path in SANITIZED_XPATH.split(
 
 def text(html: str) -> str | None:
     """The library's text for a page, None where it has none; raises `Unproven` to ask for it."""
+    collecting = gc.isenabled()
+    gc.disable()  # a page makes thousands of elements and no cycle: 3 % for nothing
     try:
         return _text(html)
     except (Unproven, MemoryError):
         raise
     except Exception as error:  # mostly characters that XML forbids: the library swallows some
         raise Unproven(type(error).__name__) from error
+    finally:
+        if collecting:
+            gc.enable()
 
 
 def _text(html: str) -> str | None:
@@ -79,12 +91,19 @@ def _text(html: str) -> str | None:
         return None
     flagged, indexes, tags = flag(tree)
     page = copy(tree)
-    convert(clean(tree, tags))
-    body, length = extract_content(tree, flagged, options)
-    article, article_text = readability(page, flagged, indexes, tags)
-    use_article = prefers_article(body, length, article_text)
-    if use_article:
-        body, length = article, len(article_text)
+    try:
+        convert(clean(tree, tags))
+        body, length = extract_content(tree, flagged, options)
+    except ValueError:  # a span that is no number, a character that XML forbids: as the library's
+        return None
+    limit = unused_page_chars(page, tags, body, length)
+    article = readability(page, flagged, indexes, tags, limit)
+    use_article = False
+    if article is not None:
+        article_text = trimmed(lxml.etree.tostring(article, method="text", encoding="unicode"))
+        use_article = prefers_article(body, length, article_text)
+        if use_article:
+            body, length = article, len(article_text)
     rescued = False
     if length < MIN_CHARS or contains_tag(body, *UNCLEAN_TAGS):
         paragraphs = rescue(html, tags)
@@ -118,16 +137,15 @@ def rescue(html: str, tags: set[str]) -> _Element:
 
 
 def readability(
-    page: _Element, flagged: Flagged, indexes: list[int], tags: set[str]
-) -> tuple[_Element, str]:
-    """Readability's article for a copy of the page, and its text."""
-    elements = list(page.iterdescendants("*"))
+    page: _Element, flagged: Flagged, indexes: list[int], tags: set[str], limit: int
+) -> _Element | None:
+    """Readability's article for a copy of the page, None if it has at most `limit` characters."""
+    elements = list(islice(page.iterdescendants("*"), indexes[-1] + 1)) if indexes else []
     ours = [(elements[i], bits) for i, (_, bits) in zip(indexes, flagged, strict=True)]
     prune(ours, PAYWALL)
     prune(ours, OVERALL)
-    article = parse_bytes(summary(page, ours, tags))
-    text = lxml.etree.tostring(article, method="text", encoding="unicode")
-    return article, trimmed(text)
+    article = summary(page, ours, tags, limit)
+    return None if article is None else parse_bytes(article)
 
 
 def prefers_article(body: _Element, length: int, article_text: str) -> bool:
@@ -143,6 +161,4 @@ def prefers_article(body: _Element, length: int, article_text: str) -> bool:
         return True
     if article_length <= 2 * MIN_CHARS:
         return False
-    if not has_paragraph_text(body):
-        return True
-    return len(body.findall(".//table")) > len(body.findall(".//p"))
+    return bool(has_few_paragraphs(body))

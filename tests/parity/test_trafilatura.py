@@ -14,7 +14,14 @@ from justext.core import ParagraphMaker, classify_paragraphs, revise_paragraph_c
 from trafilatura import deduplication, readability_lxml, xpaths
 from trafilatura.utils import HTML_PARSER, repair_faulty_html
 
-from pipeline import fast_justext, fast_predicates, fast_readability, fast_trafilatura, fast_tree
+from pipeline import (
+    fast_bound,
+    fast_justext,
+    fast_predicates,
+    fast_readability,
+    fast_trafilatura,
+    fast_tree,
+)
 from pipeline.main_text import EXACT_FOR, FAST, plain_trafilatura_text, trafilatura_text
 from tests.html_pages import PageMaker, pages
 from tests.real_pages import real_pages
@@ -155,6 +162,87 @@ def test_readability_chooses_the_library_s_article():
         tree = fast_tree.parse_bytes(fast_tree.repaired(html, "doctype" in html[:50].lower()))
         flagged, _, tags = fast_tree.flag(tree)
         assert fast_readability.summary(tree, flagged, tags) == expected
+
+
+def test_an_article_never_has_more_text_than_its_bound():
+    shorter = 0
+    for html in pages(80, seed=23):
+        tree = fast_tree.parse(html)
+        assert tree is not None
+        flagged, _, tags = fast_tree.flag(tree)
+        fast_tree.prune(flagged, [*fast_predicates.PAYWALL, *fast_predicates.OVERALL])
+        for element in list(tree.iter("script", "style")):
+            fast_tree.delete(element)
+        bound = fast_bound.spaced_length(tree) + fast_bound.VIDEO_CHARS * len(
+            list(tree.iter("iframe"))
+        )
+        summary = fast_readability.summary(tree, flagged, tags)
+        assert summary is not None
+        length = fast_tree.trimmed_length(fast_tree.parse_bytes(summary))
+        assert length <= bound
+        shorter += length < bound
+    assert shorter > 0
+
+
+def test_readability_is_left_out_only_where_it_changes_nothing(monkeypatch):
+    some = list(pages(120, seed=29))
+    texts = [trafilatura_text(html) for html in some]
+    left_out = []
+    summary = fast_readability.summary
+
+    def counted(*arguments):
+        article = summary(*arguments)
+        left_out.append(article is None)
+        return article
+
+    monkeypatch.setattr(fast_trafilatura, "summary", counted)
+    assert [trafilatura_text(html) for html in some] == texts
+    assert 0.1 * len(left_out) < sum(left_out) < 0.9 * len(left_out)
+    left_out.clear()
+    monkeypatch.setattr(fast_trafilatura, "unused_page_chars", lambda *_: fast_bound.UNKNOWN)
+    assert [trafilatura_text(html) for html in some] == texts
+    assert not any(left_out)
+
+
+@pytest.mark.parametrize("tag", ["xmp", "noembed", "noframes", "plaintext", "iframe", "title"])
+def test_text_that_is_no_markup_has_the_library_s_text(tag):
+    own = PageMaker(3).sentences(12)
+    other = "<p>" + "a < b & c > d " * 60 + "</p>"
+    pages = [
+        f"<html><body><article><p>{own}</p></article><div>{other}<{tag}>{other * n}</{tag}></div>"
+        for n in (1, 3, 9)
+    ]
+    different, outcomes = differences(enumerate(pages))
+    assert different == []
+    assert outcomes["unproven"] == 0
+
+
+@pytest.mark.parametrize("span", ["2", "x", "", " 3 ", "100%", "-1", "٣"])
+def test_a_cell_s_span_gives_the_library_s_text_or_none(span):
+    row = f'<tr><td colspan="{span}">{PageMaker(4).sentences(9)}</td><th>head</th></tr>'
+    nested = f"<table>{row}<tr><td><table>{row * 2}</table></td></tr></table>"
+    different, outcomes = differences(
+        enumerate(
+            f"<html><body><article>{table}</article></body></html>"
+            for table in (
+                f"<table>{row}</table>",
+                nested,
+                f"<table><td colspan={span or 'y'}>x</table>",
+            )
+        )
+    )
+    assert different == []
+    assert outcomes["unproven"] == 0
+
+
+@pytest.mark.parametrize("place", ["<p>{}</p>", "</script>{}", "<table><td>{}</td></table>"])
+def test_a_character_that_xml_forbids_has_the_library_s_text_or_none(place):
+    text = PageMaker(5).sentences(12)
+    forbidden = place.format(f"some words \x01 and more {text}")
+    html = f"<html><body><article><p>{text}</p><script>x = 1;</script>{forbidden}</article></body>"
+    different, outcomes = differences([(place, html)])
+    assert different == []
+    assert outcomes.total() == 1
 
 
 def test_justext_keeps_the_library_s_paragraphs():
