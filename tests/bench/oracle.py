@@ -1,9 +1,10 @@
 """Our scorer beside lm-evaluation-harness on real benchmark files, a table per task.
 
-    python -m tests.bench.oracle [--questions 500] [--tokens 400000]
+    python -m tests.bench.oracle [--questions 500] [--tokens 400000] [--rung cpu-s]
+    python -m tests.bench.oracle --all --tasks hellaswag mmlu
     python -m tests.bench.oracle --model RUN/DIR --tokenizer tokenizer.json
 
-Trains the cpu-s rung on web text first where no model is given. Data: `benchmarks` and `text/c4`
+Trains the rung on web text first where no model is given. Data: `benchmarks` and `text/c4`
 under DECANT_REAL_DATA (default ../shared/data). Needs the lmeval extra.
 """
 
@@ -37,8 +38,8 @@ from tests.real_data import FOLDER
 TASKS = ("hellaswag", "arc_easy", "arc_challenge", "mmlu")
 
 
-def trained(tokens: float, folder: Path) -> tuple[Path, Path]:
-    """The directory of a freshly trained cpu-s model, and its tokenizer's file."""
+def trained(name: str, tokens: float, folder: Path) -> tuple[Path, Path]:
+    """The directory of a freshly trained model of a rung, and its tokenizer's file."""
     web: list[str] = []
     for path in sorted((FOLDER / "text" / "c4").glob("*.jsonl.gz")):
         with gzip.open(path, "rt", encoding="utf-8") as lines:
@@ -46,7 +47,7 @@ def trained(tokens: float, folder: Path) -> tuple[Path, Path]:
     bpe = train_bpe(web, 4096)
     (folder / "tokenizer.json").write_bytes(bpe.to_bytes())
     data = documents(bpe.encode_batch(web), bpe.eos)
-    step = rung("cpu-s").with_vocab(bpe.vocab_size)
+    step = rung(name).with_vocab(bpe.vocab_size)
     train(step, data, seed=0, out_dir=folder / "model", tokens=tokens, eos=bpe.eos)
     return folder / "model", folder / "tokenizer.json"
 
@@ -54,6 +55,9 @@ def trained(tokens: float, folder: Path) -> tuple[Path, Path]:
 def main() -> None:
     parser = argparse.ArgumentParser(description="our scorer beside lm-evaluation-harness")
     parser.add_argument("--questions", type=int, default=500, help="per task")
+    parser.add_argument("--all", action="store_true", help="every question of each task")
+    parser.add_argument("--tasks", nargs="+", choices=TASKS, default=TASKS)
+    parser.add_argument("--rung", default="cpu-s")
     parser.add_argument("--tokens", type=float, default=400_000, help="to train on")
     parser.add_argument("--model", type=Path)
     parser.add_argument("--tokenizer", type=Path)
@@ -62,23 +66,26 @@ def main() -> None:
         folder = Path(name)
         model_dir, tokenizer_file = options.model, options.tokenizer
         if model_dir is None:
-            model_dir, tokenizer_file = trained(options.tokens, folder)
+            model_dir, tokenizer_file = trained(options.rung, options.tokens, folder)
         tokenizer = read_tokenizer(tokenizer_file)
         model = NeuralModel(load(model_dir), tokenizer.eos, pick_device())
-        print("task           questions  acc ours / theirs  acc_norm ours / theirs  max |Δ ll|  s")
-        for task in TASKS:
-            questions = load_questions(FOLDER / "benchmarks", task, "harness", options.questions)
+        most = None if options.all else options.questions
+        print(
+            "task           questions  acc ours / theirs  acc_norm ours / theirs  max |Δ ll|  CPU s"
+        )
+        for task in options.tasks:
+            questions = load_questions(FOLDER / "benchmarks", task, "harness", most)
             encoded = encode_questions(tokenizer, questions)
-            began = time.perf_counter()
+            began = time.process_time()
             ours = score_questions(model, encoded)
-            middle = time.perf_counter()
+            middle = time.process_time()
             theirs = harness_scores(model_dir, tokenizer_file, questions, folder / task)
             found = agreement(encoded, ours, theirs)
             print(
                 f"{task:14} {found.questions:9}  {found.acc[0]:.4f} / {found.acc[1]:.4f}"
                 f"    {found.acc_norm[0]:.4f} / {found.acc_norm[1]:.4f}"
                 f"      {found.largest_difference:.2e}"
-                f"        {middle - began:.0f} / {time.perf_counter() - middle:.0f}"
+                f"        {middle - began:.0f} / {time.process_time() - middle:.0f}"
             )
             apart = np.array(found.near_ties, dtype=int)
             print(f"  near ties: {[questions[i].key for i in apart] or 'none'}")
