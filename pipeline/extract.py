@@ -10,6 +10,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+import pyarrow as pa
+
 from pipeline import inputs, ledger, quarantine
 from pipeline.borders import wrong_starts
 from pipeline.config import RunConfig, stage_digest
@@ -17,7 +19,7 @@ from pipeline.execute import Engine, Job, Task
 from pipeline.inputs import Partition
 from pipeline.outcomes import Dropped, Failed, Outcome, Page
 from pipeline.pages import PageJudge, url_of
-from pipeline.records import DROPPED, EXTRACTED, partition_name
+from pipeline.records import DROPPED, EXTRACTED, LINEAGE, partition_name
 from pipeline.storage import Store, TableWriter
 from pipeline.warc import Reader, Record
 from pipeline.warc_headers import parse_fields
@@ -106,7 +108,7 @@ def extract_partition(job: Job) -> dict[str, Any]:
     """Write the extracted and the dropped rows of one partition; returns its counts."""
     args, name = job.task.args, f"{partition_name(job.task.args['partition'])}.parquet"
     with (
-        job.store.table_writer(f"1-extracted/{name}", EXTRACTED) as kept,
+        job.store.table_writer(f"1-extracted/{name}", _schema(job.config)) as kept,
         job.store.table_writer(f"1-extracted/dropped/{name}", DROPPED) as dropped,
         inputs.open_input(job.task.inputs["url"]) as file,
     ):
@@ -119,6 +121,10 @@ def extract_partition(job: Job) -> dict[str, Any]:
                     break
         ledger_of.flush()
     return {**ledger_of.result(), **_reading_counts(reader), "limited": args["limit"] is not None}
+
+
+def _schema(config: RunConfig) -> pa.Schema:
+    return EXTRACTED.append(LINEAGE) if config.extractor == "union" else EXTRACTED
 
 
 def _reading_counts(reader: Reader) -> dict[str, Any]:
@@ -216,6 +222,7 @@ class PartitionLedger:
             "language_score": page.score,
             "payload_digest": page.digest,
             "text": page.text,
+            **({} if page.lineage is None else {LINEAGE.name: page.lineage}),
         }
 
     def _dropped_row(self, record: Record, outcome: Outcome) -> dict[str, Any]:

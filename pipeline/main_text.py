@@ -103,6 +103,26 @@ def union_with_lineage(html: str, options: Mapping[str, Any]) -> list[tuple[str,
     return [(line, names[origin]) for line, origin in merged]
 
 
+LINEAGE = {"trafilatura": "t", "resiliparse": "r", "both": "b"}
+
+
+def union_under_lineage(html: str, options: Mapping[str, Any]) -> str | None:
+    """The union's text under one line of `LINEAGE` letters, one for each of its lines."""
+    merged = union_with_lineage(html, options)
+    if not merged:
+        return None
+    letters = "".join(LINEAGE[engine] for _, engine in merged)
+    return "\n".join([letters, *(line for line, _ in merged)])
+
+
+def lineage_extractor(name: str, options: Mapping[str, Any] | None = None) -> Extractor:
+    """As `extractor`; the text of the union stands under its lineage."""
+    found = extractor(name, options)
+    if name == "union" and isinstance(found, partial):
+        return partial(union_under_lineage, **found.keywords)
+    return found
+
+
 def extractor(name: str, options: Mapping[str, Any] | None = None) -> Extractor:
     """The function for an engine's name; ValueError names the choices for an unknown name or key.
 

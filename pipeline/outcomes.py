@@ -13,6 +13,7 @@ class Page:
     language: str
     score: float
     digest: bytes  # xxh3_128 of the decoded payload
+    lineage: str | None = None  # which engine found each line, where several looked
 
 
 @dataclass(frozen=True)

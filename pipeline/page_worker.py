@@ -27,7 +27,7 @@ from pipeline.isolate import (
     READY,
     TEXT,
 )
-from pipeline.main_text import Extractor, extractor
+from pipeline.main_text import Extractor, lineage_extractor
 
 
 def main(
@@ -56,7 +56,7 @@ def guard(memory_bytes: int) -> None:
 
 def engines(engine: str, options: Mapping[str, Any]) -> tuple[Extractor, Extractor]:
     """The functions for main text and for all text of a page."""
-    return extractor(engine, options), partial(extract_plain_text, **PLAIN_OPTIONS)
+    return lineage_extractor(engine, options), partial(extract_plain_text, **PLAIN_OPTIONS)
 
 
 PLAIN_OPTIONS = {"preserve_formatting": False, "alt_texts": False, "links": False}

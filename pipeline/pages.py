@@ -43,6 +43,7 @@ class PageJudge:
         self._language = language_id(config.language.model, config.language.newline)
         self._language_rule = LanguageRule(config.language.keep, config.language.threshold)
         options = json.dumps(extract.options, sort_keys=True)
+        self._has_lineage = config.extractor == "union"
         self._extractor = page_extractor(config.extractor, options, extract.isolate)
         self._limits = Limits(
             extract.max_bytes, extract.max_elements, extract.max_depth, extract.max_attributes
@@ -108,16 +109,19 @@ class PageJudge:
             return Failed(found.lost, lost=True)
         if found.error is not None:
             return Dropped(EXTRACT_ERROR.name, found.error[:DETAIL_CHARS])
-        return self._judge_text(found.text or "", payload)
+        lineage, text = None, found.text or ""
+        if self._has_lineage:
+            lineage, _, text = text.partition("\n")
+        return self._judge_text(text, payload, lineage)
 
-    def _judge_text(self, text: str, payload: bytes) -> Outcome:
+    def _judge_text(self, text: str, payload: bytes, lineage: str | None = None) -> Outcome:
         if not text:
             return Dropped(EXTRACTION_EMPTY.name)
         found = self._language.identify(text, self._language_rule.keep)
         if not self._language_rule.keeps(found):
             bound = self._language_rule.threshold
             return Dropped(LANGUAGE_RULES[0].name, found.language, found.wanted_score, bound)
-        return Page(text, found.language, found.score, xxhash.xxh3_128_digest(payload))
+        return Page(text, found.language, found.score, xxhash.xxh3_128_digest(payload), lineage)
 
 
 @dataclass(frozen=True)

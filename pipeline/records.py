@@ -30,6 +30,10 @@ EXTRACTED = pa.schema(
     ]
 )
 
+# Of `extractor: union`: a letter for each line of the text, which is from trafilatura (t),
+# resiliparse (r) or both (b).
+LINEAGE = pa.field("lineage", pa.string())
+
 DROPPED = pa.schema(
     [
         ("id", pa.string()),

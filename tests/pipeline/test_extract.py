@@ -200,6 +200,25 @@ def dies_over_page_two(self, html: bytes):
     return Extraction(lost="cpu_time") if html == page(2) else Extraction(text="some text")
 
 
+def test_each_line_of_a_union_says_which_engine_found_it(tmp_path):
+    body = "".join(f"<p>Boat {n} came home with a hold full of herring.</p>" for n in range(5))
+    html = http(f"<body><nav><p>Tide tables</p></nav><main>{body}</main></body>".encode())
+    data = members([record(1, html), record(2, http(b"<body></body>"))])
+    options = ExtractConfig(isolate=True, options={"main_content": False})
+    store, entry = run(tmp_path, data, extractor="union", extract=options)
+    (row,) = rows(store, "1-extracted")
+    lines = row["text"].split("\n")
+    assert dict(zip(lines, row["lineage"], strict=True))["Tide tables"] == "r"
+    assert row["lineage"].count("b") == 5
+    assert fates(store) == {record_id(1): "kept", record_id(2): "extraction_empty"}
+    assert balanced(entry)
+
+
+def test_a_run_of_one_engine_has_no_lineage(tmp_path):
+    store, _ = run(tmp_path, members(crawl(2)))
+    assert all("lineage" not in row for row in rows(store, "1-extracted"))
+
+
 ENGLISH = LanguageConfig()
 
 
