@@ -1,11 +1,13 @@
-"""How often the verdicts of the n-gram rung are right: planted junk, decoys, placebos.
+"""How often the verdicts of the n-gram rung are right: planted junk, decoys, real pages.
 
-    python -m tests.bench.calibration --output DIR [--decoys 400] [--planted 20] [--first-seed 0]
+    python -m tests.bench.calibration --output DIR [--run RUN] [--decoys 420] [--planted 20]
 
-Every study draws a pool of its own (`calibration_pools.py`) and judges one rule: a decoy that
-drops a fifth of the tokens for no reason of quality, or a perfect detector of junk planted at 2,
-10 or 30 %. Studies are appended to DIR/studies.jsonl as they finish; a second call goes on where
-the first stopped. The table at the end is the one in ablations/README.md.
+Every study draws a pool and judges one rule: a decoy that drops a fifth of the tokens for no reason
+of quality, a perfect detector of junk planted at 2, 10 or 30 % or at a share worth about 0.005 or
+0.01 bits per byte, or, where RUN is a finished run of real pages with all measures, a detector of
+the real pages that a group of its rules drops. Studies are appended to DIR/studies.jsonl as they
+finish; a second call goes on where the first stopped. The tables at the end are those of
+ablations/README.md.
 """
 
 from __future__ import annotations
@@ -14,26 +16,37 @@ import argparse
 import json
 import sys
 import time
-from collections import defaultdict
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from scipy.special import betaincinv
 
 from ablations.effects import Contrast, Design, budgets, measure
-from ablations.verdict import HELPS, HURTS, Settings, judge
-from tests.bench.calibration_pools import DECOYS, JUNK, make_study
+from ablations.verdict import Settings, judge
+from tests.bench.calibration_pools import DECOYS, JUNK, Study, make_study
+from tests.bench.calibration_real import RealStudy, load
+from tests.bench.calibration_tables import tables
 
 SHARES = (0.10, 0.02, 0.30)
+# Shares of tokens worth about (0.005, 0.01) bits per byte, from trial studies on other seeds.
+WEAK = {
+    "menu": (0.021, 0.042),
+    "keyword spam": (0.038, 0.055),
+    "repeated lines": (0.016, 0.032),
+    "machine noise": (0.045, 0.07),
+    "wrong language": (0.06, 0.10),
+}
 DECOY_FRACTION = 0.2
-DOCUMENTS = 900  # about 0.3 million tokens a pool
+DOCUMENTS = 900  # about 0.3 million tokens a made-up pool
+REAL_POOLS = (5, 2)  # a deal of the real pages gives 5 pools of 0.6 million tokens, or 2 of 1.5
 
 
-def run_study(kind: str, share: float, seed: int) -> dict:
-    """One study: a fresh pool, one rule, its verdict and what it cost."""
+def run_study(draw: Callable[[], Study | RealStudy], kind: str, seed: int) -> dict:
+    """One study's verdict on the rule `kind`, and what it cost with the drawing of its pool."""
     started = time.process_time()
-    planted = kind in JUNK
-    study = make_study(seed, DOCUMENTS, {kind: share} if planted else {}, 0.0 if planted else share)
+    study = draw()
     everything = np.ones(len(study.pool), dtype=bool)
     contrast = Contrast(kind, "add-one-in", everything, everything & ~study.drops[kind])
     design = Design(seed=seed)
@@ -43,90 +56,103 @@ def run_study(kind: str, share: float, seed: int) -> dict:
     found = verdict.overall
     assert found is not None, effect.problem
     return {
-        "kind": kind, "share": share, "seed": seed, "verdict": verdict.label,
-        "effect": found.effect, "p": found.p, "detectable": found.detectable,
-        "margin": found.margin, "cpu_s": round(time.process_time() - started, 2),
+        "verdict": verdict.label, "effect": found.effect, "p": found.p,
+        "detectable": found.detectable, "margin": found.margin,
+        "tokens": len(study.pool.tokens), "budget": float(budget.mean()),
+        "cpu_s": round(time.process_time() - started, 2),
     }  # fmt: skip
 
 
-def plan(decoys: int, planted: int, first_seed: int) -> list[tuple[str, float, int]]:
-    """(kind, share, seed) of every study; each seed is a pool of its own, used once."""
+def made_up(kind: str, share: float, seed: int) -> dict:
+    """A study on a pool of a made-up language."""
+    junk, decoy = ({kind: share}, 0.0) if kind in JUNK else ({}, share)
+    return run_study(lambda: make_study(seed, DOCUMENTS, junk, decoy), kind, seed)
+
+
+def plan(decoys: int, planted: int, weak: int, first_seed: int) -> list[tuple[str, float, int]]:
+    """(kind, share, seed) of every made-up study; each seed is a pool of its own, used once."""
     studies = [(DECOYS[i % len(DECOYS)], DECOY_FRACTION, first_seed + i) for i in range(decoys)]
-    offset = first_seed + 1_000_000
-    for share in SHARES:
-        for kind in JUNK:
-            studies += [(kind, share, offset + i) for i in range(planted)]
-            offset += planted
+    wanted = [(kind, share, planted) for share in SHARES for kind in JUNK]
+    wanted += [(kind, WEAK[kind][k], weak) for k in (0, 1) for kind in JUNK]
+    for k, (kind, share, number) in enumerate(wanted):
+        offset = first_seed + 1_000_000 + 10_000 * k
+        studies += [(kind, share, offset + i) for i in range(number)]
     return studies
 
 
-def upper_bound(hits: int, n: int, level: float = 0.95) -> float:
-    """Clopper and Pearson's one-sided upper bound on a rate."""
-    return 1.0 if hits == n else float(betaincinv(hits + 1, n - hits, level))
-
-
-def table(rows: list[dict]) -> str:
-    """The results as Markdown."""
-    lines = [
-        "| rule | share of tokens | studies | HELPS | HURTS | neither "
-        "| mean effect (bpb) | median detectable | CPU s |",
-        "|---|---|---|---|---|---|---|---|---|",
+def real_plan(groups: tuple[str, ...], studies: int) -> list[tuple[str, float, int, int]]:
+    """(kind, share, number, pools a deal) of every study on real pages."""
+    few, large = REAL_POOLS
+    rows = [(group, share, few) for share in SHARES for group in groups]
+    rows += [(group, SHARES[0], large) for group in groups]
+    rows += [(kind, DECOY_FRACTION, few) for kind in DECOYS]
+    return [
+        (kind, share, number, pools) for number in range(studies) for kind, share, pools in rows
     ]
-    groups = defaultdict(list)
-    for row in rows:
-        groups[row["kind"] not in JUNK, row["share"], row["kind"]].append(row)
-        if row["kind"] not in JUNK:
-            groups[True, row["share"], "all decoys"].append(row)
-    for (_, share, kind), found in sorted(groups.items()):
-        counts = [sum(r["verdict"] == v for r in found) for v in (HELPS, HURTS)]
-        counts.append(len(found) - sum(counts))
-        lines.append(
-            f"| {kind} | {share:.0%} | {len(found)} | " + " | ".join(map(str, counts))
-            + f" | {np.mean([r['effect'] for r in found]):+.4f}"
-            + f" | {np.median([r['detectable'] for r in found]):.4f}"
-            + f" | {np.mean([r['cpu_s'] for r in found]):.1f} |"
-        )  # fmt: skip
-    return "\n".join([*lines, "", *_summary(rows)])
 
 
-def _summary(rows: list[dict]) -> list[str]:
-    decoys = [r for r in rows if r["kind"] not in JUNK]
-    false = sum(r["verdict"] in (HELPS, HURTS) for r in decoys)
-    lines = []
-    if decoys:
-        lines.append(
-            f"False verdicts on decoys: {false} of {len(decoys)} = {false / len(decoys):.1%}, "
-            f"upper 95 % bound {upper_bound(false, len(decoys)):.1%}."
-        )
-    for share in SHARES:
-        planted = [r for r in rows if r["kind"] in JUNK and r["share"] == share]
-        right = sum(r["verdict"] == HELPS for r in planted)
-        if planted:
-            lines.append(f"Junk at {share:.0%}: {right} of {len(planted)} judged HELPS.")
-    return lines
+def run_missing(log: Path, arguments: argparse.Namespace) -> None:
+    """Append every study that the log does not have yet."""
+    done = {_key(row) for row in read_log(log)}
+    with log.open("a") as out:
+
+        def write(key: dict, found: dict) -> None:
+            row = {**key, **found}
+            out.write(json.dumps(row) + "\n")
+            out.flush()
+            print(row, file=sys.stderr)
+
+        amounts = (arguments.decoys, arguments.planted, arguments.weak, arguments.first_seed)
+        for kind, share, seed in plan(*amounts):
+            key = {"pages": "made-up", "kind": kind, "share": share, "seed": seed}
+            if _key(key) not in done:
+                write(key, made_up(kind, share, seed))
+        if arguments.run:
+            _real(arguments, done, write)
+
+
+def _real(
+    arguments: argparse.Namespace, done: set, write: Callable[[dict, dict[str, Any]], None]
+) -> None:
+    crawl = load(arguments.run)
+    groups = tuple(crawl.dropped)
+    for kind, share, number, pools in real_plan(groups, arguments.real):
+        key = {"pages": "real", "kind": kind, "share": share, "seed": number, "pools": pools}
+        if _key(key) not in done:
+            draw = partial(crawl.study, kind, share, number, pools)
+            write(key, run_study(draw, kind, number))
+    for share in SHARES if arguments.real else ():
+        for group in groups:
+            key = {"pages": "truth", "kind": group, "share": share, "seed": 0}
+            if _key(key) not in done:
+                effect, t = crawl.truth(group, share)
+                write(key, {"effect": effect, "t": t})
+
+
+def _key(row: dict) -> tuple:
+    return (row["pages"], row["kind"], row["share"], row["seed"], row.get("pools"))
+
+
+def read_log(log: Path) -> list[dict]:
+    """The finished studies."""
+    return [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
 
 
 def main() -> None:
-    """Run what is missing and print the table."""
+    """Run what is missing and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--output", type=Path, required=True)
-    parser.add_argument("--decoys", type=int, default=400)
+    parser.add_argument("--run", help="a finished run of real pages with all measures")
+    parser.add_argument("--decoys", type=int, default=420)
     parser.add_argument("--planted", type=int, default=20, help="studies per kind and share")
+    parser.add_argument("--weak", type=int, default=20, help="per kind and expected effect")
+    parser.add_argument("--real", type=int, default=20, help="per kind and share of real pages")
     parser.add_argument("--first-seed", type=int, default=0)
     arguments = parser.parse_args()
     arguments.output.mkdir(parents=True, exist_ok=True)
     log = arguments.output / "studies.jsonl"
-    rows = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
-    done = {(r["kind"], r["share"], r["seed"]) for r in rows}
-    with log.open("a") as out:
-        for study in plan(arguments.decoys, arguments.planted, arguments.first_seed):
-            if study in done:
-                continue
-            rows.append(run_study(*study))
-            out.write(json.dumps(rows[-1]) + "\n")
-            out.flush()
-            print(rows[-1], file=sys.stderr)
-    print(table(rows))
+    run_missing(log, arguments)
+    print(tables(read_log(log)))
 
 
 if __name__ == "__main__":

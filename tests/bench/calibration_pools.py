@@ -21,7 +21,10 @@ WORDS, EOS = 2000, 2000
 BYTES_PER_WORD = 5
 GENRES, TOPICS, TOPIC_WORDS = 8, 40, 60
 JUNK = ("menu", "keyword spam", "repeated lines", "machine noise", "wrong language")
-DECOYS = ("longest", "shortest", "digit share", "first letter", "domain hash", "topic word")
+DECOYS = (
+    "longest", "shortest", "digit share", "first letter", "domain hash", "topic word",
+    "random documents",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -147,7 +150,8 @@ def make_study(seed: int, documents: int, junk: dict[str, float], decoy_fraction
         drops[kind] = np.zeros(len(pool), dtype=bool)
         drops[kind][start:end] = True
     if decoy_fraction:
-        drops |= _decoys(rng, pool, language, texts, decoy_fraction)
+        word = int(language.topics[rng.integers(TOPICS), 0])
+        drops |= decoy_drops(rng, pool, word, decoy_fraction)
     return _with_references(rng, language, pool, drops)
 
 
@@ -162,22 +166,21 @@ def _pool(texts: list[np.ndarray], domain: np.ndarray, seed: int) -> Pool:
     )  # fmt: skip
 
 
-def _decoys(
-    rng: np.random.Generator, pool: Pool, language: Language, texts: list[np.ndarray],
-    fraction: float,
-) -> dict[str, np.ndarray]:  # fmt: skip
-    """Rules without quality content, each dropping `fraction` of the tokens."""
-    digits = np.isin(pool.tokens, rng.choice(np.arange(40, 400), size=40, replace=False))
-    per_document = np.add.reduceat(digits, pool.first[:-1]) / pool.lengths
-    letters = np.array([t[0] % 26 for t in texts])
-    word = int(language.topics[rng.integers(TOPICS), 0])
+def decoy_drops(
+    rng: np.random.Generator, pool: Pool, word: int, fraction: float
+) -> dict[str, np.ndarray]:
+    """Rules without quality content, each dropping `fraction` of the tokens; `word` is a topic."""
+    often = np.argsort(-pool.document_share, kind="stable")
+    digits = np.isin(pool.tokens, rng.choice(often[40:400], size=40, replace=False))
+    letters = pool.tokens[pool.first[:-1]] % 26
     scores = {
         "longest": pool.lengths.astype(float),
         "shortest": -pool.lengths.astype(float),
-        "digit share": per_document,
+        "digit share": np.add.reduceat(digits, pool.first[:-1]) / pool.lengths,
         "first letter": -((letters - rng.integers(26)) % 26).astype(float),
         "domain hash": hashing.uniform(pool.domain, int(rng.integers(2**31))),
         "topic word": word_share(pool, word),
+        "random documents": hashing.uniform(pool.identity, int(rng.integers(2**31))),
     }
     ties = rng.random(len(pool))
     everything = np.ones(len(pool), dtype=bool)

@@ -1,0 +1,234 @@
+"""Pools of real pages, with real pages planted that a group of rules drops.
+
+A finished run with all measures gives the pages. Those that pass every rule are the base; domains
+are dealt to disjoint pools, so that pools of one deal share no site, and pools of another deal are
+the same pages mixed anew. What is planted comes from the same share of the dropped pages' domains.
+
+Nobody knows the truth about real dropped pages. It is measured: on every page at once, in eight
+disjoint samples of domains, and on halves of the reference texts that no study is scored on.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import gzip
+import json
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from ablations import finished_run, hashing, scored, statistics, tokens
+from ablations.benchmarks import load_questions
+from ablations.effects import Contrast, Design, measure
+from ablations.ngram import NgramIndex
+from ablations.pool import Draw, Pool
+from ablations.references import ReferenceSet
+from pipeline.config import RunConfig
+from pipeline.storage import Store
+from tests.bench.calibration_pools import decoy_drops
+from tests.real_data import FOLDER
+
+GROUPS: dict[str, tuple[str, ...]] = {
+    "gopher repetition": ("gopher_text_chars", "gopher_duplicate_*", "gopher_top_*"),
+    "fineweb duplicate lines": ("fineweb_duplicate_line_char_fraction",),
+    "gopher quality": ("gopher_word_*", "gopher_mean_*", "gopher_alpha_*", "gopher_stop_words"),
+}
+TASKS = ("hellaswag", "arc_easy", "mmlu", "openbookqa")
+QUESTIONS = 250  # per task
+LARGEST_DOMAIN = 20_000  # tokens of one domain in the base: the largest would fill a pool alone
+TRUTH_SAMPLES = 8
+
+
+@dataclass(frozen=True)
+class RealStudy:
+    """A pool, what each rule drops (bool [n] by name) and the measure of its references."""
+
+    pool: Pool
+    drops: dict[str, np.ndarray]
+    scored: scored.Scored
+
+    @property
+    def signals(self) -> list[str]:
+        """The names of what it is scored on."""
+        return self.scored.signals
+
+    @cached_property
+    def _scorer(self) -> scored.NgramScorer:
+        pool = self.pool
+        index = NgramIndex(pool.tokens, pool.first, pool.vocab_size, pool.eos)
+        return scored.NgramScorer(index, self.scored)
+
+    def score(self, read: Draw, _: int) -> np.ndarray:
+        """Bits per byte on every signal of the n-gram model trained on a draw."""
+        return self._scorer.signals(self._scorer.index.fit(read.copies))
+
+
+@dataclass(frozen=True)
+class Crawl:
+    """All pages of a run; `base` passes every rule, `dropped[group]` fails the group."""
+
+    pool: Pool
+    base: np.ndarray
+    dropped: dict[str, np.ndarray]
+    for_studies: scored.Scored
+    for_truth: scored.Scored
+
+    def study(self, kind: str, share: float, number: int, pools: int) -> RealStudy:
+        """Pool `number` with the group's pages planted at `share`, or with a decoy rule."""
+        deal, part = divmod(number, pools)
+        here = self.pool.data_seeds(pools, 7_000 + deal) == part
+        base = self.base & here
+        if kind in self.dropped:
+            planted = self._planted(self.dropped[kind], base, share, 7_000 + deal, part, pools)
+            chosen = np.flatnonzero(base | planted)
+            return RealStudy(take(self.pool, chosen), {kind: planted[chosen]}, self.for_studies)
+        pool = take(self.pool, np.flatnonzero(base))
+        rng = np.random.default_rng(number)
+        topics = np.argsort(-pool.document_share, kind="stable")[100:600]
+        drops = decoy_drops(rng, pool, int(rng.choice(topics)), share)
+        return RealStudy(pool, {kind: drops[kind]}, self.for_studies)
+
+    def _planted(
+        self, dropped: np.ndarray, base: np.ndarray, share: float, seed: int, part: int, pools: int
+    ) -> np.ndarray:
+        """Dropped pages worth `share` of the pool, from domains that no other pool starts with."""
+        wanted = share / (1 - share) * self.pool.lengths[base].sum()
+        pages = np.flatnonzero(dropped)
+        turn = (hashing.uniform(self.pool.domain[pages], seed, 1) - part / pools) % 1.0
+        pages = pages[np.lexsort((hashing.mix(self.pool.identity[pages], seed), turn))]
+        short = self.pool.lengths[pages] <= 0.2 * wanted  # no page is a fifth of what is planted
+        pages = pages[short]
+        enough = np.cumsum(self.pool.lengths[pages]) <= wanted
+        planted = np.zeros(len(dropped), dtype=bool)
+        planted[pages[enough]] = True
+        return planted
+
+    def truth(self, group: str, share: float) -> tuple[float, float]:
+        """(mean effect, its t) over disjoint samples of all domains, on texts of no study."""
+        planted = self._planted(self.dropped[group], self.base, share, 9_000, 0, 1)
+        chosen = np.flatnonzero(self.base | planted)
+        study = RealStudy(take(self.pool, chosen), {}, self.for_truth)
+        everything = np.ones(len(chosen), dtype=bool)
+        contrast = Contrast(group, "truth", everything, ~planted[chosen], judged=False)
+        design = Design(data_seeds=TRUTH_SAMPLES, orders=6, seed=9_000)
+        room = study.pool.lengths[~planted[chosen]].sum() / TRUTH_SAMPLES
+        budgets = np.full(TRUTH_SAMPLES, 0.5 * room)
+        values = measure(study.pool, contrast, design, budgets, study.score).values.mean(axis=1)
+        error = statistics.paired_se(values)
+        return float(values.mean()), float(values.mean() / error)
+
+
+def take(pool: Pool, chosen: np.ndarray) -> Pool:
+    """The pool of these documents only."""
+    lengths = pool.lengths[chosen]
+    first = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    at = np.repeat(pool.first[chosen] - first[:-1], lengths) + np.arange(first[-1])
+    return Pool(
+        pool.tokens[at], first, pool.size_bytes[chosen], pool.identity[chosen],
+        pool.domain[chosen], pool.vocab_size, pool.eos,
+    )  # fmt: skip
+
+
+def load(run: str) -> Crawl:
+    """The pages of a run that `decant run --set filter.all_measures=true` left, and those of C4.
+
+    C4's sample is judged by the run's own recipe: 2,000 pages, nearly each of a domain of its own.
+    """
+    store = Store(run)
+    config = finished_run.read_config(store)
+    documents = finished_run.read_documents(store, config)
+    more, texts, more_failed = _c4_pages(config)
+    texts = [*finished_run.read_texts(store), *texts]
+    tokenizer = tokens.train_bpe(texts, 4096)
+    ids, first, size = tokens.tokenise(tokenizer, texts)
+    domain = np.concatenate([documents.domain, finished_run.site_hashes(more, "registered")])
+    pool = Pool(
+        ids, first, size, hashing.hash_strings([*documents.ids, *more]), domain,
+        tokenizer.vocab_size, tokenizer.eos,
+    )  # fmt: skip
+    failed = np.concatenate([documents.failed, more_failed])
+    dropped = {
+        group: np.logical_or.reduce(failed[:, _columns(documents.rules, patterns)], axis=1)
+        for group, patterns in GROUPS.items()
+    }
+    base = ~failed.any(axis=1) & _within_domain(pool)
+    halves = [scored.encode(tokenizer, _half(k), list(_questions(k))) for k in range(2)]
+    return Crawl(pool, base, dropped, *halves)
+
+
+def _c4_pages(config: RunConfig) -> tuple[list[str], list[str], np.ndarray]:
+    """(URLs, texts after the recipe's edits, failed rules bool [n, rules])."""
+    recipe = config.recipe()
+    rules = [rule.name for rule in recipe.rules]
+    rows = _rows("c4")
+    verdicts = [recipe.judge(row["text"], all_measures=True) for row in rows]
+    failed = np.array([[rule in v.failed for rule in rules] for v in verdicts])
+    return [row["meta"]["url"] for row in rows], [v.text for v in verdicts], failed
+
+
+def _columns(rules: Sequence[str], patterns: Sequence[str]) -> list[int]:
+    return [
+        k for k, rule in enumerate(rules) if any(fnmatch.fnmatchcase(rule, p) for p in patterns)
+    ]
+
+
+def _within_domain(pool: Pool) -> np.ndarray:
+    """The documents, in hash order, that fit in what one domain may give, bool [n]."""
+    order = np.lexsort((hashing.mix(pool.identity, 3), pool.domain))
+    sums = np.cumsum(pool.lengths[order])
+    _, start = np.unique(pool.domain[order], return_index=True)
+    before = np.repeat(np.concatenate([[0], sums])[start], np.diff(np.append(start, len(order))))
+    kept = np.zeros(len(pool), dtype=bool)
+    kept[order] = sums - before <= LARGEST_DOMAIN
+    return kept
+
+
+def _half(which: int) -> list[ReferenceSet]:
+    """Every second document of four genres of clean text."""
+    return [
+        ReferenceSet(name, tuple(texts[which::2]))
+        for name, texts in (
+            ("novels", _novels()),
+            ("stackexchange", [r["text"][:2_000] for r in _rows("stackexchange")][:60]),
+            ("web judged good", [
+                r["text"][:2_000] for r in _rows("human_quality") if r["label"] == 1
+            ][:60]),
+            ("wikipedia", _articles()),
+        )
+    ]  # fmt: skip
+
+
+def _questions(which: int) -> Iterator:
+    """Questions of four benchmarks, those of one half."""
+    for task in TASKS:
+        questions = load_questions(FOLDER / "benchmarks", task, "fineweb", 2 * QUESTIONS, seed=1)
+        yield from questions[which::2]
+
+
+def _rows(folder: str) -> list[dict]:
+    rows = []
+    for path in sorted((FOLDER / "text" / folder).glob("*.jsonl.gz")):
+        with gzip.open(path, "rt", encoding="utf-8") as lines:
+            rows += [json.loads(line) for line in lines]
+    return rows
+
+
+def _novels() -> list[str]:
+    """2,000 characters from the middle of each novel."""
+    texts = [_text(path) for path in sorted((FOLDER / "text" / "novels").glob("*.txt.gz"))]
+    return [text[len(text) // 2 :][:2_000] for text in texts]
+
+
+def _articles() -> list[str]:
+    """The first 2,000 characters of each article of wikitext."""
+    text = _text(FOLDER / "text" / "wikitext-2" / "test.txt.gz")
+    parts = re.split(r"(?m)^ ?= [^=\n]+ = ?$", text)
+    return [part.strip()[:2_000] for part in parts if len(part) > 1_000][:60]
+
+
+def _text(path: Path) -> str:
+    return gzip.decompress(path.read_bytes()).decode("utf-8", "replace")
