@@ -38,6 +38,13 @@ def test_one_broken_byte_in_utf8_drops_the_page_for_fineweb_alone():
     assert declared_text(broken) == GERMAN * 5 + "\ufffd"
 
 
+def test_a_page_in_windows_1252_that_says_utf8_is_read_without_broken_characters():
+    text = GERMAN.replace("<p>", "<meta charset=utf-8><p>It’s “here”. ")
+    assert declared_text(text.encode("cp1252"), "text/html; charset=utf-8") == text
+    quotes = "<p>" + "The boat’s crew said “no” to that and went home again. " * 9
+    assert "\ufffd" not in (declared_text(quotes.encode("cp1252"), "x; charset=utf-8") or "")
+
+
 def test_a_declaration_that_does_not_fit_is_passed_over():
     assert declared_text(RUSSIAN.encode("cp1251"), "text/html; charset=shift_jis") == RUSSIAN
 
