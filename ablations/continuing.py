@@ -23,7 +23,7 @@ from ablations.export import from_transformers, load_weights, weights_file
 from ablations.model import Llama
 from ablations.pool import Pool
 from ablations.rungs import RungUnfit, Shape
-from ablations.stream import Replay, Sequences, Stream, documents_of
+from ablations.stream import Replay, Stream, documents_of
 from pipeline.storage import Store
 
 
@@ -52,7 +52,7 @@ class Start:
         pool, _ = prepared.load_pool(Store(self.replay or ""))
         return documents_of(pool.tokens, pool.first, _hash_order(pool), pool.eos)
 
-    def data(self, new: Stream) -> Sequences:
+    def data(self, new: Stream) -> Stream | Replay:
         """The new documents with the old mixture's share among them."""
         return new if self.replay is None else Replay(new, self._old, self.share)
 

@@ -9,6 +9,7 @@ number of workers. Data and run directory lie on storage that every worker sees.
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,9 @@ from ablations.devices import pick_device
 from ablations.export import load
 from ablations.neural import NeuralModel
 from ablations.rungs import Rung, Shape
-from ablations.stream import Stream
+from ablations.stream import Replay, Stream
 from ablations.train import train
+from pipeline.execute import connect_ray
 
 MAX_FAILURES = 3  # of a group; each costs the updates since its last state
 
@@ -46,6 +48,26 @@ class StreamFiles:
         return Stream(np.load(self.tokens, mmap_mode="r"), np.load(self.spans), self.eos)
 
 
+@dataclass(frozen=True)
+class ReplayFiles:
+    """A `Replay` by the files of its two streams."""
+
+    new: StreamFiles
+    old: StreamFiles
+    share: Fraction
+
+    def open(self) -> Replay:
+        return Replay(self.new.open(), self.old.open(), self.share)
+
+
+def files_of(data: Stream | Replay, folder: Path) -> StreamFiles | ReplayFiles:
+    """What is trained on, by its files; those that do not exist yet are written to `folder`."""
+    if isinstance(data, Stream):
+        return StreamFiles.of(data, folder)
+    new, old = StreamFiles.of(data.new, folder / "new"), StreamFiles.of(data.old, folder / "old")
+    return ReplayFiles(new, old, data.share)
+
+
 def _mapped_file(array: np.ndarray) -> Path | None:
     """The .npy file that this array maps as a whole; None for any other array."""
     if not isinstance(array, np.memmap) or isinstance(array.base, np.ndarray):
@@ -56,29 +78,37 @@ def _mapped_file(array: np.ndarray) -> Path | None:
 
 def train_on_group(
     step: Rung,
-    data: StreamFiles,
+    data: StreamFiles | ReplayFiles,
     *,
     workers: int,
     seed: int,
     out_dir: Path,
+    eos: int | None,
     learning_rate: float | None = None,
     tokens: float | None = None,
     continue_from: Path | None = None,
     use_gpu: bool = True,
 ) -> NeuralModel:
-    """The model trained by `workers` workers, one GPU (or CPU core) each; Ray must be connected."""
+    """The model trained by `workers` workers, one GPU (or CPU core) each.
+
+    On the Ray that this process is connected to, else on a local one.
+    """
     if step.batch_sequences % workers:
         raise ValueError(
             f"rung {step.name}'s {step.batch_sequences} sequences a batch do not split over "
             f"{workers} workers"
         )
+    import ray
     from ray.train import FailureConfig, RunConfig, ScalingConfig
     from ray.train.torch import TorchTrainer
 
+    if not ray.is_initialized():
+        connect_ray(workers + 1, None)
     out_dir.mkdir(parents=True, exist_ok=True)
     settings = {
         "rung": asdict(step),
-        "data": (str(data.tokens), str(data.spans), data.eos),
+        "data": data,
+        "eos": eos,
         "seed": seed,
         "out_dir": str(out_dir),
         "learning_rate": learning_rate,
@@ -97,24 +127,23 @@ def train_on_group(
     )
     trainer.fit()
     device = pick_device()
-    return NeuralModel(load(out_dir).to(device.place), eos=data.eos, device=device)
+    return NeuralModel(load(out_dir).to(device.place), eos=eos, device=device)
 
 
 def train_worker(settings: dict[str, Any]) -> None:
     """One worker's part, on the device that Ray gave it."""
     import ray.train.torch
 
-    tokens, spans, eos = settings["data"]
     origin = settings["continue_from"]
     fields = dict(settings["rung"])
     train(
         Rung(**{**fields, "shape": Shape(**fields["shape"])}),
-        StreamFiles(Path(tokens), Path(spans), eos).open(),
+        settings["data"].open(),
         seed=settings["seed"],
         out_dir=Path(settings["out_dir"]),
         learning_rate=settings["learning_rate"],
         tokens=settings["tokens"],
-        eos=eos,
+        eos=settings["eos"],
         continue_from=None if origin is None else Path(origin),
         device=str(ray.train.torch.get_device()),
     )

@@ -15,12 +15,13 @@ import xxhash
 from ablations import rungs
 from ablations.checkpoint import write_atomically
 from ablations.continuing import Start
+from ablations.distributed import files_of, train_on_group
 from ablations.neural import NeuralModel
 from ablations.pool import Draw
 from ablations.prepared import Prepared
 from ablations.score import LanguageModel
 from ablations.stream import documents_of
-from ablations.train import train
+from ablations.train import FINISHED, train
 
 
 class NeuralTrainer:
@@ -53,18 +54,22 @@ class NeuralTrainer:
 
     def trained(self, read: Draw, order: int) -> NeuralModel:
         """The model of a finished run, which is read back, or of one that is trained now."""
-        pool, start = self._study.pool, self._start
+        pool, start, folder = self._study.pool, self._start, self.run_folder(read, order)
         stream = documents_of(pool.tokens, pool.first, read.documents, pool.eos)
-        return train(
-            self._rung,
-            start.data(stream) if start else stream,
-            seed=order,
-            out_dir=self.run_folder(read, order),
-            learning_rate=self._rate,
-            tokens=start.tokens(len(stream)) if start else len(stream),
-            eos=pool.eos,
-            continue_from=start.weights if start else None,
-            device=self._neural.get("device"),
+        data = start.data(stream) if start else stream
+        recipe: dict[str, Any] = {
+            "seed": order,
+            "out_dir": folder,
+            "learning_rate": self._rate,
+            "tokens": start.tokens(len(stream)) if start else len(stream),
+            "eos": pool.eos,
+            "continue_from": start.weights if start else None,
+        }
+        device, workers = self._neural.get("device"), self._neural.get("gpus_per_run", 1)
+        if workers == 1 or (folder / FINISHED).exists():
+            return train(self._rung, data, device=device, **recipe)
+        return train_on_group(
+            self._rung, files_of(data, folder), workers=workers, use_gpu=device != "cpu", **recipe
         )
 
     def run_folder(self, read: Draw, order: int) -> Path:

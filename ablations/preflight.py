@@ -20,12 +20,18 @@ def check_storage(config: StudyConfig, store: Store) -> None:
 
 
 def check_rungs(study: Study) -> None:
-    """Refuses runs too short for a rung, and weights to continue from that do not fit it."""
+    """Refuses runs too short for a rung, weights that do not fit it, and groups it cannot serve."""
     for name in _neural(study.config):
         step = rung(name).with_vocab(study.pool.vocab_size)
         runs = study.training_runs(study.terms(name, study.rates(name)[0]))
         check_length(step, max((run.tokens for run in runs), default=0))
         _check_start(study, step)
+        workers = study.config.neural.gpus_per_run
+        if step.batch_sequences % workers:
+            raise RungUnfit(
+                f"neural.gpus_per_run: rung {name}'s {step.batch_sequences} sequences a batch do "
+                f"not split over {workers} GPUs"
+            )
 
 
 def check_length(step: Rung, longest: int) -> None:

@@ -117,6 +117,8 @@ _DECISION = "decision grade"
 RUNGS = (
     # R1-R3 train on CPU: small batches, since steps and not tokens are what short runs lack.
     Rung("smoke", Shape(64, 2, 2, 192, 4096, 128), 8, 5e-3, 0.1e6, _NONE, min_steps=0),
+    # cpu-xs: runs of a quarter of a million tokens, too few for 500 updates of cpu-s.
+    Rung("cpu-xs", Shape(64, 2, 2, 192, 4096, 128), 4, 3e-3, 0.5e6, _LIKELIHOOD),
     # cpu-s after 0.4 MT of web text, held-out bits per byte by rate: 7.5e-4 2.543, 1.5e-3 2.497,
     # 3e-3 2.553 and 2.567 (two seeds), 6e-3 2.625. The others' rates are the OLMo ladder's, halved.
     Rung("cpu-s", Shape(128, 4, 4, 352, 4096, 256), 4, 1.5e-3, 1e6, _LIKELIHOOD),

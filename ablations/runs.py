@@ -89,10 +89,15 @@ def _key(read: Draw, order: int) -> str:
 
 
 def train_all(engine: Engine, step: str, wanted: Sequence[Run], told: dict[str, Any]) -> None:
-    """Trains and scores every run that is not there yet; `told` is what each task is told."""
+    """Trains and scores every run that is not there yet; `told` is what each task is told.
+
+    Runs are tasks side by side; one that takes several GPUs has them to itself, started from here.
+    """
     tasks = [
         Task(run.key, {**told, "contrast": run.contrast, "number": run.number}) for run in wanted
     ]
+    if told["neural"]["gpus_per_run"] > 1:
+        engine = Engine(engine.store, engine.config, 0, progress=engine.progress)
     engine.map(f"{step}/runs", train_run, tasks, digest(told), VERSION)
 
 

@@ -116,11 +116,12 @@ class NeuralConfig(Section):
         default=(1.0, 0.25), min_length=1
     )
     device: str | None = None
+    gpus_per_run: Annotated[int, Field(ge=1)] = 1  # more: one run at a time, through Ray Train
     continue_from: ContinueConfig | None = None  # None: fresh weights
 
     def placed(self) -> dict[str, Any]:
         """What shapes or places a single run, as plain values; the rest is the study's design."""
-        return self.model_dump(mode="json", include={"device", "continue_from"})
+        return self.model_dump(mode="json", include={"device", "gpus_per_run", "continue_from"})
 
 
 class StudyConfig(Section):

@@ -42,6 +42,7 @@ from ablations.stream import Sequences
 CLIP = 1.0  # of the gradient's norm; with betas, epsilon and weight decay as FineWeb's launcher
 BETAS = (0.9, 0.95)
 EPSILON = 1e-8
+FINISHED = "run.json"  # in a run's directory: written last
 
 
 class TrainingDiverged(RuntimeError):
@@ -261,7 +262,7 @@ def _finish(plan: Plan, files: Files) -> None:
     weights = average([files.snapshot(step) for step in plan.averaged])
     export.export(weights, plan.rung.shape, files.out_dir, plan.eos)
     record = {"identity": plan.identity, "averaged_steps": plan.averaged, **asdict(plan)}
-    write_text(files.out_dir / "run.json", json.dumps(record, indent=2, sort_keys=True) + "\n")
+    write_text(files.out_dir / FINISHED, json.dumps(record, indent=2, sort_keys=True) + "\n")
     files.state.unlink(missing_ok=True)
     for step in set(plan.averaged) - files.snapshots:
         files.snapshot(step).unlink(missing_ok=True)
@@ -269,7 +270,7 @@ def _finish(plan: Plan, files: Files) -> None:
 
 def _is_finished(out_dir: Path, plan: Plan) -> bool:
     """Whether this very run lies there finished; another one in its place is an error."""
-    path = out_dir / "run.json"
+    path = out_dir / FINISHED
     if not path.exists():
         return False
     if json.loads(path.read_text())["identity"] != plan.identity:

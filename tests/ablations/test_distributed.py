@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +16,9 @@ import torch.distributed as dist  # noqa: E402
 import torch.multiprocessing as mp  # noqa: E402
 
 from ablations.checkpoint import read_tensors  # noqa: E402
-from ablations.distributed import StreamFiles, train_on_group  # noqa: E402
+from ablations.distributed import StreamFiles, files_of, train_on_group  # noqa: E402
 from ablations.rungs import Rung, Shape  # noqa: E402
-from ablations.stream import Stream  # noqa: E402
+from ablations.stream import Replay, Stream  # noqa: E402
 from ablations.train import train  # noqa: E402
 
 EOS = 30
@@ -42,6 +43,14 @@ def test_a_stream_s_files_read_back_to_the_same_stream(files, tmp_path):
     part = Stream(mapped.token_ids[50:200], np.array([[0, 25], [50, 75]]), EOS)
     copied = StreamFiles.of(part, tmp_path / "part")
     assert copied.open().digest() == part.digest()
+
+
+def test_a_replay_s_files_read_back_to_the_same_sequences(files, tmp_path):
+    new = Stream(np.arange(200) % 30, np.array([[0, 100], [100, 200]]), EOS)
+    data = Replay(new, files.open(), Fraction(1, 4))
+    again = files_of(data, tmp_path / "run").open()
+    assert again.digest() == data.digest()
+    np.testing.assert_array_equal(again.rows(3, 9, 16), data.rows(3, 9, 16))
 
 
 def one_of_two(rank: int, port: int, files: StreamFiles, folder: Path) -> None:
@@ -69,7 +78,7 @@ def test_two_workers_train_the_model_that_one_worker_trains(files, tmp_path):
 
 def test_workers_that_do_not_divide_the_batch_are_refused(files, tmp_path):
     with pytest.raises(ValueError, match="do not split over 3 workers"):
-        train_on_group(RUNG, files, workers=3, seed=0, out_dir=tmp_path)
+        train_on_group(RUNG, files, workers=3, seed=0, out_dir=tmp_path, eos=EOS)
 
 
 @pytest.mark.ray
@@ -83,7 +92,9 @@ def test_ray_train_gives_the_model_that_one_worker_trains(files, tmp_path):
     train(RUNG, files.open(), seed=0, out_dir=tmp_path / "one", eos=EOS, device="cpu")
     ray.init(num_cpus=2, include_dashboard=False, logging_level="ERROR", log_to_driver=False)
     try:
-        train_on_group(RUNG, files, workers=2, seed=0, out_dir=tmp_path / "two", use_gpu=False)
+        train_on_group(
+            RUNG, files, workers=2, seed=0, out_dir=tmp_path / "two", eos=EOS, use_gpu=False
+        )
     finally:
         ray.shutdown()
     assert_same_model(tmp_path / "one", tmp_path / "two")

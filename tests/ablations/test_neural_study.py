@@ -228,3 +228,30 @@ def test_weights_or_a_mixture_that_do_not_fit_are_refused(study, run, tmp_path, 
     )
     assert ablate(config, str(tmp_path / "out")) == WRONG
     assert "in this rung" in capsys.readouterr().err
+
+
+def test_a_run_on_several_gpus_goes_through_the_group_and_is_read_back(
+    study, run, tmp_path, monkeypatch
+):
+    """A stand-in for Ray Train: what it is given, it trains alone."""
+    asked = []
+
+    def alone(rung, data, *, workers, use_gpu, **recipe):
+        asked.append((workers, use_gpu))
+        return train(rung, data.open(), device="cpu", **recipe)
+
+    monkeypatch.setattr("ablations.neural_trainer.train_on_group", alone)
+    config = write_study(tmp_path, run, neural={**STUDY["neural"], "gpus_per_run": 2})
+    assert ablate(config, str(tmp_path / "out")) == FINISHED
+    assert asked == [(2, False)] * 6
+    assert trained(tmp_path / "out") == trained(study / "out")
+    one, other = ((p / "out" / "models" / "smoke") for p in (study, tmp_path))
+    for name in trained(study / "out"):
+        first, second = ((p / name / "model.safetensors").read_bytes() for p in (one, other))
+        assert first == second
+
+
+def test_a_batch_that_does_not_split_over_the_gpus_is_refused(run, tmp_path, capsys):
+    config = write_study(tmp_path, run, neural={**STUDY["neural"], "gpus_per_run": 3})
+    assert ablate(config, str(tmp_path / "out")) == WRONG
+    assert "do not split over 3 GPUs" in capsys.readouterr().err
