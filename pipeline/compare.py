@@ -64,11 +64,17 @@ def compare(
     return folders["score"], run_step("score", write_scores)
 
 
+def wanted_pairs(job: Job, layout: Layout, slot: int) -> np.ndarray:
+    """The pairs of one slot that are to be compared, as often as they were found."""
+    dtype = score_type(layout.doc_type)
+    pairs = read_whole(job.store, job.task.args["pairs"], slot, slot + 1, dtype)
+    return pairs[(pairs["doc"] != pairs["other"]) & (pairs["doc"] >= layout.earlier)]
+
+
 def unique_pairs(job: Job, layout: Layout, slot: int) -> np.ndarray:
     """The distinct pairs of one slot as unscored scores, ordered by other, then doc."""
     dtype = score_type(layout.doc_type)
-    pairs = read_whole(job.store, job.task.args["pairs"], slot, slot + 1, dtype)
-    pairs = pairs[(pairs["doc"] != pairs["other"]) & (pairs["doc"] >= layout.earlier)]
+    pairs = wanted_pairs(job, layout, slot)
     if not len(pairs):
         return np.empty(0, dtype)
     pairs = pairs[np.lexsort((pairs["doc"], pairs["other"]))]
@@ -87,7 +93,7 @@ def spill_requests(job: Job) -> dict:
     args = job.task.args
     layout = Layout(**args["layout"])
     slot = args["slot"]
-    others = np.unique(unique_pairs(job, layout, slot)["other"])
+    others = np.unique(wanted_pairs(job, layout, slot)["other"])
     requests = np.zeros(len(others), request_type(layout.doc_type))
     requests["doc"], requests["slot"] = others, slot
     spill = Spill(job.store, f"{args['request']}/{slot:08d}", layout.slots, layout.payload)
