@@ -28,6 +28,15 @@ _META = re.compile(
 _MARKS = ((codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
 
 
+def is_utf8(payload: bytes) -> bool:
+    """Whether the bytes are UTF-8."""
+    try:
+        payload.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
 def fineweb_text(payload: bytes) -> str | None:
     """The text by FineWeb's rule; None where it drops the page."""
     try:

@@ -13,7 +13,7 @@ import xxhash
 from filters.language import LANGUAGE_RULES, LanguageId, LanguageRule
 from filters.url import UrlOptions, UrlRules
 from pipeline.blocklist import load_blocklist, load_words
-from pipeline.charset import declared_text, fineweb_text
+from pipeline.charset import declared_text, fineweb_text, is_utf8
 from pipeline.config import RunConfig
 from pipeline.extract_rules import (
     EMPTY_PAYLOAD,
@@ -59,16 +59,16 @@ class PageJudge:
         payload = self._payload(record)
         if not isinstance(payload, Payload):
             return payload
-        html = self._text_of(payload)
-        if html is None:
+        page = self._utf8(payload)
+        if page is None:
             return Dropped(UNDECODABLE.name)
         hit = self._urls.judge(url_of(record)) if self._urls else None
         if hit:
             return Dropped(hit.rule, hit.detail[:DETAIL_CHARS])
         if record.type == "conversion":
-            return self._judge_text(html, payload.data)
+            return self._judge_text(page.decode("utf-8", "surrogatepass"), payload.data)
         dropped = self._gates.by_metadata(languages)
-        return dropped or self._judge_page(html, payload.data)
+        return dropped or self._judge_page(page, payload.data)
 
     def _payload(self, record: Record) -> "Payload | Dropped | Failed":
         """The decoded payload of a record that may be a page."""
@@ -90,13 +90,17 @@ class PageJudge:
             return Dropped(NOT_HTML.name)
         return Payload(data, response.headers.get("content-type", ""))
 
-    def _text_of(self, payload: "Payload") -> str | None:
+    def _utf8(self, payload: "Payload") -> bytes | None:
+        """The page as UTF-8: its own bytes where they are, as nearly all are."""
+        if is_utf8(payload.data):
+            return payload.data
         if self._declared_charset:
-            return declared_text(payload.data, payload.content_type)
-        return fineweb_text(payload.data)
+            text = declared_text(payload.data, payload.content_type)
+        else:
+            text = fineweb_text(payload.data)
+        return None if text is None else text.encode("utf-8", "surrogatepass")
 
-    def _judge_page(self, html: str, payload: bytes) -> Outcome:
-        page = html.encode("utf-8", "surrogatepass")
+    def _judge_page(self, page: bytes, payload: bytes) -> Outcome:
         over = excess(page, self._limits)
         if over:
             rule, count, bound = over
