@@ -4,23 +4,13 @@ The reference drops a page that takes longer than a second, so its corpus depend
 machine was. Here four counts decide, each with its bound, before a page reaches the extractor.
 """
 
-import re
+import sys
 from dataclasses import dataclass
 
 import numpy as np
 
 from filters.record_rule import RecordRule
-
-# Elements without an end tag, and those whose end tag may be left out: their starts do not nest.
-_FLAT = (
-    b"area base br col embed hr img input link meta param source track wbr"
-    b" p li dt dd option optgroup tr td th thead tbody tfoot colgroup rp rt"
-).split()
-_NESTING = re.compile(rb"<(/?)(?!(?:" + b"|".join(_FLAT) + rb")[\s/>])[A-Za-z]", re.IGNORECASE)
-_START = re.compile(rb"<[A-Za-z]")
-# Possessive: what a part has taken it keeps, so no page is read twice.
-_QUOTED = re.compile(rb"\"[^\"]*+\"|'[^']*+'")
-_TAG = re.compile(rb"<[A-Za-z](?:[^>\"']++|\"[^\"]*+\"|'[^']*+')*+")
+from pipeline import page_tags
 
 SOURCE = "decant; in place of the reference's limit of one second (datatrove Trafilatura, timeout)"
 
@@ -29,9 +19,9 @@ SOURCE = "decant; in place of the reference's limit of one second (datatrove Tra
 class Limits:
     """The most that a page may have of each count.
 
-    Of 5,938 real pages the largest has 2.7 MB, 12,815 elements, a depth of 1,518, and 3,203 words
-    in one tag (its quotes are broken). The slowest pages that we know how to build under these
-    limits: `python -m tests.bench.extract_stage limits`.
+    Of 6,105 real pages the largest has 2.7 MB, 12,815 elements, a depth of 1,518, and 88 attributes
+    in a tag. The slowest pages that we know how to build under these limits:
+    `python -m tests.bench.extract_stage limits`.
     """
 
     bytes: int = 6_000_000  # CommonCrawl cuts at 5 MiB, until 2025 at 1
@@ -49,36 +39,26 @@ WORK_RULES = (
 
 
 def excess(page: bytes, limits: Limits) -> tuple[str, int, int] | None:
-    """(rule, count, bound) of the first limit that a page exceeds; None for nearly every page.
-
-    Counting tags costs a millisecond, so each count is first bounded from above by one that costs
-    microseconds.
-    """
+    """(rule, count, bound) of the first limit that a page exceeds; None for nearly every page."""
     if len(page) > limits.bytes:
         return "page_bytes", len(page), limits.bytes
-    codes = np.frombuffer(page, dtype=np.uint8)
-    brackets = int(np.count_nonzero(codes == ord("<")))
-    if brackets > limits.elements and (count := elements(page)) > limits.elements:
+    count = starts = elements(page)
+    if count > limits.elements:
         return "page_elements", count, limits.elements
-    if brackets > limits.depth and _may_nest(codes) > limits.depth:
-        count = depth(page)
-        if count > limits.depth:
-            return "page_depth", count, limits.depth
-    # An attribute takes two bytes, so a tag of too many is a long run without a closing bracket.
-    if _longest_run(codes) > 2 * limits.attributes:
-        count = attributes(page)
-        if count > limits.attributes:
-            return "page_attributes", count, limits.attributes
+    if starts > limits.depth and (count := depth(page)) > limits.depth:
+        return "page_depth", count, limits.depth
+    if (count := attributes(page, limits.attributes)) > limits.attributes:
+        return "page_attributes", count, limits.attributes
     return None
 
 
 def elements(page: bytes) -> int:
-    """The number of start tags.
+    """The number of start tags, those in comments and scripts included.
 
     >>> elements(b"<p>1 < 2<br></p>")
     2
     """
-    return len(_START.findall(page))
+    return int(page_tags.start_tags(_codes(page)))
 
 
 def depth(page: bytes) -> int:
@@ -87,42 +67,17 @@ def depth(page: bytes) -> int:
     >>> depth(b"</b><div><p>a<p>b<b>c</b></div>")
     2
     """
-    steps = np.array([1 - 2 * len(slash) for slash in _NESTING.findall(page)], dtype=np.int64)
-    if not len(steps):
-        return 0
-    level = np.cumsum(steps)
-    floor = np.minimum.accumulate(np.minimum(level, 0))  # end tags without a start close nothing
-    return int((level - floor).max())
+    return int(page_tags.deepest(_codes(page)))
 
 
-def attributes(page: bytes) -> int:
-    """The most words in one start tag, its name and what stands in quotes left out.
+def attributes(page: bytes, enough: int = sys.maxsize) -> int:
+    """The most attributes of a start tag; with `enough`, of the first tag that has more.
 
-    >>> attributes(b"<a b='x > y' c d=1>")
+    >>> attributes(b"<a b='x > y' c d=1><!-- <a b c d e>")
     3
     """
-    return max((len(_QUOTED.sub(b"", tag).split()) - 1 for tag in _TAG.findall(page)), default=0)
+    return int(page_tags.most_attributes(_codes(page), enough))
 
 
-# The two-letter names that nest nothing and are frequent, as their first two bytes.
-_NO_NESTING = np.zeros(1 << 16, dtype=bool)
-for _pair in (b"br", b"li", b"td", b"tr", b"th"):
-    _NO_NESTING[_pair[0] << 8 | _pair[1]] = True
-
-
-def _may_nest(codes: np.ndarray) -> int:
-    """The number of brackets that may begin a nesting tag: never fewer than there are."""
-    at = np.flatnonzero(codes[:-3] == ord("<"))
-    last = np.count_nonzero(codes[-3:] == ord("<"))
-    first, second, third = codes[at + 1].astype(np.int64), codes[at + 2], codes[at + 3]
-    nothing = _NO_NESTING[first << 8 | second] & (third <= ord(">"))  # blank, slash or bracket
-    paragraph = ((first | 32) == ord("p")) & (second <= ord(">"))
-    return int(last + np.count_nonzero((first >= ord("A")) & ~nothing & ~paragraph))
-
-
-def _longest_run(codes: np.ndarray) -> int:
-    """The longest stretch of bytes without `>`."""
-    ends = np.flatnonzero(codes == ord(">"))
-    if not len(ends):
-        return len(codes)
-    return max(int(ends[0]), len(codes) - int(ends[-1]), int(np.diff(ends).max(initial=0)))
+def _codes(page: bytes) -> np.ndarray:
+    return np.frombuffer(page, dtype=np.uint8)
