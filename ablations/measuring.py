@@ -77,32 +77,33 @@ def measure_contrast(job: Job) -> dict[str, Any]:
 
 
 def measure_health(job: Job) -> dict[str, Any]:
-    """The signals of the first contrast's arm at fractions of the budget, as `health_values`."""
+    """The signals of the control arm at fractions of the budget, as `health_values`."""
     args = job.task.args
     study = prepared.load(job.store.url, args["address"])
     design, budget, fractions = thawed(frozen(args))
     orders = 2 if args["rung"] == "ngram" else 1
     score = trainer_of(job).signals
-    values = health_values(study.pool, study.contrasts[0], design, budget, fractions, orders, score)
+    values = health_values(study.pool, study.contrasts, design, budget, fractions, orders, score)
     return {"values": values.tolist()}
 
 
 def health_values(
     pool: Pool,
-    contrast: Contrast,
+    contrasts: Sequence[Contrast],
     design: Design,
     budget: np.ndarray,
     fractions: Sequence[float],
     orders: int,
     score: Measure,
 ) -> np.ndarray:
-    """Signals of the contrast's arm at fractions of the budget: [fractions, seeds, orders, m].
+    """Signals of the control arm at fractions of the budget: [fractions, seeds, orders, m].
 
     A signal that does not fall with data, or falls less than its noise between orders, tells
     nothing about data.
     """
     part = pool.data_seeds(design.data_seeds, design.seed)
-    arms = [contrast.with_rule & (part == seed) for seed in range(design.data_seeds)]
+    control = control_arm(pool, contrasts, design)
+    arms = [control & (part == seed) for seed in range(design.data_seeds)]
     return np.array([
         [
             [
@@ -113,6 +114,16 @@ def health_values(
         ]
         for fraction in fractions
     ])  # fmt: skip
+
+
+def control_arm(pool: Pool, contrasts: Sequence[Contrast], design: Design) -> np.ndarray:
+    """The first contrast's arm with its rule, or the next arm that no data seed leaves empty."""
+    part = pool.data_seeds(design.data_seeds, design.seed)
+    arms = [c.with_rule for c in contrasts] + [c.without for c in contrasts]
+    for arm in arms:
+        if len(np.unique(part[arm])) == design.data_seeds:
+            return arm
+    return arms[0]
 
 
 def frozen(args: Mapping[str, Any]) -> str:

@@ -57,7 +57,7 @@ def reads(
     """(documents, order) of every run that a contrast, or the health check, asks for, in order."""
     notes = _Notes()
     if number == HEALTH:
-        measuring.health_values(pool, contrasts[0], design, budget, fractions, 1, notes)
+        measuring.health_values(pool, contrasts, design, budget, fractions, 1, notes)
     else:
         effects.measure(pool, contrasts[number], design, budget, notes)
     return notes.reads

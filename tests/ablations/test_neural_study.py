@@ -255,3 +255,22 @@ def test_a_batch_that_does_not_split_over_the_gpus_is_refused(run, tmp_path, cap
     config = write_study(tmp_path, run, neural={**STUDY["neural"], "gpus_per_run": 3})
     assert ablate(config, str(tmp_path / "out")) == WRONG
     assert "do not split over 3 GPUs" in capsys.readouterr().err
+
+
+def test_an_arm_that_its_rule_empties_does_not_stop_the_others(tmp_path):
+    """The rule that drops everything comes first, where the control arm is usually taken from."""
+    rules = [
+        {"gopher_word_count_floor": {"at_least": 10**6}},
+        {"gopher_duplicate_line_fraction": {"at_most": 0.30}},
+    ]
+    texts = make_texts(5, good=60, repeated=20, short=4)
+    write_run(tmp_path / "run", texts, rules=rules)
+    groups = {"everything": ["gopher_word_*"], "lines": ["gopher_duplicate_*"]}
+    arms = {"designs": ["add-one-in"], "groups": groups, "dedup": False}
+    out = tmp_path / "out"
+    assert ablate(write_study(tmp_path, tmp_path / "run", arms=arms), str(out)) == FINISHED
+    (judged,) = json.loads((out / "verdict.json").read_text())["rungs"]
+    emptied, lines = judged["verdicts"]
+    assert emptied["caveats"] == ["the arm with the rule is empty in data seed 0"]
+    assert lines["caveats"] == [f"rung smoke gives no verdicts ({rung('smoke').says})"]
+    assert all(state["small"] > state["full"] > 0 for state in judged["health"])
