@@ -32,7 +32,7 @@ MEMORY_BYTES = 3 << 30
 # A child that neither works nor answers (its CPU clock stands still) is given up after this.
 SILENCE_S = 10 * CPU_S
 SHARED_BYTES = 16 << 20  # for a page; a larger one starts a child with more
-READ_BYTES = 1 << 20
+READ_BYTES = 1 << 16  # what a pipe holds
 
 
 class Lost(Exception):
@@ -65,6 +65,7 @@ class PageGuard:
         self._arguments = [engine, json.dumps(dict(options or {})), str(cpu_s), str(memory_bytes)]
         self._child: subprocess.Popen | None = None
         self._shared: mmap.mmap | None = None
+        self._replies = select.poll()
         self._last: bytes | None = None  # the page in shared memory
 
     def extract(self, page: bytes) -> Extraction:
@@ -112,13 +113,12 @@ class PageGuard:
             self._last = page
         try:
             os.write(child.stdin.fileno(), HEAD.pack(question, len(page)))
-            status, size = HEAD.unpack(self._read(child, HEAD.size))
-            body = self._read(child, size).decode("utf-8", "surrogatepass")
+            status, body = self._answer(child)
         except OSError as error:
             raise Lost(self._death(child)) from error
         if status == NO_MEMORY:
             raise Lost("memory")
-        return _EXTRACTIONS[status](body)
+        return _EXTRACTIONS[status](body.decode("utf-8", "surrogatepass"))
 
     def _ready(self, size: int) -> tuple[subprocess.Popen, mmap.mmap]:
         """A running child with shared memory for a page of this size."""
@@ -145,25 +145,39 @@ class PageGuard:
             bufsize=0,
             pass_fds=(memory,),
         )
+        assert child.stdout is not None
+        self._replies = select.poll()
+        self._replies.register(child.stdout, select.POLLIN)
         try:
-            said, _ = HEAD.unpack(self._read(child, HEAD.size))
+            said, _ = self._answer(child)
         except OSError as error:
             raise NoChild(f"the extraction process does not start: {self._death(child)}") from error
         assert said == READY
         return child
 
-    def _read(self, child: subprocess.Popen, size: int) -> bytes:
+    def _answer(self, child: subprocess.Popen) -> tuple[bytes, bytes]:
+        """The status of an answer and its bytes, most often one read."""
+        data = self._read(child)
+        while len(data) < HEAD.size:
+            data += self._read(child)
+        status, size = HEAD.unpack_from(data)
+        if len(data) == HEAD.size + size:
+            return status, data[HEAD.size :]
+        parts, missing = [data[HEAD.size :]], HEAD.size + size - len(data)
+        while missing > 0:
+            parts.append(self._read(child))
+            missing -= len(parts[-1])
+        return status, b"".join(parts)
+
+    def _read(self, child: subprocess.Popen) -> bytes:
+        """What the child has written, once it has."""
         assert child.stdout is not None
-        descriptor, parts = child.stdout.fileno(), []
-        while size:
-            if not select.select([descriptor], [], [], SILENCE_S)[0]:
-                raise TimeoutError
-            data = os.read(descriptor, min(size, READ_BYTES))
-            if not data:
-                raise BrokenPipeError
-            parts.append(data)
-            size -= len(data)
-        return b"".join(parts)
+        if not self._replies.poll(SILENCE_S * 1000):
+            raise TimeoutError
+        data = os.read(child.stdout.fileno(), READ_BYTES)
+        if not data:
+            raise BrokenPipeError
+        return data
 
     def _death(self, child: subprocess.Popen) -> str:
         """Why a child that stopped answering did so, in words that are the same everywhere."""

@@ -6,6 +6,7 @@ input and answers on standard output, until its input ends.
 """
 
 import contextlib
+import gc
 import json
 import mmap
 import os
@@ -39,6 +40,7 @@ def main(
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 1)
     guard(int(memory_bytes))
+    gc.freeze()  # what is loaded by now stays: no collection need look at it
     with mmap.mmap(int(file), int(capacity), access=mmap.ACCESS_READ) as shared:
         serve(sys.stdin.buffer, replies, shared, (main_text, plain_text), float(cpu_s))
 
@@ -74,10 +76,10 @@ def serve(
     _write(replies, HEAD.pack(READY, 0))
     while len(head := questions.read(HEAD.size)) == HEAD.size:
         question, size = HEAD.unpack(head)
-        signal.setitimer(signal.ITIMER_PROF, cpu_s)  # of CPU time: a busy machine changes nothing
+        # of CPU time: a busy machine changes nothing, and while a page is awaited none passes
+        signal.setitimer(signal.ITIMER_PROF, cpu_s)
         with memoryview(shared) as view, view[:size] as page:
             status, text = answer(page, plain if question == PLAIN_TEXT else main)
-        signal.setitimer(signal.ITIMER_PROF, 0)
         _write(replies, HEAD.pack(status, len(text)) + text)
 
 
