@@ -83,3 +83,12 @@ def test_tables_without_real_pages_say_that_they_are_left_out():
     text = tables([row, {**row, "seed": 2, "verdict": "NEUTRAL"}])
     assert "Left out" in text
     assert "False verdicts on decoys: 1 of 2 = 50.0%" in text
+
+
+def test_a_verdict_on_real_pages_is_held_against_the_measured_truth():
+    row = {"pages": "real", "kind": "longest", "share": 0.2, "pools": 5, "verdict": "HELPS",
+           "effect": 0.01, "detectable": 0.01, "tokens": 300_000, "cpu_s": 1.0}  # fmt: skip
+    truth = {"pages": "truth", "kind": "longest", "share": 0.2, "effect": 0.013, "t": 5.2}
+    text = tables([row, {**row, "verdict": "HURTS"}, {**row, "kind": "first letter"}, truth])
+    assert "Decoys whose truth has a sign (|t| > 2.36): 1 of 2 verdicts of that sign, 1 of" in text
+    assert "decoys whose truth has none: 1 of 1 = 100.0%" in text

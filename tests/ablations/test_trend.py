@@ -84,7 +84,7 @@ def test_two_bounds_are_no_trend_and_say_so():
         object.__setattr__(effect, "problem", "removes nothing here")
     found = one(effects)
     assert found.trend == UNCLEAR
-    assert "2 measured bounds" in found.problem
+    assert found.problem is not None and "2 measured bounds" in found.problem
 
 
 def test_p_values_are_adjusted_over_the_sweeps_of_a_study():

@@ -87,10 +87,8 @@ class Crawl:
             chosen = np.flatnonzero(base | planted)
             return RealStudy(take(self.pool, chosen), {kind: planted[chosen]}, self.for_studies)
         pool = take(self.pool, np.flatnonzero(base))
-        rng = np.random.default_rng(number)
-        topics = np.argsort(-pool.document_share, kind="stable")[100:600]
-        drops = decoy_drops(rng, pool, int(rng.choice(topics)), share)
-        return RealStudy(pool, {kind: drops[kind]}, self.for_studies)
+        drop = self._decoy(kind, pool, share, number)
+        return RealStudy(pool, {kind: drop}, self.for_studies)
 
     def _planted(
         self, dropped: np.ndarray, base: np.ndarray, share: float, seed: int, part: int, pools: int
@@ -107,19 +105,29 @@ class Crawl:
         planted[pages[enough]] = True
         return planted
 
-    def truth(self, group: str, share: float) -> tuple[float, float]:
+    def truth(self, kind: str, share: float) -> tuple[float, float]:
         """(mean effect, its t) over disjoint samples of all domains, on texts of no study."""
-        planted = self._planted(self.dropped[group], self.base, share, 9_000, 0, 1)
-        chosen = np.flatnonzero(self.base | planted)
+        if kind in self.dropped:
+            planted = self._planted(self.dropped[kind], self.base, share, 9_000, 0, 1)
+            chosen = np.flatnonzero(self.base | planted)
+            drop = planted[chosen]
+        else:
+            chosen = np.flatnonzero(self.base)
+            drop = self._decoy(kind, take(self.pool, chosen), share, 9_000)
         study = RealStudy(take(self.pool, chosen), {}, self.for_truth)
         everything = np.ones(len(chosen), dtype=bool)
-        contrast = Contrast(group, "truth", everything, ~planted[chosen], judged=False)
+        contrast = Contrast(kind, "truth", everything, ~drop, judged=False)
         design = Design(data_seeds=TRUTH_SAMPLES, orders=6, seed=9_000)
-        room = study.pool.lengths[~planted[chosen]].sum() / TRUTH_SAMPLES
+        room = study.pool.lengths[~drop].sum() / TRUTH_SAMPLES
         budgets = np.full(TRUTH_SAMPLES, 0.5 * room)
         values = measure(study.pool, contrast, design, budgets, study.score).values.mean(axis=1)
         error = statistics.paired_se(values)
         return float(values.mean()), float(values.mean() / error)
+
+    def _decoy(self, kind: str, pool: Pool, share: float, seed: int) -> np.ndarray:
+        rng = np.random.default_rng(seed)
+        topics = np.argsort(-pool.document_share, kind="stable")[100:600]
+        return decoy_drops(rng, pool, int(rng.choice(topics)), share)[kind]
 
 
 def take(pool: Pool, chosen: np.ndarray) -> Pool:
