@@ -171,8 +171,11 @@ def find_pairs(job: Job) -> dict:
 
 def bucket_counts(sizes: np.ndarray) -> dict:
     """How many buckets, and how many of their pairs are compared and how many are not."""
-    several, times = np.unique(sizes[sizes > 1], return_counts=True)
-    buckets = dict(zip(several.tolist(), times.tolist(), strict=True))
+    sizes = sizes[sizes > 1]
+    times = np.bincount(sizes[sizes < GIANT_BUCKET])  # nearly all of them, and no sort
+    buckets = {size: count for size, count in enumerate(times.tolist()) if count}
+    giants, times = np.unique(sizes[sizes >= GIANT_BUCKET], return_counts=True)
+    buckets |= dict(zip(giants.tolist(), times.tolist(), strict=True))
     compared = sum((size - 1) * count for size, count in buckets.items())
     possible = sum(size * (size - 1) // 2 * count for size, count in buckets.items())
     histogram: dict[str, int] = {}

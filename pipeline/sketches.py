@@ -31,12 +31,13 @@ def read_sketches(store: Store, folder: str, slot: int, layout: Layout) -> np.nd
     if low < layout.earlier:
         return index_sketches(read_entries(store, layout.index), low, high, permutations)
     path = sketch_path(folder, slot)
-    if store.is_local:
-        values = np.fromfile(store.path(path), SKETCH_TYPE)
+    expected = (high - low) * permutations
+    if store.size(path) != 4 * expected:
+        raise StorageError(f"{path} is truncated")
+    if store.is_local and expected:  # mapped: only the documents that somebody asks for are read
+        values = np.asarray(np.memmap(store.path(path), SKETCH_TYPE, "r"))
     else:
         values = np.frombuffer(store.read_bytes(path), SKETCH_TYPE)
-    if len(values) != (high - low) * permutations:
-        raise StorageError(f"{path} is truncated")
     return values.reshape(-1, permutations)
 
 
