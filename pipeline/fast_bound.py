@@ -25,7 +25,7 @@ VIDEO_CHARS = len(" VIDEO ")
 UNKNOWN = -1
 
 # Such a body gives way to a longer article.
-has_few_paragraphs = etree.XPath("not(.//p//text()) or count(.//table) > count(.//p)")
+has_few_paragraphs = etree.XPath("not(.//p[.//text()]) or count(.//table) > count(.//p)")
 _spaced_length = etree.XPath("string-length(normalize-space(.))")
 
 

@@ -71,7 +71,7 @@ UNCLEAN_TAGS = tuple(path.removeprefix(".//") for path in SANITIZED_XPATH.split(
 def text(html: str) -> str | None:
     """The library's text for a page, None where it has none; raises `Unproven` to ask for it."""
     collecting = gc.isenabled()
-    gc.disable()  # a page makes thousands of elements and no cycle: 3 % for nothing
+    gc.disable()  # a page makes thousands of elements and no cycle: 2 to 5 % for nothing
     try:
         return _text(html)
     except (Unproven, MemoryError):
@@ -99,11 +99,8 @@ def _text(html: str) -> str | None:
     limit = unused_page_chars(page, tags, body, length)
     article = readability(page, flagged, indexes, tags, limit)
     use_article = False
-    if article is not None:
-        article_text = trimmed(lxml.etree.tostring(article, method="text", encoding="unicode"))
-        use_article = prefers_article(body, length, article_text)
-        if use_article:
-            body, length = article, len(article_text)
+    if article is not None and prefers_article(body, length, article[1]):
+        use_article, body, length = True, article[0], len(article[1])
     rescued = False
     if length < MIN_CHARS or contains_tag(body, *UNCLEAN_TAGS):
         paragraphs = rescue(html, tags)
@@ -138,14 +135,20 @@ def rescue(html: str, tags: set[str]) -> _Element:
 
 def readability(
     page: _Element, flagged: Flagged, indexes: list[int], tags: set[str], limit: int
-) -> _Element | None:
-    """Readability's article for a copy of the page, None if it has at most `limit` characters."""
+) -> tuple[_Element, str] | None:
+    """Readability's article for a copy of the page and its text, None if that is within the limit.
+
+    `flagged` are elements of the page itself, `indexes` their places in it and in the copy.
+    """
     elements = list(islice(page.iterdescendants("*"), indexes[-1] + 1)) if indexes else []
     ours = [(elements[i], bits) for i, (_, bits) in zip(indexes, flagged, strict=True)]
     prune(ours, PAYWALL)
     prune(ours, OVERALL)
-    article = summary(page, ours, tags, limit)
-    return None if article is None else parse_bytes(article)
+    written = summary(page, ours, tags, limit)
+    if written is None:
+        return None
+    article = parse_bytes(written)
+    return article, trimmed(lxml.etree.tostring(article, method="text", encoding="unicode"))
 
 
 def prefers_article(body: _Element, length: int, article_text: str) -> bool:
