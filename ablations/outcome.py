@@ -57,10 +57,11 @@ def health(names: Sequence[str], values: np.ndarray) -> list[Health]:
     for j, name in enumerate(names):
         series = means[:, j]
         # Orders share their documents' domains: their spread is the noise of drawing documents.
-        noise = float(np.sqrt(values[-1, :, :, j].var(axis=1, ddof=1).mean())) if orders > 1 else 0
+        spread = values[-1, :, :, j].var(axis=1, ddof=1).mean() if orders > 1 else np.nan
+        noise = float(np.sqrt(spread))
         gain = float(series[0] - series[-1])
         falls = bool(np.all(np.diff(series) < 0))
-        clear = gain > LEAST_SIGNAL_TO_NOISE * noise
+        clear = not gain <= LEAST_SIGNAL_TO_NOISE * noise  # one order alone: nothing is known
         reason = "" if falls and clear else ("does not fall with data" if not falls else "noisy")
         found.append(
             Health(name, float(series[0]), float(series[-1]), noise, falls and clear, reason)

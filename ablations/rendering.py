@@ -209,9 +209,9 @@ def _health(outcome: Outcome) -> list[str]:
     ]
     for state in outcome.health:
         answer = "yes" if state.healthy else f"no: {state.reason}"
+        noise = "one order" if math.isnan(state.noise) else f"{state.noise:.4f}"
         lines.append(
-            f"| {state.signal} | {state.small:.4f} | {state.full:.4f} | {state.noise:.4f} "
-            f"| {answer} |"
+            f"| {state.signal} | {state.small:.4f} | {state.full:.4f} | {noise} | {answer} |"
         )
     return [*lines, ""]
 

@@ -60,7 +60,14 @@ def test_a_verdict_names_its_rung_and_what_it_may_claim(study):
     assert judged["rung"] == "smoke"
     assert judged["says"] == rung("smoke").says
     (verdict,) = judged["verdicts"]
-    assert verdict["verdict"] in ("HELPS", "HURTS", "NEUTRAL", "INCONCLUSIVE")
+    assert verdict["verdict"] == "INCONCLUSIVE"
+    assert verdict["caveats"] == [f"rung smoke gives no verdicts ({rung('smoke').says})"]
+
+
+def test_noise_between_orders_is_not_zero_but_unknown_where_one_order_was_read(study):
+    (judged,) = json.loads((study / "out" / "verdict.json").read_text())["rungs"]
+    assert all(state["noise"] is None for state in judged["health"])
+    assert "| one order |" in (study / "out" / "verdict.md").read_text()
 
 
 def test_every_model_has_a_directory_that_transformers_could_load(study):
