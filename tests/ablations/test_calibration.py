@@ -91,4 +91,4 @@ def test_a_verdict_on_real_pages_is_held_against_the_measured_truth():
     truth = {"pages": "truth", "kind": "longest", "share": 0.2, "effect": 0.013, "t": 5.2}
     text = tables([row, {**row, "verdict": "HURTS"}, {**row, "kind": "first letter"}, truth])
     assert "Decoys whose truth has a sign (|t| > 2.36): 1 of 2 verdicts of that sign, 1 of" in text
-    assert "decoys whose truth has none: 1 of 1 = 100.0%" in text
+    assert "decoys whose truth has no sure sign: 1 of 1 = 100.0%" in text

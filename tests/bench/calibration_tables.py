@@ -73,7 +73,7 @@ def _measured(found: list[dict], name: str) -> list[float]:
 
 
 def _made_up(made: list[dict]) -> list[str]:
-    lines = _false("decoys", [r for r in made if r["kind"] in DECOYS])
+    lines = _false("False verdicts on decoys", [r for r in made if r["kind"] in DECOYS])
     for share in (0.02, 0.10, 0.30):
         lines += _right(f"Junk at {share:.0%}", made, [(kind, share) for kind in JUNK])
     for k, size in enumerate(("0.005", "0.01")):
@@ -94,7 +94,7 @@ def _false(name: str, rows: list[dict]) -> list[str]:
     if not rows:
         return []
     return [
-        f"- False verdicts on {name}: {false} of {len(rows)} = {false / len(rows):.1%}, "
+        f"- {name}: {false} of {len(rows)} = {false / len(rows):.1%}, "
         f"upper 95 % bound {upper_bound(false, len(rows)):.1%}."
     ]
 
@@ -113,5 +113,5 @@ def _real(real: list[dict], truths: Truths) -> list[str]:
             f"{len(known)} verdicts of that sign, {len(clear) - right} of the other."
         )
         unknown = [r for r in rows if (r["kind"], r["share"]) not in sure]
-        lines += _false(f"{name} whose truth has none", unknown)
+        lines += _false(f"Clear verdicts on {name} whose truth has no sure sign", unknown)
     return lines
