@@ -23,7 +23,7 @@ def repetitive_page(number: int, copies: int) -> str:
 
 @pytest.fixture(scope="module")
 def verdict(tmp_path_factory):
-    """A study of pages that repeat a line not at all, 5, 20 or 80 times: fractions .29, .66, .89."""
+    """Pages that repeat a line not at all, 5, 20 or 80 times: fractions 0.29, 0.66 and 0.89."""
     folder = tmp_path_factory.mktemp("sweep")
     counts = [0] * 100 + [5] * 20 + [20] * 20 + [80] * 20
     write_run(folder / "run", [repetitive_page(n, copies) for n, copies in enumerate(counts)])
