@@ -168,9 +168,9 @@ class Lexicon:
         found = self._scan(data)
         missing = np.flatnonzero(found.chunks < 0)
         if missing.size:
-            spans = found.spans[missing].tolist()
-            self._learn(list(dict.fromkeys(data[start:stop] for start, stop in spans)))
-            found = self._scan(data)
+            unknown = [data[start:stop] for start, stop in found.spans[missing].tolist()]
+            numbers = self._learn(list(dict.fromkeys(unknown)))
+            found.chunks[missing] = [numbers[chunk] for chunk in unknown]
         joined = kernels.use(
             found.chunks, self._uses.array, self._chunk_flags.array, np.uint8(JOINED_WORDS)
         )
@@ -217,10 +217,12 @@ class Lexicon:
         """`word_starts` and `word_tokens`."""
         return self._word_starts.array, self._word_tokens.array
 
-    def _learn(self, chunks: list[bytes]) -> None:
-        split = self.splitter.split
+    def _learn(self, chunks: list[bytes]) -> dict[bytes, int]:
+        """The numbers of chunks not met before, which are split and remembered."""
+        split, first = self.splitter.split, len(self)
         with no_collection():
             self._add(chunks, [split(chunk.decode()) for chunk in chunks])
+        return dict(zip(chunks, range(first, len(self)), strict=True))
 
     def _add(self, keys: Sequence[bytes], splits: Sequence[ChunkTokens]) -> None:
         words = [self.tokens.ids(one.words) for one in splits]

@@ -154,6 +154,9 @@ class Engine:
             try:
                 return execute(step, function, self.store.url, self.config, task, asked)
             except Exception as error:
+                # Ctrl-C in a compiled kernel comes as a SystemError around it.
+                if isinstance(error.__cause__, KeyboardInterrupt):
+                    raise error.__cause__ from None
                 self._retry_or_raise(step, task, error, attempt)
         raise AssertionError("unreachable")
 

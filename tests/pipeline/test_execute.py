@@ -115,6 +115,15 @@ def test_a_transient_error_is_tried_again(store, monkeypatch):
     assert calls(store) == ["00000"] * 3
 
 
+def stopped_in_a_kernel(job: Job) -> dict:
+    raise SystemError("returned a result with an exception set") from KeyboardInterrupt()
+
+
+def test_a_keyboard_interrupt_inside_compiled_code_is_no_failed_task(store):
+    with pytest.raises(KeyboardInterrupt):
+        Engine(store, CONFIG).map("numbers", stopped_in_a_kernel, tasks(1), digest="d")
+
+
 def test_what_came_before_enters_the_question(store):
     engine = Engine(store, CONFIG)
     for engine.upstream in ("first", "second"):
