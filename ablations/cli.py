@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 from ablations import outcome, rendering
@@ -38,6 +39,7 @@ def ablate(
     gate: bool = False,
     workers: int | None = None,
     overrides: tuple[str, ...] = (),
+    ray: str | None = None,
 ) -> int:
     """The exit code of one study: 0 done, 2 wrong configuration, 4 closed gate, 1 anything else.
 
@@ -46,7 +48,7 @@ def ablate(
     """
     try:
         config = load(config_path, overrides)
-        outcomes = run_study(config, output, workers)
+        outcomes = run_study(config, output, workers, ray)
     except MISUSE as error:
         print(f"decant: {error}", file=sys.stderr)
         return WRONG
@@ -58,10 +60,21 @@ def ablate(
     return GATE_CLOSED if gate and closed else FINISHED
 
 
-def run_study(config: StudyConfig, output: str, workers: int | None = None) -> list[Outcome]:
-    """The outcomes of every rung, after writing them under `output`."""
+def run_study(
+    config: StudyConfig, output: str, workers: int | None = None, ray: str | None = None
+) -> list[Outcome]:
+    """The outcomes of every rung, after writing them under `output`, which has one owner."""
     store = Store(output)
     check_storage(config, store)
+    if store.is_local:
+        Path(store.path("")).mkdir(parents=True, exist_ok=True)
+    with Lock(store):
+        return _run_owned(config, store, workers, ray)
+
+
+def _run_owned(
+    config: StudyConfig, store: Store, workers: int | None, ray: str | None
+) -> list[Outcome]:
     started = time.monotonic()
     study = prepare(config, store)
     check_rungs(study)
@@ -70,7 +83,7 @@ def run_study(config: StudyConfig, output: str, workers: int | None = None) -> l
     wanted = workers if workers is not None else config.workers
     outcomes: list[Outcome] = []
     seconds: dict[str, Any] = {"preparation": f"{time.monotonic() - started:.0f} s"}
-    with Lock(store), Engine(store, RunConfig(), wanted, progress=Progress(store)) as engine:
+    with Engine(store, RunConfig(), wanted, ray, Progress(store)) as engine:
         _write_about(store, study)
         for rung in config.rungs:
             began = time.monotonic()

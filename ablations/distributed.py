@@ -76,6 +76,11 @@ def _mapped_file(array: np.ndarray) -> Path | None:
     return path if path.suffix == ".npy" else None
 
 
+def connect(workers: int, address: str | None) -> None:
+    """Ray for groups of `workers`: the cluster at `address`, else a local one with room for one."""
+    connect_ray(workers + 1, address)
+
+
 def train_on_group(
     step: Rung,
     data: StreamFiles | ReplayFiles,
@@ -89,21 +94,15 @@ def train_on_group(
     continue_from: Path | None = None,
     use_gpu: bool = True,
 ) -> NeuralModel:
-    """The model trained by `workers` workers, one GPU (or CPU core) each.
-
-    On the Ray that this process is connected to, else on a local one.
-    """
+    """The model trained by `workers` workers, one GPU (or CPU core) each; Ray must be connected."""
     if step.batch_sequences % workers:
         raise ValueError(
             f"rung {step.name}'s {step.batch_sequences} sequences a batch do not split over "
             f"{workers} workers"
         )
-    import ray
     from ray.train import FailureConfig, RunConfig, ScalingConfig
     from ray.train.torch import TorchTrainer
 
-    if not ray.is_initialized():
-        connect_ray(workers + 1, None)
     out_dir.mkdir(parents=True, exist_ok=True)
     settings = {
         "rung": asdict(step),

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline.cli import app
+from pipeline.cli import RAY, app
 
 
 @app.command("ablate")
@@ -21,6 +21,7 @@ def ablate_command(
     workers: Annotated[
         int | None, typer.Option("--workers", min=0, help="Ray workers; 0: in this process.")
     ] = None,
+    ray: RAY = None,
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Override one config key."),
@@ -32,7 +33,7 @@ def ablate_command(
     """
     from ablations.cli import ablate  # scipy and tokenizers: only this command pays for them
 
-    raise typer.Exit(ablate(str(config), output, gate, workers, tuple(settings or ())))
+    raise typer.Exit(ablate(str(config), output, gate, workers, tuple(settings or ()), ray))
 
 
 def main() -> None:

@@ -96,7 +96,11 @@ def train_all(engine: Engine, step: str, wanted: Sequence[Run], told: dict[str, 
     tasks = [
         Task(run.key, {**told, "contrast": run.contrast, "number": run.number}) for run in wanted
     ]
-    if told["neural"]["gpus_per_run"] > 1:
+    workers = told["neural"]["gpus_per_run"]
+    if workers > 1:
+        from ablations import distributed  # torch is imported only where it is needed
+
+        distributed.connect(workers, engine.ray_address)
         engine = Engine(engine.store, engine.config, 0, progress=engine.progress)
     engine.map(f"{step}/runs", train_run, tasks, digest(told), VERSION)
 

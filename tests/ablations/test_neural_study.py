@@ -16,6 +16,7 @@ from ablations.runs import reads
 from ablations.study import prepare
 from ablations.study_config import load
 from ablations.train import train
+from pipeline.lock import Lock
 from pipeline.storage import Store
 from tests.ablations.small_runs import make_texts, write_run
 
@@ -241,16 +242,18 @@ def test_a_run_on_several_gpus_goes_through_the_group_and_is_read_back(
     study, run, tmp_path, monkeypatch
 ):
     """A stand-in for Ray Train: what it is given, it trains alone."""
-    asked = []
+    asked, connected = [], []
 
     def alone(rung, data, *, workers, use_gpu, **recipe):
         asked.append((workers, use_gpu))
         return train(rung, data.open(), device="cpu", **recipe)
 
     monkeypatch.setattr("ablations.neural_trainer.train_on_group", alone)
+    monkeypatch.setattr("ablations.distributed.connect", lambda *where: connected.append(where))
     config = write_study(tmp_path, run, neural={**STUDY["neural"], "gpus_per_run": 2})
     assert ablate(config, str(tmp_path / "out")) == FINISHED
     assert asked == [(2, False)] * 6
+    assert connected == [(2, None)]
     assert trained(tmp_path / "out") == trained(study / "out")
     one, other = ((p / "out" / "models" / "smoke") for p in (study, tmp_path))
     for name in trained(study / "out"):
@@ -281,3 +284,12 @@ def test_an_arm_that_its_rule_empties_does_not_stop_the_others(tmp_path):
     assert emptied["caveats"] == ["the arm with the rule is empty in data seed 0"]
     assert lines["caveats"] == [f"rung smoke gives no verdicts ({rung('smoke').says})"]
     assert all(state["small"] > state["full"] > 0 for state in judged["health"])
+
+
+def test_a_study_that_is_being_made_is_left_alone(run, tmp_path, capsys):
+    out = tmp_path / "out"
+    out.mkdir()
+    with Lock(Store(str(out))):
+        assert ablate(write_study(tmp_path, run), str(out)) == WRONG
+    assert "is in use by" in capsys.readouterr().err
+    assert not (out / "pool").exists()
