@@ -73,6 +73,7 @@ class GatesConfig(Section):
     min_cld2_fraction: Annotated[float, Field(ge=0, le=1)] | None = None
     min_words: Annotated[int, Field(ge=1)] | None = None
     min_language_score: Annotated[float, Field(ge=0, le=1)] | None = None
+    min_sentence_ends: Annotated[int, Field(ge=1)] | None = None
 
 
 class ExtractConfig(Section):

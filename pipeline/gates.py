@@ -8,7 +8,9 @@ closed for 0 of 6,105 real pages.
 """
 
 import json
+import re
 from collections.abc import Collection
+from itertools import islice
 
 from filters.language import LanguageId
 from filters.record_rule import RecordRule
@@ -34,12 +36,21 @@ LANGUAGE = RecordRule(
     None,
     "probability of the best wanted language of all text",
 )
+SENTENCES = RecordRule(
+    "gate_page_sentence_ends",
+    "at least extract.gates.min_sentence_ends",
+    SOURCE,
+    None,
+    "sentence ends on the whole page",
+)
+# A mark with nothing of a word, number or address behind it; E2 80 begins ’ and ”.
+_SENTENCE_END = re.compile(rb"[.!?](?=[\"')\]\s]|\xe2\x80|$)|" + "|".join("。！？؟۔।").encode())
 # The model is linear in the text: 0.5 ms for all of a page's, 0.05 for this much of its middle.
 # A bound of 0.1 on either finds 95 % of the 2,853 real pages whose main text is not English, and
 # errs on one or none of the 1,738 that end in the corpus.
 SAMPLE_BYTES = 1_000
 
-GATE_RULES = (CLD2, WORDS, LANGUAGE)
+GATE_RULES = (CLD2, WORDS, LANGUAGE, SENTENCES)
 
 
 class Gates:
@@ -64,18 +75,36 @@ class Gates:
 
         A page without any word has shown nothing: there a script writes it, and main text decides.
         """
-        least, bound = self._config.min_words, self._config.min_language_score
-        if least is None and bound is None:
+        bounds = self._config
+        if (bounds.min_words, bounds.min_language_score, bounds.min_sentence_ends) == (None,) * 3:
             return None
         text = page_text(page)
+        if not text:
+            return None
+        return self._by_words(text) or self._by_language(text) or self._by_sentences(text)
+
+    def _by_words(self, text: bytes) -> Dropped | None:
+        least = self._config.min_words
         if least is not None:
             words = len(text.split(None, least)[:least])
-            if 0 < words < least:
+            if words < least:
                 return Dropped(WORDS.name, None, words, least)
-        if bound is not None and text:
+        return None
+
+    def _by_language(self, text: bytes) -> Dropped | None:
+        bound = self._config.min_language_score
+        if bound is not None:
             found = self._language.identify(middle(text), self._keep)
             if found.wanted_score <= bound:
                 return Dropped(LANGUAGE.name, found.language, found.wanted_score, bound)
+        return None
+
+    def _by_sentences(self, text: bytes) -> Dropped | None:
+        least = self._config.min_sentence_ends
+        if least is not None:
+            ends = sum(1 for _ in islice(_SENTENCE_END.finditer(text), least))
+            if ends < least:
+                return Dropped(SENTENCES.name, None, ends, least)
         return None
 
 

@@ -124,6 +124,12 @@ def rows_between(
 
 def signature_rows(column: pa.Array, permutations: int) -> tuple[np.ndarray, np.ndarray]:
     """(has, values): which rows have a signature, and uint64 [rows that have one, permutations]."""
+    if column.type != pa.binary(8 * permutations):
+        raise StorageError(
+            f"signatures of type {column.type} where {permutations} permutations are "
+            f"{pa.binary(8 * permutations)}: other settings or another version of decant wrote "
+            f"them; run the filter stage again in a new directory"
+        )
     has = np.asarray(column.is_valid())
     values = fixed_words(column, permutations)
     return has, values if has.all() else values[has]

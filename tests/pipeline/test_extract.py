@@ -254,6 +254,22 @@ def test_the_gate_of_language_closes_for_a_page_in_another_one(tmp_path):
     assert fates(store) == {record_id(1): "gate_page_language_score", record_id(2): "kept"}
 
 
+@pytest.mark.parametrize(
+    ("ends", "fate"),
+    [
+        ("One. Two! Three?", "kept"),
+        ("One. Two! Three", "gate_page_sentence_ends"),
+        ("3.5 at a.b/c?d=1 and two. Three!", "gate_page_sentence_ends"),
+        ("“One.” (Two.) ‘Three.’", "kept"),
+        ("一。二！三？", "kept"),
+    ],
+)
+def test_the_gate_of_sentence_ends_counts_marks_behind_sentences(tmp_path, ends, fate):
+    data = members([record(1, http(f"<p>The boats came home in the evening {ends}</p>".encode()))])
+    store, _ = run(tmp_path, data, extract=gated(min_sentence_ends=3))
+    assert fates(store) == {record_id(1): fate}
+
+
 def test_the_gate_of_cld2_believes_the_metadata_record_behind_a_page(tmp_path):
     def metadata(number: int, code: str, reliable: bool) -> bytes:
         languages = [{"code": code, "text-covered": 0.97}]
