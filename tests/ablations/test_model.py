@@ -17,6 +17,7 @@ TINY = Shape(hidden=32, layers=2, heads=4, ff=48, vocab=97, context=24, kv_heads
 # layers · (4·d² + 3·d·ff) + norms (2·layers + 1)·d + embedding vocab·d, twice where not tied
 PARAMETERS = {
     "smoke": 2 * (4 * 64**2 + 3 * 64 * 192) + 5 * 64 + 4096 * 64,
+    "cpu-xs": 2 * (4 * 64**2 + 3 * 64 * 192) + 5 * 64 + 4096 * 64,
     "cpu-s": 4 * (4 * 128**2 + 3 * 128 * 352) + 9 * 128 + 4096 * 128,
     "cpu-m": 6 * (4 * 192**2 + 3 * 192 * 512) + 13 * 192 + 8192 * 192,
     "gpu-s": 8 * (4 * 384**2 + 3 * 384 * 1024) + 17 * 384 + 16_384 * 384,
