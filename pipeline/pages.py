@@ -101,13 +101,13 @@ class PageJudge:
         return None if text is None else text.encode("utf-8", "surrogatepass")
 
     def _judge_page(self, page: bytes, payload: bytes) -> Outcome:
+        dropped = self._gates.by_text(page)  # linear in the page, whatever it holds
+        if dropped:
+            return dropped
         over = excess(page, self._limits)
         if over:
             rule, count, bound = over
             return Dropped(rule, None, count, bound)
-        dropped = self._gates.by_text(page)
-        if dropped:
-            return dropped
         found = self._extractor.extract(page)
         if found.lost:
             return Failed(found.lost, lost=True)
