@@ -18,6 +18,8 @@ WINDOW_BYTES = 1 << 20
 # zlib copies its unused input at the end of every member: small meals keep that copy small.
 MEAL_BYTES = 64 << 10
 
+BROKEN: type[Exception] = zlib_ng.error  # type: ignore[assignment]  (its stub says an instance)
+
 GZIP_MAGIC = b"\x1f\x8b\x08"
 LZ4_MAGIC = b"\x04\x22\x4d\x18"
 
@@ -227,7 +229,7 @@ def _open_gzip(window: Window, at: int) -> Iterator[bytes]:
         meal = window.view(at, MEAL_BYTES)
         try:
             data = inflate.decompress(meal, PIECE_BYTES - (size - given))
-        except zlib_ng.error as error:
+        except BROKEN as error:
             yield from _salvaged(window, body, given)
             raise Damage("deflate") from error
         at += len(meal) - len(_unread(inflate))
@@ -269,7 +271,7 @@ def _salvaged(window: Window, at: int, skip: int) -> Iterator[bytes]:
         before = inflate.copy() if step > 1 else inflate
         try:
             data = inflate.decompress(meal, step)
-        except zlib_ng.error:
+        except BROKEN:
             if step == 1:
                 break
             inflate, step = before, 1
