@@ -6,7 +6,7 @@ detection, or all text of the page instead of its main text. `python -m tests.be
 gates` on 5,938 real pages: 0.27 ms a page, where main text takes 6.0; of 1,787 documents that
 FineWeb's rules keep, the gate of language loses 1, of sentence ends 1, of words none. Asked for the
 language of each of 2,651 pages that are not English and whose main text the language rule alone
-keeps, they lose 22, 84 and 22, nearly all of them under 100 words. A gate for pages with equal
+keeps, they lose 22, 84 and 22, four in five of them under 100 words. A gate for pages with equal
 bytes stood here once: it closed for 0 of 6,105 real pages.
 """
 
