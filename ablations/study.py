@@ -22,10 +22,12 @@ from ablations.measuring import measure_contrast, measure_health
 from ablations.pool import Pool
 from ablations.study_config import StudyConfig
 from ablations.terms import VERSION, Terms, digest
-from ablations.variants import Arms, contrasts, recipe_steps
+from ablations.variants import Arms, ArmsError, contrasts, recipe_steps
 from pipeline.config import RunConfig
 from pipeline.execute import Engine, Task
 from pipeline.storage import Store
+
+SHARED_DOCUMENTS = 0.5  # of the smaller run: two extractors keep most pages, two crawls share few
 
 
 @dataclass(frozen=True)
@@ -124,6 +126,12 @@ def _both_runs(
     documents = finished_run.read_documents(source, other_config, config.budget.sites)
     ids, first, size = tokens.tokenise(tokenizer, finished_run.read_texts(source))
     second = prepared.make_pool(documents, ids, first, size, tokenizer)
+    shared = len(np.intersect1d(pool.identity, second.identity))
+    if shared < SHARED_DOCUMENTS * min(len(pool), len(second)):
+        raise ArmsError(
+            f"arms.against {config.arms.against}: {shared:,} of its {len(second):,} documents are "
+            f"among the {len(pool):,} of {config.run}; two recipes are compared on one crawl"
+        )
     steps = recipe_steps(second.rules, config.arms.model_copy(update={"groups": None}))
     kept = Arms(second, steps).keep(steps.names)
     return prepared.join(pool, second), np.concatenate([np.zeros(len(pool), bool), kept])

@@ -3,12 +3,14 @@
 import json
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import yaml
 
-from ablations.cli import FINISHED, ablate
+from ablations.cli import FINISHED, WRONG, ablate
 from ablations.effects import only_in
 from ablations.pool import Pool
+from pipeline.records import EXTRACTED
 from tests.ablations.small_runs import RULES, make_texts, write_run
 from tests.ablations.test_study import STUDY
 
@@ -48,6 +50,20 @@ def test_two_runs_of_one_recipe_differ_in_nothing(runs, tmp_path):
     assert (found["changed_documents"], found["removed_fraction"]) == (0, 0.0)
     assert found["overall"]["effect"] == 0.0
     assert found["verdict"] == "NEUTRAL"
+
+
+def test_a_run_of_another_crawl_is_refused(runs, tmp_path, capsys):
+    other = write_run(tmp_path / "other", make_texts(6, GOOD, REPEATED, SHORT))
+    path = "1-extracted/00000.parquet"
+    table = other.read_table(path)
+    ids = pa.array([f"<urn:uuid:other-{k}>" for k in range(len(table))])
+    with other.table_writer(path, EXTRACTED) as writer:
+        writer.write(table.set_column(table.column_names.index("id"), "id", ids))
+    arms = {"designs": ["recipe-vs-recipe"], "against": other.url}
+    config = tmp_path / "study.yaml"
+    config.write_text(yaml.safe_dump({**STUDY, "run": str(runs / "strict"), "arms": arms}))
+    assert ablate(str(config), str(tmp_path / "out")) == WRONG
+    assert "two recipes are compared on one crawl" in capsys.readouterr().err
 
 
 def test_a_document_of_both_runs_is_in_both_arms_whatever_its_place_in_the_pool():
