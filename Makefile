@@ -34,7 +34,7 @@ test: setup-dev
 
 # Both sides of every comparison run in one go; `make bench-rules` runs one bench. Those of real
 # pages look for them in $DECANT_REAL_DATA. Long ones have a size to set: see each file's head.
-BENCHES := rules page_rules extraction extraction_quality dedup dedup_scale training shard_scale whole_run
+BENCHES := rules page_rules extraction extraction_quality dedup dedup_scale training neural_planted shard_scale whole_run
 
 bench: $(addprefix bench-,$(BENCHES))
 

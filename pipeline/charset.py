@@ -4,7 +4,8 @@ FineWeb (datatrove `readers/warc.py`) asks neither the HTTP header nor <meta cha
 else what cchardet guesses, strictly; a page where both fail is dropped. `declared` asks them.
 
 Of 6,105 real pages 481 are not UTF-8. FineWeb's rule drops 167 of these, `declared` none; 80 others
-read differently, by eye 78 of them better (`itís` becomes `it’s`) and one worse.
+read differently, by eye 78 of them better (`itís` becomes `it’s`) and one worse. The corpus gains
+59 documents to 1,738 and loses none.
 """
 
 import codecs
