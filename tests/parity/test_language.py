@@ -23,7 +23,8 @@ TEXTS = [
     "Le bateau rentre.\nThe boat is back.", "船が帰ってきた。\n港は人でいっぱいだった。",
     "a" * 100_000, "Корабль вернулся домой.", "the\x00ship\x00came", "ok " * 1_000,
     "the </s> ship", "</s>", "__label__en __label__xx ship", "__label__ </S> <the> the",
-    " \t\v\f\r ", "wort" * 2_000 + " 船" * 5_000, "\u0301\u0302 e\u0301 \U0001f600\u200d",
+    " \t\v\f\r ", "wort" * 20_000 + " 船" * 5_000 + " __label__" + "x" * 9_000,
+    "船" * 9_000, "\u0301\u0302 e\u0301 \U0001f600\u200d",
     "the\u00a0ship\u3000came",
 ]  # fmt: skip
 
