@@ -58,7 +58,7 @@ def start_and_signal(crawl: Path, run: Path, workers: int, which: int, folder: s
         while not list((run / folder).glob("*.parquet")):
             assert driver.poll() is None, driver.communicate()[0].decode()
             assert time.monotonic() < deadline, "no partition was ever finished"
-            time.sleep(0.02)
+            time.sleep(0.002)  # the rest of such a run takes half a second
         driver.send_signal(which)
         output = driver.communicate(timeout=PATIENCE_S)[0].decode()
     assert which != signal.SIGINT or "interrupted" in output
