@@ -98,7 +98,7 @@ class _PieceCollector:
             entry = self._dumps.setdefault(
                 dump_folder(dump), {"pieces": [], "rows": 0, "text_bytes": 0, "blocks": {}}
             )
-            piece = f"{partition_name(self._number)}-{len(entry['pieces']):03d}.parquet"
+            piece = f"{partition_name(self._number)}-{len(entry['pieces']):03d}.arrow"
             path = f"4-shards/_pieces/{dump_folder(dump)}/{piece}"
             write_piece(self._store, path, [rows])
             sizes = pc.binary_length(rows.column("text")).to_numpy()

@@ -30,7 +30,7 @@ from pipeline.shuffle import (
 )
 from pipeline.storage import Store, partition_numbers
 
-VERSION = 1
+VERSION = 2  # 2: pieces are Arrow files
 GROUP_FILE_BYTES = 512 << 20  # a merged piece is cut here, so that a shard reads few row groups
 SUMMED = ("tokens", "text_bytes", "emails_replaced", "ips_replaced")
 
@@ -91,7 +91,7 @@ def merge_group(job: Job) -> dict[str, Any]:
     args = job.task.args
     paths = []
     for number, span in enumerate(even_ranges(args["cuts"])):
-        path = f"{args['path']}-{number:03d}.parquet"
+        path = f"{args['path']}-{number:03d}.arrow"
         rows = merged(job.store, args["pieces"], span, args["bytes"] // args["cuts"])
         write_piece(job.store, path, rows)
         paths.append(path)

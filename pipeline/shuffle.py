@@ -1,11 +1,12 @@
 """A bounded-memory global sort of text rows by a 64-bit order key, through pieces on disk.
 
-Pass 1 writes *pieces*: parquet files sorted by (order, file, offset), of small row groups. Pass 2
-reads one range of the order key from every piece, a row group at a time, and writes it in order. A
-row's place depends on its key alone, so the result is the same for any number of pieces, however
+Pass 1 writes *pieces*: Arrow files sorted by (order, file, offset), of small batches. Pass 2 reads
+one range of the order key from every piece, a batch at a time, and writes it in order. A row's
+place depends on its key alone, so the result is the same for any number of pieces, however
 the input was split and whoever did the work.
 """
 
+import contextlib
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -13,20 +14,19 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 import xxhash
 
 from pipeline.records import KEY, PUBLISHED
-from pipeline.storage import Store
+from pipeline.storage import StorageError, Store
 
 ORDER_SPAN = 1 << 64
 
 PIECE = pa.schema([pa.field("order", pa.uint64(), nullable=False), *KEY, *PUBLISHED])
 SORT_KEYS = [("order", "ascending"), ("file", "ascending"), ("offset", "ascending")]
 
-# A merge holds one row group of each piece it reads, and a reader about as much again. At 1 MB a
-# worker that merged 320 files peaked at 1.67 GB; 256 KB takes 0.1 GB less for 190 files.
-PIECE_ROW_GROUP_BYTES = 256 << 10
+# A merge holds one batch of each piece it reads. As parquet, 320 open pieces of 64 MB held 1 GB of
+# row group metadata beside that; an Arrow file's footer has 24 bytes a batch.
+PIECE_BATCH_BYTES = 256 << 10
 MERGE_FAN_IN = 256
 SORT_BYTES = 64 << 20  # text sorted in memory at a time in pass 1
 MERGE_BYTES = 24 << 20  # and in pass 2, where a sort's copies come on top of all the row groups
@@ -69,21 +69,13 @@ def sort_rows(table: pa.Table) -> pa.Table:
 
 
 def write_piece(store: Store, path: str, tables: Iterable[pa.Table]) -> None:
-    """Write rows, already sorted, in row groups small enough to merge hundreds of pieces."""
-    with (
-        store.local_draft(path) as draft,
-        pq.ParquetWriter(
-            draft,
-            PIECE,
-            compression="zstd",
-            compression_level=1,
-            use_dictionary=["dump", "file_path", "language"],  # pyright: ignore[reportArgumentType]
-            write_page_checksum=True,
-        ) as writer,
-    ):
+    """Write rows, already sorted, in batches small enough to merge hundreds of pieces."""
+    options = pa.ipc.IpcWriteOptions(compression="zstd", use_threads=False)
+    with store.local_draft(path) as draft, pa.ipc.new_file(draft, PIECE, options=options) as writer:
         for table in tables:
             for start, stop in _cuts(table):
-                writer.write_table(table.slice(start, stop - start), row_group_size=stop - start)
+                rows = table.slice(start, stop - start).combine_chunks()
+                writer.write_table(rows.cast(PIECE))
 
 
 def merged(store: Store, pieces: Sequence[str], span: Range, span_bytes: int) -> Iterator[pa.Table]:
@@ -104,22 +96,25 @@ def merged(store: Store, pieces: Sequence[str], span: Range, span_bytes: int) ->
 
 
 class PieceReader:
-    """Rows of one piece within a span, in order, holding about one row group at a time."""
+    """Rows of one piece within a span, in order, holding about one batch at a time."""
 
     def __init__(self, store: Store, path: str, span: Range):
-        self._file = store.parquet(path)
+        self._name = f"{store.url}/{path}"
+        self._source = store.arrow_file(path)
         self._span = span
-        self._groups = _groups_within(self._file.metadata, span)
         self._held: pa.Table | None = None
+        with self._named_damage():
+            self._file = pa.ipc.open_file(self._source)
+            self._next = self._first_batch()
 
     def take_below(self, bound: int) -> Iterator[pa.Table]:
         """All rows not yet taken whose order key is below `bound`."""
         while True:
             held = self._held
             if held is None or held.num_rows == 0:
-                if not self._groups:
+                if self._next >= self._file.num_record_batches:
                     return
-                held = self._load(self._groups.pop(0))
+                held = self._load()
             keys = held.column("order").to_numpy()
             cut = len(keys) if bound >= ORDER_SPAN else int(np.searchsorted(keys, np.uint64(bound)))
             if cut:
@@ -129,32 +124,47 @@ class PieceReader:
                 return
 
     def close(self) -> None:
-        self._file.close()
+        self._source.close()
 
-    def _load(self, group: int) -> pa.Table:
-        table = self._file.read_row_group(group).cast(PIECE)
-        mask = self._span.mask(table.column("order").to_numpy())
+    def _first_batch(self) -> int:
+        """The first batch that ends within the span or behind its beginning."""
+        only_order = pa.ipc.IpcReadOptions(included_fields=[PIECE.get_field_index("order")])
+        file = pa.ipc.open_file(self._source, options=only_order)
+        low, high = 0, file.num_record_batches
+        while low < high:
+            middle = (low + high) // 2
+            if file.get_batch(middle).column(0)[-1].as_py() < self._span.low:
+                low = middle + 1
+            else:
+                high = middle
+        return low
+
+    def _load(self) -> pa.Table:
+        with self._named_damage():
+            table = pa.Table.from_batches([self._file.get_batch(self._next)])
+        keys = table.column("order").to_numpy()
+        is_last = len(keys) and int(keys[-1]) >= self._span.high
+        self._next = self._file.num_record_batches if is_last else self._next + 1
+        mask = self._span.mask(keys)
         return table if mask.all() else table.filter(pa.array(mask))
 
-
-def _groups_within(metadata: pq.FileMetaData, span: Range) -> list[int]:
-    """Row groups whose order keys may lie in the span, by their statistics."""
-    column = metadata.schema.names.index("order")
-    groups = []
-    for number in range(metadata.num_row_groups):
-        statistics = metadata.row_group(number).column(column).statistics
-        if statistics is None or (statistics.max >= span.low and statistics.min < span.high):
-            groups.append(number)
-    return groups
+    @contextlib.contextmanager
+    def _named_damage(self) -> Iterator[None]:
+        try:
+            yield
+        except (pa.ArrowInvalid, pa.ArrowIndexError) as error:
+            raise StorageError(
+                f"{self._name} is damaged: {error}; delete 4-shards and its manifests"
+            ) from error
 
 
 def _cuts(table: pa.Table) -> Iterator[tuple[int, int]]:
-    """Row ranges of about PIECE_ROW_GROUP_BYTES of text each."""
+    """Row ranges of about PIECE_BATCH_BYTES of text each."""
     sizes = pc.fill_null(pc.binary_length(table.column("text")), 0).to_numpy()
     ends = np.cumsum(sizes + 256)
     start = 0
     while start < table.num_rows:
         before = ends[start - 1] if start else 0
-        stop = max(start + 1, int(np.searchsorted(ends, before + PIECE_ROW_GROUP_BYTES, "right")))
+        stop = max(start + 1, int(np.searchsorted(ends, before + PIECE_BATCH_BYTES, "right")))
         yield start, stop
         start = stop

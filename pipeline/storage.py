@@ -161,6 +161,15 @@ class Store:
         except (pa.ArrowInvalid, OSError) as error:
             raise StorageError(f"{self.url}/{relative} cannot be read: {error}") from error
 
+    def arrow_file(self, relative: str) -> pa.NativeFile:
+        """A file as Arrow reads it; a missing one is named in a StorageError."""
+        try:
+            if self.is_local:
+                return pa.OSFile(self.path(relative))
+            return pa.PythonFile(self.open(relative))
+        except FileNotFoundError as error:
+            raise StorageError(f"{self.url}/{relative} is missing; run its stage again") from error
+
     def read_table(self, relative: str, columns: Sequence[str] | None = None) -> pa.Table:
         with self.parquet(relative) as file, self._named_damage(relative):
             return _large(file.read(columns=list(columns) if columns is not None else None))

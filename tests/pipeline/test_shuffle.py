@@ -33,12 +33,12 @@ def keys_of(tables) -> list[tuple[int, int, int]]:
 @pytest.mark.parametrize("pieces", [1, 3, 11])
 @pytest.mark.parametrize("shards", [1, 4])
 def test_merged_ranges_are_the_sorted_whole(tmp_path, pieces, shards, monkeypatch):
-    monkeypatch.setattr(shuffle, "PIECE_ROW_GROUP_BYTES", 2_000)
+    monkeypatch.setattr(shuffle, "PIECE_BATCH_BYTES", 2_000)
     store = Store(str(tmp_path))
     rows = [make_rows(50, seed) for seed in range(pieces)]
     for number, table in enumerate(rows):
-        write_piece(store, f"{number}.parquet", [sort_rows(table)])
-    names = [f"{number}.parquet" for number in range(pieces)]
+        write_piece(store, f"{number}.arrow", [sort_rows(table)])
+    names = [f"{number}.arrow" for number in range(pieces)]
     found = [
         row
         for span in even_ranges(shards)
@@ -52,8 +52,8 @@ def test_ties_of_the_order_key_stand_by_row_key(tmp_path):
     same = pa.array(np.full(5, 7, np.uint64))
     for seed in (2, 1):
         rows = make_rows(5, seed).set_column(0, PIECE.field("order"), same)
-        write_piece(store, f"{seed}.parquet", [rows])
-    tables = merged(store, ["2.parquet", "1.parquet"], Range(0, ORDER_SPAN), 1)
+        write_piece(store, f"{seed}.arrow", [rows])
+    tables = merged(store, ["2.arrow", "1.arrow"], Range(0, ORDER_SPAN), 1)
     assert keys_of(tables) == [(7, file, offset) for file in (1, 2) for offset in range(5)]
 
 
