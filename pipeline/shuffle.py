@@ -6,7 +6,6 @@ place depends on its key alone, so the result is the same for any number of piec
 the input was split and whoever did the work.
 """
 
-import contextlib
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ import pyarrow.compute as pc
 import xxhash
 
 from pipeline.records import KEY, PUBLISHED
-from pipeline.storage import StorageError, Store
+from pipeline.storage import Store
 
 ORDER_SPAN = 1 << 64
 
@@ -27,6 +26,7 @@ SORT_KEYS = [("order", "ascending"), ("file", "ascending"), ("offset", "ascendin
 # A merge holds one batch of each piece it reads. As parquet, 320 open pieces of 64 MB held 1 GB of
 # row group metadata beside that; an Arrow file's footer has 24 bytes a batch.
 PIECE_BATCH_BYTES = 256 << 10
+CHECKSUM = b"xxh3_64"
 MERGE_FAN_IN = 256
 SORT_BYTES = 64 << 20  # text sorted in memory at a time in pass 1
 MERGE_BYTES = 24 << 20  # and in pass 2, where a sort's copies come on top of all the row groups
@@ -74,8 +74,19 @@ def write_piece(store: Store, path: str, tables: Iterable[pa.Table]) -> None:
     with store.local_draft(path) as draft, pa.ipc.new_file(draft, PIECE, options=options) as writer:
         for table in tables:
             for start, stop in _cuts(table):
-                rows = table.slice(start, stop - start).combine_chunks()
-                writer.write_table(rows.cast(PIECE))
+                rows = table.slice(start, stop - start).cast(PIECE).combine_chunks()
+                (batch,) = rows.to_batches()
+                writer.write_batch(batch, custom_metadata={CHECKSUM: checksum(batch)})
+
+
+def checksum(batch: pa.RecordBatch) -> bytes:
+    """xxh3_64 of the values of a batch, for Arrow files have none (a page of parquet has)."""
+    digest = xxhash.xxh3_64()
+    for column in batch.take(np.arange(batch.num_rows)).columns:  # buffers of their own, cut to fit
+        for buffer in column.buffers()[1:]:
+            if buffer is not None:
+                digest.update(buffer)
+    return digest.digest()
 
 
 def merged(store: Store, pieces: Sequence[str], span: Range, span_bytes: int) -> Iterator[pa.Table]:
@@ -99,11 +110,11 @@ class PieceReader:
     """Rows of one piece within a span, in order, holding about one batch at a time."""
 
     def __init__(self, store: Store, path: str, span: Range):
-        self._name = f"{store.url}/{path}"
+        self._store, self._path = store, path
         self._source = store.arrow_file(path)
         self._span = span
         self._held: pa.Table | None = None
-        with self._named_damage():
+        with self._store.named_damage(self._path):
             self._file = pa.ipc.open_file(self._source)
             self._next = self._first_batch()
 
@@ -140,22 +151,16 @@ class PieceReader:
         return low
 
     def _load(self) -> pa.Table:
-        with self._named_damage():
-            table = pa.Table.from_batches([self._file.get_batch(self._next)])
+        with self._store.named_damage(self._path):
+            found = self._file.get_batch_with_custom_metadata(self._next)
+            if found.custom_metadata[CHECKSUM] != checksum(found.batch):
+                raise pa.ArrowInvalid(f"batch {self._next} has another checksum")
+        table = pa.Table.from_batches([found.batch])
         keys = table.column("order").to_numpy()
         is_last = len(keys) and int(keys[-1]) >= self._span.high
         self._next = self._file.num_record_batches if is_last else self._next + 1
         mask = self._span.mask(keys)
         return table if mask.all() else table.filter(pa.array(mask))
-
-    @contextlib.contextmanager
-    def _named_damage(self) -> Iterator[None]:
-        try:
-            yield
-        except (pa.ArrowInvalid, pa.ArrowIndexError) as error:
-            raise StorageError(
-                f"{self._name} is damaged: {error}; delete 4-shards and its manifests"
-            ) from error
 
 
 def _cuts(table: pa.Table) -> Iterator[tuple[int, int]]:

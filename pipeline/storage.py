@@ -171,7 +171,7 @@ class Store:
             raise StorageError(f"{self.url}/{relative} is missing; run its stage again") from error
 
     def read_table(self, relative: str, columns: Sequence[str] | None = None) -> pa.Table:
-        with self.parquet(relative) as file, self._named_damage(relative):
+        with self.parquet(relative) as file, self.named_damage(relative):
             return _large(file.read(columns=list(columns) if columns is not None else None))
 
     def iter_batches(
@@ -184,19 +184,20 @@ class Store:
             for group in range(file.num_row_groups):
                 batches = file.iter_batches(batch_rows, row_groups=[group], columns=wanted)
                 while True:
-                    with self._named_damage(relative):
+                    with self.named_damage(relative):
                         batch = next(batches, None)
                     if batch is None:
                         break
                     yield batch
 
     @contextlib.contextmanager
-    def _named_damage(self, relative: str) -> Iterator[None]:
+    def named_damage(self, relative: str) -> Iterator[None]:
         """Turns what Arrow says of damaged bytes into a StorageError that names the file."""
         try:
             yield
-        except (pa.ArrowInvalid, OSError) as error:
-            # A system or network error has a number or a class of its own, and may pass.
+        except (pa.ArrowInvalid, pa.ArrowMemoryError, OSError) as error:
+            # A damaged length asks for more memory than there is. A system or network error has a
+            # number or a class of its own, and may pass.
             if isinstance(error, OSError) and (type(error) is not OSError or error.errno):
                 raise
             what = f"{self.url}/{relative} is damaged: {error}"

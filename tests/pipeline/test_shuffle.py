@@ -6,7 +6,7 @@ import pytest
 
 from pipeline import shuffle
 from pipeline.shuffle import ORDER_SPAN, PIECE, Range, even_ranges, merged, sort_rows, write_piece
-from pipeline.storage import Store
+from pipeline.storage import StorageError, Store
 
 
 def make_rows(count: int, seed: int, text_bytes: int = 40) -> pa.Table:
@@ -55,6 +55,48 @@ def test_ties_of_the_order_key_stand_by_row_key(tmp_path):
         write_piece(store, f"{seed}.arrow", [rows])
     tables = merged(store, ["2.arrow", "1.arrow"], Range(0, ORDER_SPAN), 1)
     assert keys_of(tables) == [(7, file, offset) for file in (1, 2) for offset in range(5)]
+
+
+def small_piece(store: Store) -> tuple[list, bytes]:
+    """What merging the piece `1.arrow` gives, and its bytes."""
+    texts = pa.array([f"{n**7}" for n in range(500)], pa.large_string())
+    rows = make_rows(500, 1).set_column(PIECE.names.index("text"), PIECE.field("text"), texts)
+    write_piece(store, "1.arrow", [sort_rows(rows)])
+    return merged_rows(store), store.read_bytes("1.arrow")
+
+
+def merged_rows(store: Store) -> list:
+    tables = merged(store, ["1.arrow"], Range(0, ORDER_SPAN), 1)
+    return [row for table in tables for row in table.to_pylist()]
+
+
+@pytest.mark.parametrize("harm", ["missing", "cut", "overwritten"])
+def test_a_harmed_piece_is_named(tmp_path, harm):
+    store = Store(str(tmp_path))
+    _, data = small_piece(store)
+    path, middle = tmp_path / "1.arrow", len(data) // 2
+    if harm == "missing":
+        path.unlink()
+    elif harm == "cut":
+        path.write_bytes(data[:middle])
+    else:
+        path.write_bytes(data[: middle - 500] + b"x" * 1_000 + data[middle + 500 :])
+    with pytest.raises(StorageError, match=r"1\.arrow is (missing|damaged)"):
+        merged_rows(store)
+
+
+def test_a_flipped_bit_in_the_rows_of_a_piece_never_passes_unseen(tmp_path):
+    store = Store(str(tmp_path))
+    whole, data = small_piece(store)
+    seen = 0
+    for place in range(len(data) // 4, 3 * len(data) // 4, 97):
+        harmed = data[:place] + bytes([data[place] ^ 4]) + data[place + 1 :]
+        (tmp_path / "1.arrow").write_bytes(harmed)
+        try:
+            assert merged_rows(store) == whole  # a bit of padding
+        except StorageError:
+            seen += 1
+    assert seen > 20
 
 
 def test_even_ranges_cover_every_key_once():
