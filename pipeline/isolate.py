@@ -22,7 +22,7 @@ from typing import IO, Any
 # The protocol: one byte of what is asked or answered, eight of length. The bytes of a page lie in
 # shared memory, those of an answer follow.
 HEAD = struct.Struct("<cQ")
-MAIN_TEXT, PLAIN_TEXT = b"x", b"p"
+MAIN_TEXT = b"x"
 TEXT, NOTHING, FAILED, NO_MEMORY = b"t", b"n", b"e", b"m"
 READY = b"r"  # said once, before the first question
 
@@ -66,30 +66,22 @@ class PageGuard:
         self._child: subprocess.Popen | None = None
         self._shared: mmap.mmap | None = None
         self._replies = select.poll()
-        self._last: bytes | None = None  # the page in shared memory
 
     def extract(self, page: bytes) -> Extraction:
         """The main text of a page of UTF-8 bytes, or what went wrong."""
-        return self._twice(MAIN_TEXT, page)
-
-    def plain(self, page: bytes) -> Extraction:
-        """All text of the page, from a parser many times faster than main text."""
-        return self._twice(PLAIN_TEXT, page)
-
-    def _twice(self, question: bytes, page: bytes) -> Extraction:
         try:
-            return self._ask(question, page)
+            return self._ask(page)
         except Lost:
             self.close()
         try:
-            return self._ask(question, page)
+            return self._ask(page)
         except Lost as death:
             self.close()
             return Extraction(lost=str(death))
 
     def close(self) -> None:
         """End the child; the next page starts another."""
-        child, self._child, self._last = self._child, None, None
+        child, self._child = self._child, None
         if child is None:
             return
         with contextlib.suppress(OSError):
@@ -105,14 +97,12 @@ class PageGuard:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _ask(self, question: bytes, page: bytes) -> Extraction:
+    def _ask(self, page: bytes) -> Extraction:
         child, shared = self._ready(len(page))
         assert child.stdin is not None
-        if page is not self._last:
-            shared[: len(page)] = page
-            self._last = page
+        shared[: len(page)] = page
         try:
-            os.write(child.stdin.fileno(), HEAD.pack(question, len(page)))
+            os.write(child.stdin.fileno(), HEAD.pack(MAIN_TEXT, len(page)))
             status, body = self._answer(child)
         except OSError as error:
             raise Lost(self._death(child)) from error
@@ -201,18 +191,14 @@ class Unguarded:
     """The same without a child process, for debugging and for tests of everything else."""
 
     def __init__(self, engine: str, options: Mapping[str, Any] | None = None):
-        from pipeline import page_worker  # 50 MB that a guarded worker leaves to its child
+        # 50 MB that a guarded worker leaves to its child
+        from pipeline import main_text, page_worker
 
         self._answer = page_worker.answer
-        self._main, self._plain = page_worker.engines(engine, options or {})
+        self._engine = main_text.lineage_extractor(engine, options)
 
     def extract(self, page: bytes) -> Extraction:
-        return self._extraction(*self._answer(page, self._main))
-
-    def plain(self, page: bytes) -> Extraction:
-        return self._extraction(*self._answer(page, self._plain))
-
-    def _extraction(self, status: bytes, body: bytes) -> Extraction:
+        status, body = self._answer(page, self._engine)
         if status == NO_MEMORY:
             return Extraction(lost="memory")
         return _EXTRACTIONS[status](body.decode("utf-8", "surrogatepass"))

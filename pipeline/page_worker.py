@@ -13,18 +13,13 @@ import os
 import resource
 import signal
 import sys
-from collections.abc import Mapping
-from functools import partial
-from typing import Any, BinaryIO
-
-from resiliparse.extract.html2text import extract_plain_text
+from typing import BinaryIO
 
 from pipeline.isolate import (
     FAILED,
     HEAD,
     NO_MEMORY,
     NOTHING,
-    PLAIN_TEXT,
     READY,
     TEXT,
 )
@@ -34,7 +29,7 @@ from pipeline.main_text import Extractor, lineage_extractor
 def main(
     engine: str, options: str, cpu_s: str, memory_bytes: str, file: str, capacity: str
 ) -> None:
-    main_text, plain_text = engines(engine, json.loads(options))
+    extract = lineage_extractor(engine, json.loads(options))
     # Only the protocol may write to the pipe: whatever a library prints goes nowhere.
     replies = os.fdopen(os.dup(1), "wb", buffering=0)
     nowhere = os.open(os.devnull, os.O_WRONLY)
@@ -42,7 +37,7 @@ def main(
     guard(int(memory_bytes))
     gc.freeze()  # what is loaded by now stays: no collection need look at it
     with mmap.mmap(int(file), int(capacity), access=mmap.ACCESS_READ) as shared:
-        serve(sys.stdin.buffer, replies, shared, (main_text, plain_text), float(cpu_s))
+        serve(sys.stdin.buffer, replies, shared, extract, float(cpu_s))
 
 
 def guard(memory_bytes: int) -> None:
@@ -56,30 +51,21 @@ def guard(memory_bytes: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
 
 
-def engines(engine: str, options: Mapping[str, Any]) -> tuple[Extractor, Extractor]:
-    """The functions for main text and for all text of a page."""
-    return lineage_extractor(engine, options), partial(extract_plain_text, **PLAIN_OPTIONS)
-
-
-PLAIN_OPTIONS = {"preserve_formatting": False, "alt_texts": False, "links": False}
-
-
 def serve(
     questions: BinaryIO,
     replies: BinaryIO,
     shared: mmap.mmap,
-    engines: tuple[Extractor, Extractor],
+    extract: Extractor,
     cpu_s: float,
 ) -> None:
     """Answer until the questions end."""
-    main, plain = engines
     _write(replies, HEAD.pack(READY, 0))
     while len(head := questions.read(HEAD.size)) == HEAD.size:
-        question, size = HEAD.unpack(head)
+        _, size = HEAD.unpack(head)
         # of CPU time: a busy machine changes nothing, and while a page is awaited none passes
         signal.setitimer(signal.ITIMER_PROF, cpu_s)
         with memoryview(shared) as view, view[:size] as page:
-            status, text = answer(page, plain if question == PLAIN_TEXT else main)
+            status, text = answer(page, extract)
         _write(replies, HEAD.pack(status, len(text)) + text)
 
 

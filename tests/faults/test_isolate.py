@@ -29,13 +29,6 @@ def test_text_is_that_of_the_unguarded_engine(guard):
     unguarded = Unguarded("resiliparse")
     for html in (GOOD, page(2), b"", b"\0" * 50, b"<p>\xed\xa0\x80 lone surrogate", HUGE):
         assert guard.extract(html) == unguarded.extract(html)
-        assert guard.plain(html) == unguarded.plain(html)
-
-
-def test_plain_text_then_main_text_sends_the_page_once_and_gives_the_same(guard):
-    expected = guard.extract(GOOD)
-    assert "bridge" in text_of(guard.plain(GOOD))
-    assert guard.extract(GOOD) == expected
 
 
 def test_a_page_over_its_cpu_time_is_lost_and_the_next_one_is_not():
