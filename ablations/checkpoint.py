@@ -12,7 +12,6 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import torch
-import xxhash
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
@@ -63,15 +62,6 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
             return {name: file.get_tensor(name) for name in names}, dict(file.metadata() or {})
     except SafetensorError as error:
         raise CheckpointError(f"{path} is not a whole safetensors file: {error}") from error
-
-
-def file_digest(path: Path) -> str:
-    """Hex digest of a file's bytes, read a few megabytes at a time."""
-    state = xxhash.xxh3_128()
-    with open(path, "rb") as file:
-        while part := file.read(1 << 22):
-            state.update(part)
-    return state.hexdigest()
 
 
 def save_state(

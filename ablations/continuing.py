@@ -18,13 +18,13 @@ import numpy as np
 import torch
 
 from ablations import prepared
-from ablations.checkpoint import CheckpointError, file_digest
+from ablations.checkpoint import CheckpointError
 from ablations.export import from_transformers, load_weights, weights_file
 from ablations.model import Llama
 from ablations.pool import Pool
 from ablations.rungs import RungUnfit, Shape
 from ablations.stream import Replay, Stream, documents_of
-from pipeline.storage import Store
+from pipeline.storage import Store, file_checksum
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Start:
     def address(self) -> list[str]:
         """What of the start shapes a run's weights."""
         old = "" if self.replay is None else prepared.pool_address(Store(self.replay))
-        return [file_digest(weights_file(self.weights)), old, str(self.share)]
+        return [file_checksum(weights_file(self.weights)), old, str(self.share)]
 
     @cached_property
     def _old(self) -> Stream:

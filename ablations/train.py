@@ -26,7 +26,6 @@ from ablations import export
 from ablations.checkpoint import (
     CheckpointError,
     average,
-    file_digest,
     load_state,
     save_state,
     write_tensors,
@@ -38,6 +37,7 @@ from ablations.neural import NeuralModel
 from ablations.rungs import Rung
 from ablations.schedule import Schedule, schedule
 from ablations.stream import Sequences
+from pipeline.storage import file_checksum
 
 CLIP = 1.0  # of the gradient's norm; with betas, epsilon and weight decay as FineWeb's launcher
 BETAS = (0.9, 0.95)
@@ -129,7 +129,7 @@ def train(
             f"{tokens or rung.tokens:,.0f} tokens pay for no update of rung {rung.name}, "
             f"which takes {rung.batch_tokens:,} tokens each"
         )
-    start = "" if continue_from is None else file_digest(export.weights_file(continue_from))
+    start = "" if continue_from is None else file_checksum(export.weights_file(continue_from))
     rate = rung.learning_rate if learning_rate is None else learning_rate
     plan = Plan(rung, seed, rate, steps, eos, data.digest(), start)
     where = pick_device(device)

@@ -8,6 +8,7 @@
 import numpy as np
 
 from filters.compile import kernel
+from filters.kernels import GOLDEN
 from pipeline.execute import Job
 from pipeline.layout import Layout, Part, band_type, rows_between, signature_rows
 from pipeline.runs import read_bins, write_run
@@ -15,7 +16,6 @@ from pipeline.scope import Salts
 from pipeline.sketches import SKETCH_TYPE, write_sketches
 
 SIGNATURE_COLUMNS = ["offset", "kept", "signature"]
-GOLDEN = 0x9E3779B97F4A7C15  # 2^64 over the golden ratio: its odd multiples share no pattern
 
 
 @kernel
@@ -37,10 +37,10 @@ def band_keys(signatures, salts, bands, rows):
     keys = np.empty((bands, documents), np.uint64)
     factors = np.empty(rows, np.uint64)
     for row in range(rows):
-        factors[row] = mixed(np.uint64(row + 1) * np.uint64(GOLDEN)) | np.uint64(1)
+        factors[row] = mixed(np.uint64(row + 1) * GOLDEN) | np.uint64(1)
     for document in range(documents):
         for band in range(bands):
-            state = salts[document] ^ (np.uint64(band + 1) * np.uint64(GOLDEN))
+            state = salts[document] ^ (np.uint64(band + 1) * GOLDEN)
             for row in range(rows):
                 state += signatures[document, band * rows + row] * factors[row]
             keys[band, document] = mixed(state)

@@ -195,7 +195,7 @@ class Unguarded:
         from pipeline import main_text, page_worker
 
         self._answer = page_worker.answer
-        self._engine = main_text.lineage_extractor(engine, options)
+        self._engine = main_text.extractor(engine, options, lineage=True)
 
     def extract(self, page: bytes) -> Extraction:
         status, body = self._answer(page, self._engine)

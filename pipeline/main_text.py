@@ -115,19 +115,14 @@ def union_under_lineage(html: str, options: Mapping[str, Any]) -> str | None:
     return "\n".join([letters, *(line for line, _ in merged)])
 
 
-def lineage_extractor(name: str, options: Mapping[str, Any] | None = None) -> Extractor:
-    """As `extractor`; the text of the union stands under its lineage."""
-    found = extractor(name, options)
-    if name == "union" and isinstance(found, partial):
-        return partial(union_under_lineage, **found.keywords)
-    return found
-
-
-def extractor(name: str, options: Mapping[str, Any] | None = None) -> Extractor:
+def extractor(
+    name: str, options: Mapping[str, Any] | None = None, lineage: bool = False
+) -> Extractor:
     """The function for an engine's name; ValueError names the choices for an unknown name or key.
 
     `options` are resiliparse's own keyword arguments over our defaults, for the two engines that
-    use it. trafilatura takes none: its output is FineWeb's, to the character.
+    use it. trafilatura takes none: its output is FineWeb's, to the character. With `lineage`, the
+    text of the union stands under the line of letters that says where each of its lines is from.
     """
     given = dict(options or {})
     allowed = set() if name == "trafilatura" else set(RESILIPARSE_OPTIONS) | {"skip_elements"}
@@ -147,5 +142,6 @@ def extractor(name: str, options: Mapping[str, Any] | None = None) -> Extractor:
     if name == "resiliparse":
         return partial(resiliparse_text, options=resiliparse_options)
     if name == "union":
-        return partial(union_text, options=resiliparse_options)
+        text = union_under_lineage if lineage else union_text
+        return partial(text, options=resiliparse_options)
     raise ValueError(f"unknown extractor {name!r}; valid: trafilatura, resiliparse, union")

@@ -23,13 +23,13 @@ from pipeline.isolate import (
     READY,
     TEXT,
 )
-from pipeline.main_text import Extractor, lineage_extractor
+from pipeline.main_text import Extractor, extractor
 
 
 def main(
     engine: str, options: str, cpu_s: str, memory_bytes: str, file: str, capacity: str
 ) -> None:
-    extract = lineage_extractor(engine, json.loads(options))
+    extract = extractor(engine, json.loads(options), lineage=True)
     # Only the protocol may write to the pipe: whatever a library prints goes nowhere.
     replies = os.fdopen(os.dup(1), "wb", buffering=0)
     nowhere = os.open(os.devnull, os.O_WRONLY)

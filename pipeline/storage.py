@@ -290,7 +290,7 @@ PARQUET_OPTIONS: dict = {
 }
 
 
-def file_checksum(path: str) -> str:
+def file_checksum(path: str | os.PathLike[str]) -> str:
     """xxh3_128 (hex) of a local file."""
     digest = xxhash.xxh3_128()
     with open(path, "rb") as handle:

@@ -14,6 +14,7 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from filters.compile import Number, kernel
+from filters.kernels import GOLDEN
 
 SPACE, LETTER, DIGIT, OTHER = 0, 1, 2, 3
 KINDS = np.full(128, OTHER, np.int8)
@@ -21,7 +22,6 @@ KINDS[[*range(9, 14), 32]] = SPACE
 KINDS[[*range(65, 91), *range(97, 123)]] = LETTER
 KINDS[48:58] = DIGIT
 NO_MERGE = np.int64(1 << 62)
-SPREAD = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio
 
 
 class WordTokens:
@@ -85,7 +85,7 @@ def merge_table(pairs: np.ndarray, merged: np.ndarray) -> tuple[np.ndarray, np.n
 @kernel
 def place_of(key: Number, size: int) -> int:
     """Where a pair of tokens is looked for first in a table of `size`, a power of two."""
-    return int((np.uint64(key) * SPREAD) >> np.uint64(32)) & (size - 1)
+    return int((np.uint64(key) * GOLDEN) >> np.uint64(32)) & (size - 1)
 
 
 @kernel
