@@ -87,6 +87,21 @@ def deepest(page: np.ndarray) -> int:
 
 
 @kernel
+def parts_attributes(byte: int) -> bool:
+    return byte == SLASH or is_space(byte)
+
+
+@kernel
+def attribute_starts(page: np.ndarray) -> int:
+    """At how many places an attribute can begin: behind spaces and slashes, or behind a value."""
+    found = 1
+    for i in range(1, len(page)):
+        follows_a_gap = parts_attributes(page[i - 1]) & (not parts_attributes(page[i]))
+        found += follows_a_gap | (page[i] == EQUALS)
+    return found
+
+
+@kernel
 def most_attributes(page: np.ndarray, enough: int) -> int:
     """The most attributes of a start tag, or those of the first tag with more than `enough`.
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from filters.record_rule import RecordRule
 from pipeline import page_tags
+from pipeline.tag_ends import has_few_attributes
 
 SOURCE = "decant; in place of the reference's limit of one second (datatrove Trafilatura, timeout)"
 
@@ -47,6 +48,8 @@ def excess(page: bytes, limits: Limits) -> tuple[str, int, int] | None:
         return "page_elements", count, limits.elements
     if starts > limits.depth and (count := depth(page)) > limits.depth:
         return "page_depth", count, limits.depth
+    if has_few_attributes(page, limits.attributes):
+        return None
     if (count := attributes(page, limits.attributes)) > limits.attributes:
         return "page_attributes", count, limits.attributes
     return None
