@@ -175,7 +175,7 @@ def _c4_pages(config: RunConfig) -> tuple[list[str], list[str], np.ndarray]:
     """(URLs, texts after the recipe's edits, failed rules bool [n, rules])."""
     recipe = config.recipe()
     rules = [rule.name for rule in recipe.rules]
-    rows = _rows("c4")
+    rows = gzipped_rows("c4")
     verdicts = [recipe.judge(row["text"], all_measures=True) for row in rows]
     failed = np.array([[rule in v.failed for rule in rules] for v in verdicts])
     return [row["meta"]["url"] for row in rows], [v.text for v in verdicts], failed
@@ -204,11 +204,11 @@ def _half(which: int) -> list[ReferenceSet]:
         ReferenceSet(name, tuple(texts[which::2]))
         for name, texts in (
             ("novels", _novels()),
-            ("stackexchange", [r["text"][:2_000] for r in _rows("stackexchange")][:60]),
+            ("stackexchange", [r["text"][:2_000] for r in gzipped_rows("stackexchange")][:60]),
             ("web judged good", [
-                r["text"][:2_000] for r in _rows("human_quality") if r["label"] == 1
+                r["text"][:2_000] for r in gzipped_rows("human_quality") if r["label"] == 1
             ][:60]),
-            ("wikipedia", _articles()),
+            ("wikipedia", [text[:2_000] for text in articles()[:60]]),
         )
     ]  # fmt: skip
 
@@ -220,7 +220,8 @@ def _questions(which: int) -> Iterator:
         yield from questions[which::2]
 
 
-def _rows(folder: str) -> list[dict]:
+def gzipped_rows(folder: str) -> list[dict]:
+    """The rows of all JSON-lines files of one folder of real text."""
     rows = []
     for path in sorted((FOLDER / "text" / folder).glob("*.jsonl.gz")):
         with gzip.open(path, "rt", encoding="utf-8") as lines:
@@ -230,16 +231,17 @@ def _rows(folder: str) -> list[dict]:
 
 def _novels() -> list[str]:
     """2,000 characters from the middle of each novel."""
-    texts = [_text(path) for path in sorted((FOLDER / "text" / "novels").glob("*.txt.gz"))]
+    texts = [gzipped_text(path) for path in sorted((FOLDER / "text" / "novels").glob("*.txt.gz"))]
     return [text[len(text) // 2 :][:2_000] for text in texts]
 
 
-def _articles() -> list[str]:
-    """The first 2,000 characters of each article of wikitext."""
-    text = _text(FOLDER / "text" / "wikitext-2" / "test.txt.gz")
+def articles() -> list[str]:
+    """The articles of wikitext-2's test part."""
+    text = gzipped_text(FOLDER / "text" / "wikitext-2" / "test.txt.gz")
     parts = re.split(r"(?m)^ ?= [^=\n]+ = ?$", text)
-    return [part.strip()[:2_000] for part in parts if len(part) > 1_000][:60]
+    return [part.strip() for part in parts if len(part) > 1_000]
 
 
-def _text(path: Path) -> str:
+def gzipped_text(path: Path) -> str:
+    """A gzipped text file's characters."""
     return gzip.decompress(path.read_bytes()).decode("utf-8", "replace")
