@@ -21,6 +21,7 @@ from ablations.pool import Draw
 from ablations.prepared import Prepared
 from ablations.score import LanguageModel
 from ablations.stream import documents_of
+from ablations.terms import group_size
 from ablations.train import FINISHED, train
 
 
@@ -65,7 +66,7 @@ class NeuralTrainer:
             "eos": pool.eos,
             "continue_from": start.weights if start else None,
         }
-        device, workers = self._neural.get("device"), self._neural.get("gpus_per_run", 1)
+        device, workers = self._neural.get("device"), group_size(self._neural)
         if workers == 1 or (folder / FINISHED).exists():
             return train(self._rung, data, device=device, **recipe)
         return train_on_group(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ablations.rungs import Rung, RungUnfit, rung
 from ablations.study import Study
 from ablations.study_config import StudyConfig
+from ablations.terms import group_size
 from pipeline.storage import Store
 
 
@@ -26,7 +27,7 @@ def check_rungs(study: Study) -> None:
         runs = study.training_runs(study.terms(name, study.rates(name)[0]))
         check_length(step, max((run.tokens for run in runs), default=0))
         _check_start(study, step)
-        workers = study.config.neural.gpus_per_run
+        workers = group_size(study.config.neural.placed())
         if step.batch_sequences % workers:
             raise RungUnfit(
                 f"neural.gpus_per_run: rung {name}'s {step.batch_sequences} sequences a batch do "

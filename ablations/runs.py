@@ -18,7 +18,7 @@ import xxhash
 from ablations import effects, measuring, prepared
 from ablations.effects import Contrast, Design
 from ablations.pool import Draw, Pool
-from ablations.terms import VERSION, digest
+from ablations.terms import VERSION, digest, gpus_of, group_size
 from pipeline.execute import Engine, Job, Task
 
 HEALTH = -1  # the number of the health check among the contrasts
@@ -96,13 +96,13 @@ def train_all(engine: Engine, step: str, wanted: Sequence[Run], told: dict[str, 
     tasks = [
         Task(run.key, {**told, "contrast": run.contrast, "number": run.number}) for run in wanted
     ]
-    workers = told["neural"]["gpus_per_run"]
+    workers = group_size(told["neural"])
     if workers > 1:
         from ablations import distributed  # torch is imported only where it is needed
 
         distributed.connect(workers, engine.ray_address)
         engine = Engine(engine.store, engine.config, 0, progress=engine.progress)
-    engine.map(f"{step}/runs", train_run, tasks, digest(told), VERSION)
+    engine.map(f"{step}/runs", train_run, tasks, digest(told), VERSION, gpus_of(told))
 
 
 def train_run(job: Job) -> dict[str, Any]:

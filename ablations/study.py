@@ -21,7 +21,7 @@ from ablations.effects import Contrast, Design, Effect, budgets
 from ablations.measuring import measure_contrast, measure_health
 from ablations.pool import Pool
 from ablations.study_config import StudyConfig
-from ablations.terms import VERSION, Terms, digest
+from ablations.terms import VERSION, Terms, digest, gpus_of
 from ablations.variants import Arms, ArmsError, contrasts, recipe_steps
 from pipeline.config import RunConfig
 from pipeline.execute import Engine, Task
@@ -226,11 +226,12 @@ def measure(
     asked = digest(told)
     if rung != "ngram":
         runs.train_all(engine, terms.step, study.training_runs(terms, chosen), told)
+    gpus = gpus_of(told)
     health = engine.map(
-        f"{terms.step}/health", measure_health, [Task("health", told)], asked, VERSION
+        f"{terms.step}/health", measure_health, [Task("health", told)], asked, VERSION, gpus
     )
     tasks = [Task(f"{k:04d}", {**told, "contrast": k}) for k in chosen]
-    results = engine.map(f"{terms.step}/contrasts", measure_contrast, tasks, asked, VERSION)
+    results = engine.map(f"{terms.step}/contrasts", measure_contrast, tasks, asked, VERSION, gpus)
     found = {k: results[task.key] for k, task in zip(chosen, tasks, strict=True)}
     return Measured(
         rung,

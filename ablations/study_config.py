@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from ablations.benchmarks import DEFAULT_TASKS
 from pipeline.config import Section, read_yaml, validated
@@ -116,8 +116,16 @@ class NeuralConfig(Section):
         default=(1.0, 0.25), min_length=1
     )
     device: str | None = None
-    gpus_per_run: Annotated[int, Field(ge=1)] = 1  # more: one run at a time, through Ray Train
+    # A share of one: runs beside each other on it. More: one run at a time, through Ray Train.
+    gpus_per_run: Annotated[float, Field(gt=0)] = 1
     continue_from: ContinueConfig | None = None  # None: fresh weights
+
+    @field_validator("gpus_per_run")
+    @classmethod
+    def _whole_beyond_one(cls, gpus: float) -> float:
+        if gpus > 1 and gpus != int(gpus):
+            raise ValueError(f"{gpus}: over one GPU a run takes whole ones")
+        return gpus
 
     def placed(self) -> dict[str, Any]:
         """What shapes or places a single run, as plain values; the rest is the study's design."""

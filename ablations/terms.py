@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -55,3 +56,16 @@ class Terms:
 def digest(told: dict[str, Any]) -> str:
     """Hex name of what tasks are told."""
     return xxhash.xxh3_128_hexdigest(json.dumps(told, sort_keys=True).encode())
+
+
+def group_size(neural: Mapping[str, Any]) -> int:
+    """How many workers train one run together; a share of a GPU is one worker's."""
+    return max(1, int(neural.get("gpus_per_run", 1)))
+
+
+def gpus_of(told: Mapping[str, Any]) -> float:
+    """The GPUs that Ray gives one task to itself: else all runs of a node would take its first."""
+    neural = told.get("neural") or {}
+    if not neural or neural.get("device") == "cpu":
+        return 0.0
+    return min(1.0, neural.get("gpus_per_run", 1.0))

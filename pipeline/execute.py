@@ -83,12 +83,20 @@ class Engine:
         self._config_ref: Any = None
 
     def map(
-        self, step: str, function: Step, tasks: Sequence[Task], digest: str, version: int = 1
+        self,
+        step: str,
+        function: Step,
+        tasks: Sequence[Task],
+        digest: str,
+        version: int = 1,
+        gpus: float = 0.0,
     ) -> dict[str, dict]:
         """The counts of every task by key; tasks with a matching manifest are not run again.
 
         `step` names the manifests ("deduplicate/pairs"); `digest` covers the configuration keys
-        that the step reads, `version` its code. Raises StepError when a task cannot be done.
+        that the step reads, `version` its code. `gpus` is what Ray gives a task to itself, a share
+        of one under 1; where there are no GPUs, and in this process, it asks for nothing. Raises
+        StepError when a task cannot be done.
         """
         asked = {
             task.key: manifest.asked_digest(
@@ -103,7 +111,7 @@ class Engine:
         self.progress.start(step, total=len(tasks), done=len(done))
         merged = manifest.merged_count(self.store, step)
         fresh: list[Manifest] = []
-        for finished in self._run(step, function, todo, asked):
+        for finished in self._run(step, function, todo, asked, gpus):
             done[finished.key] = finished
             fresh.append(finished)
             self.progress.advance(step, finished.key, finished.counts)
@@ -139,7 +147,12 @@ class Engine:
         return {key: one for key, one in matching.items() if key not in gone}
 
     def _run(
-        self, step: str, function: Step, tasks: Sequence[Task], asked: dict[str, str]
+        self,
+        step: str,
+        function: Step,
+        tasks: Sequence[Task],
+        asked: dict[str, str],
+        gpus: float,
     ) -> Iterator[Manifest]:
         if not tasks:
             return
@@ -147,7 +160,7 @@ class Engine:
             for task in tasks:
                 yield self._run_here(step, function, task, asked[task.key])
             return
-        yield from self._run_on_ray(step, function, tasks, asked)
+        yield from self._run_on_ray(step, function, tasks, asked, gpus)
 
     def _run_here(self, step: str, function: Step, task: Task, asked: str) -> Manifest:
         for attempt in range(1, MAX_ATTEMPTS + 1):
@@ -161,11 +174,17 @@ class Engine:
         raise AssertionError("unreachable")
 
     def _run_on_ray(
-        self, step: str, function: Step, tasks: Sequence[Task], asked: dict[str, str]
+        self,
+        step: str,
+        function: Step,
+        tasks: Sequence[Task],
+        asked: dict[str, str],
+        gpus: float,
     ) -> Iterator[Manifest]:
         """Finished manifests in the order they arrive, with a bounded number of tasks in flight."""
         ray = self._start_ray()
-        remote = ray.remote(num_cpus=1, max_retries=0)(execute)
+        there = ray.cluster_resources().get("GPU", 0.0) >= gpus
+        remote = ray.remote(num_cpus=1, num_gpus=gpus if there else 0, max_retries=0)(execute)
         queue = list(reversed(tasks))
         attempts = dict.fromkeys(asked, 0)
         flying: dict[Any, Task] = {}

@@ -14,7 +14,8 @@ from ablations.cli import FAILED, FINISHED, WRONG, ablate
 from ablations.rungs import rung
 from ablations.runs import reads
 from ablations.study import prepare
-from ablations.study_config import load
+from ablations.study_config import NeuralConfig, load
+from ablations.terms import gpus_of
 from ablations.train import train
 from pipeline.lock import Lock
 from pipeline.storage import Store
@@ -259,6 +260,20 @@ def test_a_run_on_several_gpus_goes_through_the_group_and_is_read_back(
     for name in trained(study / "out"):
         first, second = ((p / name / "model.safetensors").read_bytes() for p in (one, other))
         assert first == second
+
+
+@pytest.mark.parametrize(
+    ("neural", "gpus"),
+    [({}, 0.0), ({"device": "cpu"}, 0.0), ({"gpus_per_run": 0.25}, 0.25), ({"gpus_per_run": 8}, 1)],
+)
+def test_a_task_asks_ray_for_the_gpu_that_its_run_needs(neural, gpus):
+    placed = NeuralConfig(**neural).placed() if neural else {}
+    assert gpus_of({"neural": placed}) == gpus
+
+
+def test_over_one_gpu_a_run_takes_whole_ones():
+    with pytest.raises(ValueError, match="whole ones"):
+        NeuralConfig(gpus_per_run=1.5)
 
 
 def test_a_batch_that_does_not_split_over_the_gpus_is_refused(run, tmp_path, capsys):
