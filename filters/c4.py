@@ -172,7 +172,8 @@ class _SentenceCount:
             np.concatenate(self.ids),
             sizes,
             *self._white_space_tokens(sizes),
-            *self.lexicon.word_table,
+            self.lexicon.chunks.word_starts,
+            self.lexicon.chunks.word_tokens,
             self.lexicon.tokens.flags,
         )
 

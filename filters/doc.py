@@ -94,8 +94,8 @@ class Doc:
     @lazy
     def word_counts(self) -> tuple[int, int, int]:
         """Words that are no mere symbols, the characters of these, and words with a letter."""
-        tokens = self.lexicon.tokens
-        return kernels.word_counts(self.words, tokens.chars, tokens.flags)
+        words, tokens = self.words, self.lexicon.tokens
+        return kernels.word_counts(words, tokens.chars, tokens.flags)
 
     @lazy
     def lines(self) -> list[str]:

@@ -56,9 +56,8 @@ def alpha_word_fraction(doc: Doc) -> float:
 
 def stop_words(doc: Doc, *, words: Sequence[str] = STOP_WORDS, count: str = "distinct") -> float:
     """How many of `words` the text has, in this case: `distinct` ones, or all `occurrences`."""
-    text_words = doc.words  # first: the lexicon knows all of them from here on
-    wanted = doc.lexicon.known_ids(tuple(words))
-    return float(kernels.count_wanted(text_words, wanted, count == "distinct"))
+    wanted = doc.lexicon.wanted_ids(tuple(words))
+    return float(kernels.count_wanted(doc.words, wanted, count == "distinct"))
 
 
 RULES = (

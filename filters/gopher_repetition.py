@@ -56,9 +56,9 @@ def top_ngram_char_fraction(doc: Doc, *, n: int) -> float:
 
 def duplicate_ngram_char_fraction(doc: Doc, *, n: int) -> float:
     """Characters in word n-grams that were there before, as a fraction of the text."""
-    tokens = doc.lexicon.tokens
+    words, tokens = doc.words, doc.lexicon.tokens
     chars = kernels.duplicate_ngram_chars(
-        doc.words, doc.word_hashes, tokens.chars, tokens.byte_starts, tokens.bytes, n
+        words, doc.word_hashes, tokens.chars, tokens.byte_starts, tokens.bytes, n
     )
     return ratio(chars, len(doc.text))
 

@@ -101,22 +101,6 @@ def top_ngram_chars(words: np.ndarray, chars: np.ndarray, n: int) -> Number:
 
 
 @kernel
-def token_hashes(
-    first: int, byte_starts: np.ndarray, pool: np.ndarray, base: Number, inverse: Number
-) -> np.ndarray:
-    """Per token from `first` on: sum of (byte + 1) * base^place, base^length, base^-length."""
-    out = np.empty((len(byte_starts) - 1 - first, 3), np.uint64)
-    for row in range(len(out)):
-        code, power, back = np.uint64(0), np.uint64(1), np.uint64(1)
-        for j in range(byte_starts[first + row], byte_starts[first + row + 1]):
-            code += power * (np.uint64(pool[j]) + np.uint64(1))
-            power *= base
-            back *= inverse
-        out[row, 0], out[row, 1], out[row, 2] = code, power, back
-    return out
-
-
-@kernel
 def running_hashes(words: np.ndarray, hashes: np.ndarray) -> np.ndarray:
     """Hash of the bytes of all words before each word, and base^-length: uint64 [words + 1, 2]."""
     out = np.empty((len(words) + 1, 2), np.uint64)

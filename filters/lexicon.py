@@ -1,6 +1,6 @@
 """The memo of a process: white-space chunks and word tokens as small integers.
 
-A page of 800 words has some 60 chunks not met before; the rest is one look-up each. The memo is
+A page of 1,100 words has some 80 chunks not met before; the rest is one look-up each. The memo is
 bounded: a full one makes way for a new one, which takes along the third it met most often.
 Documents keep the lexicon they were read with, so numbers never change under them.
 """
@@ -9,25 +9,21 @@ from __future__ import annotations
 
 import contextlib
 import gc
-import secrets
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from filters import kernels
+from filters import kernels, tables
 from filters.flags import JOINED_SHINGLES, JOINED_WORDS
-from filters.scan import insert_chunks, scan
+from filters.learn_kernel import learn
+from filters.scan import PADDING, scan
+from filters.tables import CHUNK_BYTES, CHUNKS, ROOM, SHINGLE_WORDS, TOKEN_BYTES, TOKENS, WORDS
+from filters.word_rules import token_flags, word_rules
 from filters.words import ChunkTokens, Splitter, simplify
 
 LEXICON_CHUNKS = 200_000  # about 100 MB with their tokens
-FIRST_SLOTS = 1 << 14
-# Multipliers of the hashes that find chunks and repeated n-grams, drawn anew by every process so
-# that no text can be made to collide. What a hash finds is confirmed byte by byte: no result
-# depends on them.
-MULTIPLIER = np.uint64(secrets.randbits(64) | 1)
-HASH_BASE = secrets.randbits(64) | 1
-HASH_INVERSE = pow(HASH_BASE, -1, 1 << 64)
+SEEDS = tables.drawn_seeds()
 
 
 @contextlib.contextmanager
@@ -45,94 +41,10 @@ def no_collection() -> Iterator[None]:
             gc.enable()
 
 
-class Column:
-    """A numpy array that grows at its end."""
-
-    def __init__(self, dtype: type, first: Sequence[int] = ()) -> None:
-        self._data = np.zeros(1024, dtype)
-        self.size = 0
-        self.extend(np.array(first, dtype))
-
-    def extend(self, values: np.ndarray | Sequence[int]) -> None:
-        stop = self.size + len(values)
-        if stop > len(self._data):
-            self._data = np.concatenate([self._data, np.zeros(stop, self._data.dtype)])
-        self._data[self.size : stop] = values
-        self.size = stop
-
-    @property
-    def array(self) -> np.ndarray:
-        return self._data[: self.size]
-
-
-class TokenTable:
-    """Token ids and what kernels ask of a token.
-
-    `chars` (code points), `flags`, `byte_starts` and `bytes` (UTF-8 of token t:
-    bytes[byte_starts[t]:byte_starts[t + 1]]), `hashes` (of these bytes).
-    """
-
-    def __init__(self, splitter: Splitter) -> None:
-        self.splitter = splitter
-        self.numbers: dict[str, int] = {}
-        self._chars, self._flags = Column(np.int32), Column(np.uint8)
-        self._byte_starts, self._bytes = Column(np.int64, (0,)), Column(np.uint8)
-        self._hashes = np.empty((0, 3), np.uint64)
-        self._fresh: list[str] = []
-
-    def ids(self, tokens: Sequence[str]) -> list[int]:
-        """The ids of `tokens`; new ones are in the tables after `settle`."""
-        found = []
-        for token in tokens:
-            number = self.numbers.get(token)
-            if number is None:
-                number = self.numbers[token] = len(self.numbers)
-                self._fresh.append(token)
-            found.append(number)
-        return found
-
-    def settle(self) -> None:
-        """Write what is new to the tables."""
-        if not self._fresh:
-            return
-        fresh, self._fresh = self._fresh, []
-        encoded = [token.encode() for token in fresh]
-        self._chars.extend([len(token) for token in fresh])
-        self._flags.extend([self.splitter.token_flags(token) for token in fresh])
-        ends = np.cumsum([len(token) for token in encoded]) + self._bytes.size
-        self._byte_starts.extend(ends)
-        self._bytes.extend(np.frombuffer(b"".join(encoded), np.uint8))
-
-    @property
-    def chars(self) -> np.ndarray:
-        return self._chars.array
-
-    @property
-    def flags(self) -> np.ndarray:
-        return self._flags.array
-
-    @property
-    def byte_starts(self) -> np.ndarray:
-        return self._byte_starts.array
-
-    @property
-    def bytes(self) -> np.ndarray:
-        return self._bytes.array
-
-    @property
-    def hashes(self) -> np.ndarray:
-        """Per token: hash of its UTF-8 bytes, base^length, base^-length; uint64 [tokens, 3]."""
-        done = len(self._hashes)
-        if done < self._chars.size:
-            base, inverse = np.uint64(HASH_BASE), np.uint64(HASH_INVERSE)
-            fresh = kernels.token_hashes(done, self.byte_starts, self.bytes, base, inverse)
-            self._hashes = np.concatenate([self._hashes, fresh])
-        return self._hashes
-
-
 class Scan(NamedTuple):
-    """What one pass over a text found, see `scan.scan`."""
+    """The bytes of a text, and what one pass over them found, see `scan.scan`."""
 
+    data: bytes
     chunks: np.ndarray
     spans: np.ndarray
     spaces: np.ndarray
@@ -143,127 +55,201 @@ class Scan(NamedTuple):
 class Lexicon:
     """Chunk numbers and what each chunk falls into. One process, one thread.
 
-    The words of chunk c are word_tokens[word_starts[c]:word_starts[c + 1]], its words as MinHash
-    compares them shingle_tokens[shingle_starts[c]:shingle_starts[c + 1]]: token ids, int32.
+    `chunks` and `tokens` are replaced when they grow: take a table after the ids to look up in it.
     """
 
     def __init__(self, splitter: Splitter) -> None:
         self.splitter = splitter
-        self.tokens = TokenTable(splitter)
-        self._slots = np.zeros((FIRST_SLOTS, 2), np.uint64)
-        self._byte_starts, self._bytes = Column(np.int64, (0,)), Column(np.uint8)
-        self._word_starts, self._word_tokens = Column(np.int32, (0,)), Column(np.int32)
-        self._shingle_starts, self._shingle_tokens = Column(np.int32, (0,)), Column(np.int32)
-        self._chunk_flags = Column(np.uint8)
-        self._uses = Column(np.uint32)
+        self.chunks = tables.empty_chunks()
+        self.tokens = tables.empty_tokens()
+        self.sizes = np.zeros(6, np.int64)
+        self.rules = word_rules(splitter.tokenizer.rules, splitter.sentence_ends, SEEDS.multiplier)
         self._variants: dict[tuple[str, ...], int] = {}
+        self._wanted: dict[tuple[str, ...], np.ndarray] = {}
 
     def __len__(self) -> int:
         """Chunks known."""
-        return self._chunk_flags.size
+        return int(self.sizes[CHUNKS])
 
     def scan(self, text: str) -> Scan:
         """The chunks and lines of `text`; chunks not met before are split and remembered."""
-        data = text.encode() + b"\0\0"
-        found = self._scan(data)
-        missing = np.flatnonzero(found.chunks < 0)
-        if missing.size:
-            unknown = [data[start:stop] for start, stop in found.spans[missing].tolist()]
-            numbers = self._learn(list(dict.fromkeys(unknown)))
-            found.chunks[missing] = [numbers[chunk] for chunk in unknown]
+        data = text.encode() + bytes(PADDING)
+        numbers = np.frombuffer(data, np.uint8)
+        table = self.chunks
+        shift = tables.slot_shift(table.slots)
+        found = Scan(
+            data,
+            *scan(numbers, table.slots, table.byte_starts, table.bytes, SEEDS.multiplier, shift),
+        )
+        if (found.chunks < 0).any():
+            self._learn(numbers, found)
         joined = kernels.use(
-            found.chunks, self._uses.array, self._chunk_flags.array, np.uint8(JOINED_WORDS)
+            found.chunks, self.chunks.uses, self.chunks.flags, np.uint8(JOINED_WORDS)
         )
         if joined.size:
-            self._settle_joins(text, data, found, joined.tolist())
+            self._settle_joins(found, joined.tolist())
         return found
 
-    def _scan(self, data: bytes) -> Scan:
-        numbers = np.frombuffer(data, np.uint8)
-        return Scan(*scan(numbers, self._slots, *self._keys()))
+    def _learn(self, data: np.ndarray, found: Scan) -> None:
+        """Split and remember the chunks not met before, and number them."""
+        if self.rules is not None:
+            done = self._learn_from(data, found, 0)
+            while done < len(found.chunks):
+                self._chunk_room(ROOM, ROOM)
+                self._token_room(2 * ROOM)
+                done = self._learn_from(data, found, done)
+        missing = np.flatnonzero(found.chunks < 0)
+        if missing.size:
+            unknown = [found.data[start:stop] for start, stop in found.spans[missing].tolist()]
+            keys, first, split = list(dict.fromkeys(unknown)), len(self), self.splitter.split
+            with no_collection():
+                self._add(keys, [split(chunk.decode()) for chunk in keys])
+            places = dict(zip(keys, range(first, len(self)), strict=True))
+            found.chunks[missing] = [places[chunk] for chunk in unknown]
 
-    def _keys(self) -> tuple:
-        shift = 64 - (len(self._slots).bit_length() - 1)
-        return self._byte_starts.array, self._bytes.array, MULTIPLIER, shift
+    def _learn_from(self, data: np.ndarray, found: Scan, first: int) -> int:
+        """Where the kernel stopped for want of room; the number of chunks when it is done."""
+        assert self.rules is not None
+        tables_ = self.chunks, self.tokens, self.sizes
+        return learn(data, found.spans, found.chunks, first, self.rules, *tables_, SEEDS)
 
-    def _settle_joins(self, text: str, data: bytes, found: Scan, places: list[int]) -> None:
+    def _settle_joins(self, found: Scan, places: list[int]) -> None:
         """Give chunks in which a special case was joined the words they have beside others."""
-        for place, words in self.splitter.words_in_context(text, places).items():
+        for place in places:
+            first, near = self.splitter.neighbours(place, len(found.spans))
+            start, stop = found.spans[first, 0], found.spans[near - 1, 1]
+            words = self.splitter.words_in_context(found.data[start:stop].decode(), place - first)
             start, stop = found.spans[place].tolist()
-            found.chunks[place] = self._variant(data[start:stop].decode(), words)
+            found.chunks[place] = self._variant(found.data[start:stop].decode(), words)
 
     def words(self, chunks: np.ndarray) -> np.ndarray:
         """The word tokens of these chunks, int32."""
-        return kernels.expand(chunks, self._word_starts.array, self._word_tokens.array)
+        return kernels.expand(chunks, self.chunks.word_starts, self.chunks.word_tokens)
 
     def shingle_words(self, text: str, chunks: np.ndarray) -> np.ndarray:
         """The tokens of the normalised `text`, int32."""
-        if (self._chunk_flags.array[chunks] & JOINED_SHINGLES).any():
-            found = self.tokens.ids(self.splitter.words(simplify(text)))
-            self.tokens.settle()
-            return np.array(found, np.int32)
+        if (self.chunks.flags[chunks] & JOINED_SHINGLES).any():
+            return self.token_ids(self.splitter.words(simplify(text)))
         return self._shingle_words(chunks)
 
     def _shingle_words(self, chunks: np.ndarray) -> np.ndarray:
-        return kernels.expand(chunks, self._shingle_starts.array, self._shingle_tokens.array)
+        return kernels.expand(chunks, self.chunks.shingle_starts, self.chunks.shingle_tokens)
 
-    def known_ids(self, tokens: tuple[str, ...]) -> np.ndarray:
-        """The ids of those `tokens` that the lexicon has met, int32."""
-        numbers = self.tokens.numbers
-        return np.array([numbers[token] for token in tokens if token in numbers], np.int32)
+    def token_ids(self, tokens: Sequence[str]) -> np.ndarray:
+        """The ids of `tokens`, int32; new ones enter the table."""
+        known = int(self.sizes[TOKENS])
+        encoded = [token.encode() for token in tokens]
+        data = b"".join(encoded)
+        self._token_room(len(data))
+        ends = np.cumsum([len(token) for token in encoded], dtype=np.int64)
+        flags = np.zeros(len(tokens), np.uint8)
+        numbers = np.frombuffer(data + bytes(PADDING), np.uint8)
+        ids = tables.intern_tokens(numbers, ends, flags, self.tokens, self.sizes, SEEDS)
+        for place in np.flatnonzero(ids >= known).tolist():
+            flags_of = token_flags(tokens[place], self.splitter.sentence_ends)
+            self.tokens.flags[ids[place]] = flags_of
+        return ids
 
-    @property
-    def word_table(self) -> tuple[np.ndarray, np.ndarray]:
-        """`word_starts` and `word_tokens`."""
-        return self._word_starts.array, self._word_tokens.array
+    def token_strings(self, ids: np.ndarray) -> list[str]:
+        """The tokens with these ids."""
+        starts, pool = self.tokens.byte_starts, self.tokens.bytes
+        spans = np.stack([starts[ids], starts[ids + 1]], 1).tolist()
+        return [pool[start:stop].tobytes().decode() for start, stop in spans]
 
-    def _learn(self, chunks: list[bytes]) -> dict[bytes, int]:
-        """The numbers of chunks not met before, which are split and remembered."""
-        split, first = self.splitter.split, len(self)
-        with no_collection():
-            self._add(chunks, [split(chunk.decode()) for chunk in chunks])
-        return dict(zip(chunks, range(first, len(self)), strict=True))
+    def _chunk_room(self, chunks: int, size_bytes: int) -> None:
+        """Room for so many new chunks of so many bytes, none with more tokens than bytes."""
+        sizes = self.sizes.tolist()
+        rows = sizes[CHUNKS] + chunks
+        self.chunks = tables.with_room(
+            self.chunks,
+            byte_starts=rows + 1,
+            bytes=sizes[CHUNK_BYTES] + size_bytes + PADDING,
+            word_starts=rows + 1,
+            word_tokens=sizes[WORDS] + size_bytes,
+            shingle_starts=rows + 1,
+            shingle_tokens=sizes[SHINGLE_WORDS] + size_bytes,
+            flags=rows,
+            uses=rows,
+        )
+        self.chunks = tables.with_slots(self.chunks, sizes[CHUNKS], rows, SEEDS)
+
+    def _token_room(self, size_bytes: int) -> None:
+        """Room for new tokens of so many bytes."""
+        sizes = self.sizes.tolist()
+        rows = sizes[TOKENS] + size_bytes
+        self.tokens = tables.with_room(
+            self.tokens,
+            byte_starts=rows + 1,
+            bytes=sizes[TOKEN_BYTES] + size_bytes + PADDING,
+            chars=rows,
+            flags=rows,
+            hashes=rows,
+        )
+        self.tokens = tables.with_slots(self.tokens, sizes[TOKENS], rows, SEEDS)
 
     def _add(self, keys: Sequence[bytes], splits: Sequence[ChunkTokens]) -> None:
-        words = [self.tokens.ids(one.words) for one in splits]
-        shingle_words = [self.tokens.ids(one.shingle_words) for one in splits]
-        self.tokens.settle()
-        _extend(self._word_starts, self._word_tokens, words)
-        _extend(self._shingle_starts, self._shingle_tokens, shingle_words)
-        self._enter(keys, [one.flags for one in splits])
+        """Remember chunks and their tokens. A variant has no bytes: no text finds it by them."""
+        words = [word for one in splits for word in one.words]
+        shingle_words = [word for one in splits for word in one.shingle_words]
+        ids = self.token_ids(words + shingle_words)
+        counts = [len(one.words) for one in splits], [len(one.shingle_words) for one in splits]
+        ids = ids[: len(words)], ids[len(words) :]
+        self._enter(keys, *counts, *ids, [one.flags for one in splits])
 
-    def _enter(self, keys: Sequence[bytes], flags: Sequence[int] | np.ndarray) -> None:
-        """Give chunks, whose tokens are in the tables, their bytes and a place to be found at."""
+    def _enter(
+        self,
+        keys: Sequence[bytes],
+        words: Sequence[int] | np.ndarray,
+        shingle_words: Sequence[int] | np.ndarray,
+        word_ids: np.ndarray,
+        shingle_ids: np.ndarray,
+        flags: Sequence[int] | np.ndarray,
+    ) -> None:
+        """Write rows whose tokens have ids: so many words each, their ids one after the other."""
+        data = b"".join(keys)
+        self._chunk_room(len(keys), max(len(data), len(word_ids), len(shingle_ids)))
         first = len(self)
-        self._chunk_flags.extend(flags)
-        self._uses.extend(np.zeros(len(keys), np.uint32))
-        self._byte_starts.extend(np.cumsum([len(key) for key in keys]) + self._bytes.size)
-        self._bytes.extend(np.frombuffer(b"".join(keys), np.uint8))
-        if 2 * len(self) > len(self._slots):
-            slots = 1 << (4 * len(self)).bit_length()
-            self._slots, first = np.zeros((slots, 2), np.uint64), 0
-        insert_chunks(first, len(self) - first, self._slots, *self._keys())
+        rows, ends = slice(first, first + len(keys)), slice(first + 1, first + len(keys) + 1)
+        table, sizes = self.chunks, self.sizes
+        for starts, pool, counts, values, size in (
+            (
+                table.byte_starts,
+                table.bytes,
+                [*map(len, keys)],
+                np.frombuffer(data, np.uint8),
+                CHUNK_BYTES,
+            ),
+            (table.word_starts, table.word_tokens, words, word_ids, WORDS),
+            (table.shingle_starts, table.shingle_tokens, shingle_words, shingle_ids, SHINGLE_WORDS),
+        ):
+            starts[ends] = np.cumsum(counts) + sizes[size]
+            pool[sizes[size] : sizes[size] + len(values)] = values
+            sizes[size] += len(values)
+        table.flags[rows], table.uses[rows] = flags, 0
+        sizes[CHUNKS] += len(keys)
+        tables.enter(table, first, len(self), SEEDS)
 
     def renewed(self, chunks: int) -> Lexicon:
         """A lexicon of the chunks met most often, at most `chunks`, and of their tokens only."""
-        often = np.argsort(-self._uses.array, kind="stable")[:chunks]
-        often = np.sort(often[self._uses.array[often] > 1])
-        starts, pool = self._byte_starts.array, self._bytes.array.tobytes()
-        keys = [pool[starts[number] : starts[number + 1]] for number in often.tolist()]
-        often = often[[bool(key) for key in keys]]  # a variant has no bytes
-        fresh = Lexicon(self.splitter)
+        table, uses = self.chunks, self.chunks.uses[: len(self)]
+        often = np.argsort(-uses.astype(np.int64), kind="stable")[:chunks]
+        often = np.sort(often[uses[often] > 1])
+        often = often[table.byte_starts[often] < table.byte_starts[often + 1]]  # no variants
+        pool = table.bytes.tobytes()
+        spans = np.stack([table.byte_starts[often], table.byte_starts[often + 1]], 1).tolist()
         words, shingle_words = self.words(often), self._shingle_words(often)
         used = np.unique(np.concatenate([words, shingle_words]))
-        strings = list(self.tokens.numbers)
-        fresh.tokens.ids([strings[number] for number in used.tolist()])
-        fresh.tokens.settle()
-        renumber = np.zeros(len(strings), np.int32)
-        renumber[used] = np.arange(len(used))
-        fresh._word_tokens.extend(renumber[words])
-        fresh._word_starts.extend(np.cumsum(np.diff(self._word_starts.array)[often]))
-        fresh._shingle_tokens.extend(renumber[shingle_words])
-        fresh._shingle_starts.extend(np.cumsum(np.diff(self._shingle_starts.array)[often]))
-        fresh._enter([key for key in keys if key], self._chunk_flags.array[often])
+        fresh = Lexicon(self.splitter)
+        renumber = np.zeros(self.sizes[TOKENS], np.int32)
+        renumber[used] = fresh.token_ids(self.token_strings(used))
+        fresh._enter(
+            [pool[start:stop] for start, stop in spans],
+            np.diff(table.word_starts)[often],
+            np.diff(table.shingle_starts)[often],
+            renumber[words],
+            renumber[shingle_words],
+            table.flags[often],
+        )
         return fresh
 
     def _variant(self, chunk: str, words: list[str]) -> int:
@@ -274,11 +260,11 @@ class Lexicon:
             self._add([b""], [self.splitter.split(chunk)._replace(words=words)])
         return self._variants[key]
 
-
-def _extend(starts: Column, tokens: Column, groups: Sequence[list[int]]) -> None:
-    """Append groups of token ids and where each of them ends."""
-    starts.extend(np.cumsum([len(group) for group in groups]) + tokens.size)
-    tokens.extend([token for group in groups for token in group])
+    def wanted_ids(self, tokens: tuple[str, ...]) -> np.ndarray:
+        """The ids of `tokens`, int32, looked up once."""
+        if tokens not in self._wanted:
+            self._wanted[tokens] = self.token_ids(tokens)
+        return self._wanted[tokens]
 
 
 class Memo:

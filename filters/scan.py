@@ -16,6 +16,7 @@ ONE_SPACE = 0
 OTHER_SPACE = 1  # a token of its own to spaCy
 
 LONG = np.uint64(1 << 63)
+PADDING = 8  # zero bytes that must follow a text, so that a kernel may look beyond its end
 
 
 @kernel
@@ -50,7 +51,7 @@ def ends_line(data: np.ndarray, i: int) -> bool:
 
 
 @kernel
-def chunk_key(data: np.ndarray, start: int, stop: int, multiplier: Number) -> Number:
+def chunk_key(data: np.ndarray, start: Number, stop: Number, multiplier: Number) -> Number:
     """The key of a chunk: its bytes and length under 8 bytes, else a hash with the top bit set."""
     size = stop - start
     if size < 8:
@@ -73,8 +74,8 @@ def chunk_key(data: np.ndarray, start: int, stop: int, multiplier: Number) -> Nu
 @kernel
 def find_chunk(
     data: np.ndarray,
-    start: int,
-    stop: int,
+    start: Number,
+    stop: Number,
     key: Number,
     table: np.ndarray,
     starts: np.ndarray,
@@ -115,13 +116,13 @@ def scan(
     multiplier: Number,
     shift: int,
 ) -> tuple:
-    """Chunks and lines of the text whose UTF-8 bytes are `data`, which two zero bytes follow.
+    """Chunks and lines of the text whose UTF-8 bytes are `data`, which `PADDING` zero bytes follow.
 
     Per chunk: number (-1 where it is not in the table), where it starts and stops, the kind of
     white space before it. Per line of `str.splitlines`: chunks before it, and whether white space
     inside it is anything but single spaces; one entry more of the former at the end.
     """
-    size = len(data) - 2
+    size = len(data) - PADDING
     room = size // 2 + 2
     numbers = np.empty(room, np.int32)
     spans = np.empty((room, 2), np.int32)

@@ -16,15 +16,8 @@ from typing import NamedTuple
 
 import regex
 
-from filters.flags import (
-    ALPHABETIC,
-    JOINED_SHINGLES,
-    JOINED_WORDS,
-    PUNCTUATION_MARK,
-    SENTENCE_END,
-    WORDLIKE,
-)
-from filters.punctuation import PUNCTUATION, SYMBOLS
+from filters.flags import JOINED_SHINGLES, JOINED_WORDS
+from filters.punctuation import PUNCTUATION
 from filters.spacy_english import PLAIN_SUFFIXES, ChunkTokenizer, english_rules
 
 LONG_CHUNK_CHARS = 1_000
@@ -122,16 +115,15 @@ class Splitter:
         spans = [match.span() for match in CHUNK.finditer(text)]
         return [word for chunk in self._join(text, spans) for word in chunk]
 
-    def words_in_context(self, text: str, numbers: Sequence[int]) -> dict[int, list[str]]:
-        """The words of the chunks with these numbers, joined as their neighbours allow."""
-        spans = [match.span() for match in CHUNK.finditer(text)]
+    def neighbours(self, number: int, chunks: int) -> tuple[int, int]:
+        """First and last (excluded) of the `chunks` chunks that have a say in one's words."""
         reach = self.tokenizer.longest_join
-        found: dict[int, list[str]] = {}
-        for number in numbers:
-            first = max(0, number - reach)
-            near = self._join(text, spans[first : number + reach + 1])
-            found[number] = near[number - first]
-        return found
+        return max(0, number - reach), min(chunks, number + reach + 1)
+
+    def words_in_context(self, text: str, number: int) -> list[str]:
+        """The words of the chunk with this number, joined as its neighbours in `text` allow."""
+        spans = [match.span() for match in CHUNK.finditer(text)]
+        return self._join(text, spans)[number]
 
     def _join(self, text: str, spans: Sequence[tuple[int, int]]) -> list[list[str]]:
         """Tokens of neighbouring chunks. Any gap but one space is a token, which joins nothing."""
@@ -146,18 +138,3 @@ class Splitter:
             end = stop
         joined = self.tokenizer.join(pieces)
         return [joined[place] for place in places]
-
-    def token_flags(self, token: str) -> int:
-        """What kernels need to know of the characters of `token`, as bits."""
-        if token.isascii() and token.isalnum():  # nine new tokens in ten
-            return WORDLIKE if token.isdigit() else WORDLIKE | ALPHABETIC
-        flags = 0
-        if any(map(str.isalpha, token)):
-            flags |= ALPHABETIC
-        if not SYMBOLS.issuperset(token):
-            flags |= WORDLIKE
-        if all(unicodedata.category(c)[0] == "P" for c in token):
-            flags |= PUNCTUATION_MARK
-        if token in self.sentence_ends:
-            flags |= SENTENCE_END
-        return flags

@@ -48,8 +48,8 @@ def shingles(doc: Doc, minhash: MinHash = MinHash()) -> np.ndarray:
 
     Empty where the text has fewer than `ngram` tokens.
     """
-    tokens = doc.lexicon.tokens
-    text, places = spaced_bytes(doc.shingle_words, tokens.byte_starts, tokens.bytes)
+    words, tokens = doc.shingle_words, doc.lexicon.tokens
+    text, places = spaced_bytes(words, tokens.byte_starts, tokens.bytes)
     hash_shingles = sha1_shingles if minhash.hash == "sha1" else xxhash_shingles
     return hash_shingles(text, places, minhash.ngram)
 

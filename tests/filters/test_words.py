@@ -32,9 +32,7 @@ def spacy_words():
 
 def words_of(text: str, memo: Lexicon | None = None) -> list[str]:
     doc = Doc(text, memo)
-    numbers = doc.words
-    strings = list(doc.lexicon.tokens.numbers)
-    return [strings[number] for number in numbers]
+    return doc.lexicon.token_strings(doc.words)
 
 
 def test_every_special_case_alone_and_attached_is_split_as_spacy_does(spacy_words) -> None:
@@ -147,6 +145,7 @@ def test_the_memo_keeps_its_bound() -> None:
 
 def test_a_hash_that_always_collides_changes_no_word(monkeypatch) -> None:
     expected = [words_of(text) for text in made_texts.texts(20, seed=6)]
-    monkeypatch.setattr(lexicon, "MULTIPLIER", lexicon.np.uint64(0))
+    seeds = lexicon.SEEDS._replace(multiplier=lexicon.np.uint64(0))
+    monkeypatch.setattr(lexicon, "SEEDS", seeds)
     crowded = Lexicon(SPLITTER)
     assert [words_of(text, crowded) for text in made_texts.texts(20, seed=6)] == expected

@@ -67,9 +67,7 @@ def test_real_pages_get_the_reference_verdict_text_and_signature() -> None:
 
 def words_of(doc: Doc) -> list[str]:
     """The words of a document as strings."""
-    numbers = doc.words
-    strings = list(doc.lexicon.tokens.numbers)
-    return [strings[number] for number in numbers]
+    return doc.lexicon.token_strings(doc.words)
 
 
 TEXT = st.text(
