@@ -18,7 +18,7 @@ from pipeline.config import RunConfig, stage_digest
 from pipeline.execute import Engine, Job, Task
 from pipeline.inputs import Partition
 from pipeline.outcomes import Dropped, Failed, Outcome, Page
-from pipeline.pages import PageJudge, url_of
+from pipeline.pages import PageJudge, Waiting, url_of
 from pipeline.records import DROPPED, EXTRACTED, LINEAGE, partition_name
 from pipeline.storage import Store, TableWriter
 from pipeline.warc import Reader, Record
@@ -30,6 +30,9 @@ BORDERS = "1-extracted/borders.json"
 PAGE_RECORDS = ("response", "conversion")
 ERROR = "error"  # the rule of a row that is an error; its reason is in `detail`
 BUFFER_ROWS = 200
+# What is read before the pages among it go to the extractor together: see PageGuard.extract_all.
+BATCH_RECORDS = 32
+BATCH_BYTES = 8 << 20  # of records and of what was decoded of them
 
 
 def run(engine: Engine, store: Store, config: RunConfig) -> dict[str, Any]:
@@ -116,10 +119,10 @@ def extract_partition(job: Job) -> dict[str, Any]:
         ledger_of = PartitionLedger(job, kept, dropped)
         if args["limit"] != 0:
             for record, languages in with_languages(reader):
-                ledger_of.settle(record, languages)
+                ledger_of.take(record, languages)
                 if ledger_of.counts["in"] == args["limit"]:
                     break
-        ledger_of.flush()
+        ledger_of.finish()
     return {**ledger_of.result(), **_reading_counts(reader), "limited": args["limit"] is not None}
 
 
@@ -162,7 +165,7 @@ def with_languages(records: Iterable[Record]) -> Iterator[tuple[Record, str | No
 
 
 class PartitionLedger:
-    """Settles the records of a partition one by one: a row for each, and the counts of all."""
+    """Settles the records of a partition batch by batch: a row for each, and the counts of all."""
 
     def __init__(self, job: Job, kept: TableWriter, dropped: TableWriter):
         self.counts: Counter[str] = Counter()
@@ -170,29 +173,52 @@ class PartitionLedger:
         self._judge = PageJudge(job.config)
         self._dump = job.config.input.dump or job.task.args["dump"]
         self._known = quarantine.reasons(job.store, job.task.args["partition"])
+        self._batch: list[tuple[Record, Outcome | Waiting]] = []
+        self._batch_bytes = 0
         self._rules: Counter[str] = Counter()
         self._reasons: Counter[str] = Counter()
         self._given_up: list[list] = []
         self._writers = (kept, dropped)
         self._rows: tuple[list[dict], list[dict]] = ([], [])
 
-    def settle(self, record: Record, languages: str | None = None) -> None:
-        """Decide a record and write its row; records of other types were counted as skipped."""
+    def take(self, record: Record, languages: str | None = None) -> None:
+        """Count a record, and settle it as soon as its batch is full; other types are skipped."""
         if record.type not in PAGE_RECORDS:
             return
         self.counts["in"] += 1
         known = self._known.get(record.offset)
         outcome = Failed(known, lost=True) if known else self._judge.outcome(record, languages)
+        self._batch.append((record, outcome))
+        self._batch_bytes += len(record.content)
+        if isinstance(outcome, Waiting):
+            self._batch_bytes += outcome.bytes
+        if len(self._batch) >= BATCH_RECORDS or self._batch_bytes >= BATCH_BYTES:
+            self._settle()
+
+    def finish(self) -> None:
+        """Settle and write what is left."""
+        self._settle()
+        self._flush()
+
+    def _settle(self) -> None:
+        waiting = [outcome for _, outcome in self._batch if isinstance(outcome, Waiting)]
+        decided = iter(self._judge.decide(waiting))
+        for record, outcome in self._batch:
+            self._enter(record, next(decided) if isinstance(outcome, Waiting) else outcome)
+        self._batch, self._batch_bytes = [], 0
+        if len(self._rows[0]) + len(self._rows[1]) >= BUFFER_ROWS:
+            self._flush()
+
+    def _enter(self, record: Record, outcome: Outcome) -> None:
+        """Write the row of a record."""
         key = self._key(record)
         if isinstance(outcome, Page):
             self.counts["kept"] += 1
             self._rows[0].append({**key, **self._page_row(record, outcome)})
         else:
             self._rows[1].append({**key, **self._dropped_row(record, outcome)})
-        if len(self._rows[0]) + len(self._rows[1]) >= BUFFER_ROWS:
-            self.flush()
 
-    def flush(self) -> None:
+    def _flush(self) -> None:
         for writer, rows in zip(self._writers, self._rows, strict=True):
             writer.write_rows(rows)
             rows.clear()

@@ -1,8 +1,9 @@
 """Main text extraction that no page can bring down: it runs in a child process that may die.
 
-Pages are sent one at a time and answered before the next, so the page that killed the child is
-known. It is tried once more in a fresh child, alone; a page that kills that one too is given up,
-with how it died as the reason. Pages go through shared memory, 0.1 ms cheaper than through a pipe.
+Pages are sent a batch at a time, and the child marks in shared memory which one it is at: so the
+page that killed it is known. That page is tried once more in a fresh child, alone; if it kills that
+one too it is given up, with how it died as the reason. The others of its batch are asked again, for
+their answers died with the child.
 """
 
 import contextlib
@@ -15,28 +16,34 @@ import struct
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import IO, Any
 
-# The protocol: one byte of what is asked or answered, eight of length. The bytes of a page lie in
-# shared memory, those of an answer follow.
+# The protocol. A question: how many pages, then the bytes of each. Shared memory: the number of the
+# page that the child is at, and from PAGES_AT on the pages. An answer: the bytes that follow; in
+# them for each page one byte of what is answered, eight of length, and the text.
+COUNT = struct.Struct("<Q")
 HEAD = struct.Struct("<cQ")
-MAIN_TEXT = b"x"
-TEXT, NOTHING, FAILED, NO_MEMORY = b"t", b"n", b"e", b"m"
+TEXT, NOTHING, FAILED, NO_MEMORY = b"t", b"n", b"e", b"m"  # no page follows one without memory
 READY = b"r"  # said once, before the first question
+PAGES_AT = mmap.PAGESIZE  # the child may write before this place only
 
 # At least 20 times the slowest page under the limits of pipeline/page_work.py.
 CPU_S = 1_000
 MEMORY_BYTES = 3 << 30
 # A child that neither works nor answers (its CPU clock stands still) is given up after this.
 SILENCE_S = 10 * CPU_S
-SHARED_BYTES = 16 << 20  # for a page; a larger one starts a child with more
+SHARED_BYTES = 16 << 20  # for pages; more of them start a child with more
 READ_BYTES = 1 << 16  # what a pipe holds
 
 
 class Lost(Exception):
-    """The child died over a page; the message says how."""
+    """The child died over a page of a batch; the message says how."""
+
+    def __init__(self, how: str, page: int):
+        super().__init__(how)
+        self.page = page
 
 
 class NoChild(RuntimeError):
@@ -69,12 +76,26 @@ class PageGuard:
 
     def extract(self, page: bytes) -> Extraction:
         """The main text of a page of UTF-8 bytes, or what went wrong."""
+        return self.extract_all([page])[0]
+
+    def extract_all(self, pages: Sequence[bytes]) -> list[Extraction]:
+        """The same for each of some pages: one by one they cost 0.1 ms of CPU a page more."""
+        found: list[Extraction] = []
+        while len(found) < len(pages):
+            rest = pages[len(found) :]
+            try:
+                found += self._ask(rest)
+            except Lost as death:
+                self.close()
+                found += self.extract_all(rest[: death.page])
+                found.append(self._alone(rest[death.page]))
+        return found
+
+    def _alone(self, page: bytes) -> Extraction:
+        """The second and last trial of a page."""
+        self.close()
         try:
-            return self._ask(page)
-        except Lost:
-            self.close()
-        try:
-            return self._ask(page)
+            return self._ask([page])[0]
         except Lost as death:
             self.close()
             return Extraction(lost=str(death))
@@ -97,21 +118,28 @@ class PageGuard:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _ask(self, page: bytes) -> Extraction:
-        child, shared = self._ready(len(page))
+    def _ask(self, pages: Sequence[bytes]) -> list[Extraction]:
+        """The answers to a batch; Lost where its child dies or runs out of memory."""
+        sizes = [len(page) for page in pages]
+        child, shared = self._ready(PAGES_AT + sum(sizes))
         assert child.stdin is not None
-        shared[: len(page)] = page
+        COUNT.pack_into(shared, 0, 0)
+        place = PAGES_AT
+        for page in pages:
+            shared[place : place + len(page)] = page
+            place += len(page)
         try:
-            os.write(child.stdin.fileno(), HEAD.pack(MAIN_TEXT, len(page)))
-            status, body = self._answer(child)
+            os.write(child.stdin.fileno(), struct.pack(f"<{len(sizes) + 1}Q", len(sizes), *sizes))
+            answers = self._answers(child)
         except OSError as error:
-            raise Lost(self._death(child)) from error
-        if status == NO_MEMORY:
-            raise Lost("memory")
-        return _EXTRACTIONS[status](body.decode("utf-8", "surrogatepass"))
+            (at,) = COUNT.unpack_from(shared)
+            raise Lost(self._death(child), min(at, len(pages) - 1)) from error
+        if answers[-1][0] == NO_MEMORY:
+            raise Lost("memory", len(answers) - 1)
+        return [_extraction(*answer) for answer in answers]
 
     def _ready(self, size: int) -> tuple[subprocess.Popen, mmap.mmap]:
-        """A running child with shared memory for a page of this size."""
+        """A running child with this much shared memory, or more."""
         if self._child is not None and self._shared is not None and size <= len(self._shared):
             return self._child, self._shared
         self.close()
@@ -139,31 +167,37 @@ class PageGuard:
         self._replies = select.poll()
         self._replies.register(child.stdout, select.POLLIN)
         try:
-            said, _ = self._answer(child)
+            answers = self._answers(child)
         except OSError as error:
             raise NoChild(f"the extraction process does not start: {self._death(child)}") from error
-        assert said == READY
+        assert answers == [(READY, b"")]
         return child
 
-    def _answer(self, child: subprocess.Popen) -> tuple[bytes, bytes]:
-        """The status of an answer and its bytes, most often one read."""
+    def _answers(self, child: subprocess.Popen) -> list[tuple[bytes, bytes]]:
+        """The status of each answer and its text, most often one read."""
         data = self._read(child)
-        while len(data) < HEAD.size:
+        while len(data) < COUNT.size:
             data += self._read(child)
-        status, size = HEAD.unpack_from(data)
-        if len(data) == HEAD.size + size:
-            return status, data[HEAD.size :]
-        parts, missing = [data[HEAD.size :]], HEAD.size + size - len(data)
+        parts, missing = [data], COUNT.unpack_from(data)[0] + COUNT.size - len(data)
         while missing > 0:
             parts.append(self._read(child))
             missing -= len(parts[-1])
-        return status, b"".join(parts)
+        data = b"".join(parts)
+        answers, place = [], COUNT.size
+        while place < len(data):
+            status, size = HEAD.unpack_from(data, place)
+            place += HEAD.size + size
+            answers.append((status, data[place - size : place]))
+        return answers
 
     def _read(self, child: subprocess.Popen) -> bytes:
         """What the child has written, once it has."""
-        assert child.stdout is not None
-        if not self._replies.poll(SILENCE_S * 1000):
-            raise TimeoutError
+        assert child.stdout is not None and self._shared is not None
+        at = None
+        while not self._replies.poll(SILENCE_S * 1000):
+            before, at = at, self._shared[: COUNT.size]
+            if at == before:
+                raise TimeoutError
         data = os.read(child.stdout.fileno(), READ_BYTES)
         if not data:
             raise BrokenPipeError
@@ -198,14 +232,17 @@ class Unguarded:
         self._engine = main_text.extractor(engine, options, lineage=True)
 
     def extract(self, page: bytes) -> Extraction:
-        status, body = self._answer(page, self._engine)
-        if status == NO_MEMORY:
-            return Extraction(lost="memory")
-        return _EXTRACTIONS[status](body.decode("utf-8", "surrogatepass"))
+        return _extraction(*self._answer(page, self._engine))
+
+    def extract_all(self, pages: Sequence[bytes]) -> list[Extraction]:
+        return [self.extract(page) for page in pages]
 
 
-_EXTRACTIONS = {
-    TEXT: lambda body: Extraction(text=body),
-    NOTHING: lambda body: Extraction(),
-    FAILED: lambda body: Extraction(error=body),
-}
+def _extraction(status: bytes, body: bytes) -> Extraction:
+    """An answer in words."""
+    if status == NO_MEMORY:
+        return Extraction(lost="memory")
+    said = body.decode("utf-8", "surrogatepass")
+    if status == FAILED:
+        return Extraction(error=said)
+    return Extraction(text=said if status == TEXT else None)

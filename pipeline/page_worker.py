@@ -1,7 +1,7 @@
 """The child process that pages are extracted in: a page that kills its parser kills only this.
 
 Started by `pipeline.isolate` as `python -m pipeline.page_worker ENGINE OPTIONS CPU_S MEMORY_BYTES
-FILE CAPACITY`. Reads questions about the page in shared memory (FILE, a descriptor) from standard
+FILE CAPACITY`. Reads questions about the pages in shared memory (FILE, a descriptor) from standard
 input and answers on standard output, until its input ends.
 """
 
@@ -12,14 +12,18 @@ import mmap
 import os
 import resource
 import signal
+import struct
 import sys
+from collections.abc import Sequence
 from typing import BinaryIO
 
 from pipeline.isolate import (
+    COUNT,
     FAILED,
     HEAD,
     NO_MEMORY,
     NOTHING,
+    PAGES_AT,
     READY,
     TEXT,
 )
@@ -36,8 +40,11 @@ def main(
     os.dup2(nowhere, 1)
     guard(int(memory_bytes))
     gc.freeze()  # what is loaded by now stays: no collection need look at it
-    with mmap.mmap(int(file), int(capacity), access=mmap.ACCESS_READ) as shared:
-        serve(sys.stdin.buffer, replies, shared, extract, float(cpu_s))
+    with (
+        mmap.mmap(int(file), PAGES_AT) as mark,
+        mmap.mmap(int(file), int(capacity), access=mmap.ACCESS_READ) as pages,
+    ):
+        serve(sys.stdin.buffer, replies, mark, pages, extract, float(cpu_s))
 
 
 def guard(memory_bytes: int) -> None:
@@ -54,23 +61,32 @@ def guard(memory_bytes: int) -> None:
 def serve(
     questions: BinaryIO,
     replies: BinaryIO,
-    shared: mmap.mmap,
+    mark: mmap.mmap,
+    pages: mmap.mmap,
     extract: Extractor,
     cpu_s: float,
 ) -> None:
     """Answer until the questions end."""
-    _write(replies, HEAD.pack(READY, 0))
-    while len(head := questions.read(HEAD.size)) == HEAD.size:
-        _, size = HEAD.unpack(head)
-        # of CPU time: a busy machine changes nothing, and while a page is awaited none passes
-        signal.setitimer(signal.ITIMER_PROF, cpu_s)
-        with memoryview(shared) as view, view[:size] as page:
-            status, text = answer(page, extract)
-        _write(replies, HEAD.pack(status, len(text)) + text)
+    _reply(replies, [HEAD.pack(READY, 0)])
+    while len(head := questions.read(COUNT.size)) == COUNT.size:
+        (count,) = COUNT.unpack(head)
+        sizes = struct.unpack(f"<{count}Q", questions.read(count * COUNT.size))
+        parts, place = [], PAGES_AT
+        for number, size in enumerate(sizes):
+            COUNT.pack_into(mark, 0, number)
+            # of CPU time: a busy machine changes nothing, and while a page is awaited none passes
+            signal.setitimer(signal.ITIMER_PROF, cpu_s)
+            with memoryview(pages) as view, view[place : place + size] as page:
+                status, text = answer(page, extract)
+            parts += [HEAD.pack(status, len(text)), text]
+            place += size
+            if status == NO_MEMORY:
+                break
+        _reply(replies, parts)
 
 
-def _write(replies: BinaryIO, data: bytes) -> None:
-    view = memoryview(data)
+def _reply(replies: BinaryIO, parts: Sequence[bytes]) -> None:
+    view = memoryview(b"".join([COUNT.pack(sum(map(len, parts))), *parts]))
     while view:
         view = view[replies.write(view) :]
 

@@ -5,6 +5,7 @@ URL rules, main text, language.
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -23,7 +24,7 @@ from pipeline.extract_rules import (
     UNDECODABLE,
 )
 from pipeline.gates import Gates
-from pipeline.isolate import PageGuard, Unguarded
+from pipeline.isolate import Extraction, PageGuard, Unguarded
 from pipeline.language_model import model_path
 from pipeline.outcomes import DETAIL_CHARS, Dropped, Failed, Outcome, Page
 from pipeline.page_type import accepts, looks_like_page
@@ -51,10 +52,11 @@ class PageJudge:
         self._declared_charset = extract.charset == "declared"
         self._gates = Gates(extract.gates, self._language, config.language.keep)
 
-    def outcome(self, record: Record, languages: str | None = None) -> Outcome:
-        """The end of a record; `languages` is CommonCrawl's own finding about it, if there is one.
+    def outcome(self, record: Record, languages: str | None = None) -> "Outcome | Waiting":
+        """The end of a record, or its page where main text has to `decide`.
 
-        `languages` is the value of `languages-cld2` in the metadata record that follows.
+        `languages` is CommonCrawl's own finding about it, if there is one: the value of
+        `languages-cld2` in the metadata record that follows.
         """
         payload = self._payload(record)
         if not isinstance(payload, Payload):
@@ -100,7 +102,7 @@ class PageJudge:
             text = fineweb_text(payload.data)
         return None if text is None else text.encode("utf-8", "surrogatepass")
 
-    def _judge_page(self, page: bytes, payload: bytes) -> Outcome:
+    def _judge_page(self, page: bytes, payload: bytes) -> "Dropped | Waiting":
         dropped = self._gates.by_text(page)  # linear in the page, whatever it holds
         if dropped:
             return dropped
@@ -108,7 +110,14 @@ class PageJudge:
         if over:
             rule, count, bound = over
             return Dropped(rule, None, count, bound)
-        found = self._extractor.extract(page)
+        return Waiting(page, payload)
+
+    def decide(self, pages: "Sequence[Waiting]") -> list[Outcome]:
+        """The ends of pages that waited for their main text."""
+        found = self._extractor.extract_all([one.page for one in pages])
+        return [self._judge_found(*pair) for pair in zip(found, pages, strict=True)]
+
+    def _judge_found(self, found: Extraction, page: "Waiting") -> Outcome:
         if found.lost:
             return Failed(found.lost, lost=True)
         if found.error is not None:
@@ -116,7 +125,7 @@ class PageJudge:
         lineage, text = None, found.text or ""
         if self._has_lineage:
             lineage, _, text = text.partition("\n")
-        return self._judge_text(text, payload, lineage)
+        return self._judge_text(text, page.payload, lineage)
 
     def _judge_text(self, text: str, payload: bytes, lineage: str | None = None) -> Outcome:
         if not text:
@@ -134,6 +143,19 @@ class Payload:
 
     data: bytes
     content_type: str
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A page that no cheap test settles, as UTF-8, and its decoded payload."""
+
+    page: bytes
+    payload: bytes
+
+    @property
+    def bytes(self) -> int:
+        """What it holds in memory: most often the page is its payload."""
+        return len(self.page) + (len(self.payload) if self.payload is not self.page else 0)
 
 
 def url_of(record: Record) -> str:

@@ -16,6 +16,7 @@ from pipeline.config import (
     UrlConfig,
 )
 from pipeline.execute import Engine
+from pipeline.isolate import Extraction, PageGuard
 from pipeline.storage import Store
 from tests.faults.warc_files import arc, crawl, http, members, page, record, record_id
 
@@ -195,9 +196,42 @@ def test_a_page_that_kills_its_extractor_is_kept_as_a_file_that_replays_it(tmp_p
 
 
 def dies_over_page_two(self, html: bytes):
-    from pipeline.isolate import Extraction
-
     return Extraction(lost="cpu_time") if html == page(2) else Extraction(text="some text")
+
+
+def test_the_run_is_the_same_however_many_records_are_settled_together(tmp_path, monkeypatch):
+    slow = http(b"<div>" * 1_900 + b"<p>some words " * 5_000)
+    bodies = {3: slow, 8: http(b"<body></body>"), 9: slow, 11: http(b"%PDF-1.4")}
+    data = members([record(number, bodies.get(number)) for number in range(1, 24)])
+    runs = []
+    with PageGuard("resiliparse", cpu_s=0.1) as guard:
+        monkeypatch.setattr("pipeline.pages.page_extractor", lambda *_: guard)
+        for records, size in ((1, 1), (1_000, 1 << 30)):
+            monkeypatch.setattr(extract, "BATCH_RECORDS", records)
+            monkeypatch.setattr(extract, "BATCH_BYTES", size)
+            store, entry = run(tmp_path, data, name=f"run-{records}")
+            files = {path: store.read_bytes(path) for path in store.list("1-extracted")}
+            runs.append((files, entry))
+    assert runs[0][1]["errors"] == 2
+    assert sum("quarantine" in path for path in runs[0][0]) == 2
+    assert all(one == runs[0] for one in runs)
+
+
+def test_no_more_than_a_batch_of_pages_is_held(tmp_path, monkeypatch):
+    sizes = []
+
+    def counted(self, pages):
+        sizes.append((len(pages), sum(map(len, pages))))
+        return [Extraction(text="some text") for _ in pages]
+
+    monkeypatch.setattr("pipeline.isolate.Unguarded.extract_all", counted)
+    monkeypatch.setattr(extract, "BATCH_BYTES", 100_000)
+    small = [record(number, http(b"<p>" + b"word " * 10)) for number in range(1, 80)]
+    large = [record(number, http(b"<p>" + b"word " * 5_000)) for number in range(80, 90)]
+    _, entry = run(tmp_path, members(small + large))
+    assert entry["kept"] == 89
+    assert max(count for count, _ in sizes) == extract.BATCH_RECORDS
+    assert max(size for _, size in sizes) < 100_000 + 30_000
 
 
 def test_each_line_of_a_union_says_which_engine_found_it(tmp_path):
