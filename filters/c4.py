@@ -14,10 +14,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from filters import kernels
+from filters import line_kernels
 from filters.doc import Doc
 from filters.rule import Edit, Rule, at_least, at_most
-from filters.words import CHUNK
+from filters.words import CHUNK, UNSPEAKABLE
 
 PAPER = "C4, Raffel et al. 2020, 2.2"
 CITATION = re.compile(r"\[\d*]|\[edit]|\[citation needed]")
@@ -55,6 +55,15 @@ class _Marks:
     curly_bracket_lines: int = 0
     first_curly_bracket: float = math.inf
 
+    def walk(self, sentences: int) -> Walk:
+        return Walk(
+            self.lorem_ipsum_lines,
+            self.first_lorem_ipsum,
+            self.curly_bracket_lines,
+            self.first_curly_bracket,
+            sentences,
+        )
+
 
 def edit_lines(
     doc: Doc,
@@ -70,8 +79,8 @@ def edit_lines(
     `min_words_per_line` white-space words, mentions javascript or a policy phrase, or, with
     `terminal_punctuation`, does not end a sentence. FineWeb switches the last one off.
     """
-    citations = remove_citations and "[" in doc.text
-    cleaned = CITATION.sub("", doc.text) if citations else doc.text
+    cleaned = CITATION.sub("", doc.text) if remove_citations and "[" in doc.text else doc.text
+    citations = cleaned != doc.text
     lower = cleaned.lower()
     javascript = JAVASCRIPT in lower
     policy = any(phrase in lower for phrase in POLICY_PHRASES)
@@ -80,6 +89,9 @@ def edit_lines(
     watched = javascript or policy or lorem_ipsum or brackets
 
     marks = _Marks()
+    whole = not citations and not terminal_punctuation and min_words_per_line > 0
+    if whole and UNSPEAKABLE not in doc.text and doc.scan.longest_chunk <= word_chars:
+        return _whole_lines(doc, min_words_per_line, marks, watched)
     kept = _KeptLines(doc)
     starts = doc.scan.line_chunks.tolist()  # chunks before each line
     for number, line in enumerate(doc.all_lines):
@@ -99,6 +111,30 @@ def edit_lines(
         else:
             kept.add(uncited, doc.lexicon.scan(uncited).chunks, True)
     return kept.edited(marks)
+
+
+def _whole_lines(doc: Doc, min_words: int, marks: _Marks, watched: bool) -> Doc:
+    """The document where lines go or stay as they are: 19 in 20, in a tenth of the time."""
+    scan, lexicon = doc.scan, doc.lexicon
+    dropped = np.zeros(len(scan.line_odd), np.bool_)
+    if watched:
+        enough = np.diff(scan.line_chunks) >= min_words
+        for number in np.flatnonzero(enough).tolist():
+            dropped[number] = not _survives(doc.all_lines[number], number, marks)
+    data, ids, sentences = line_kernels.kept_lines(
+        scan.chunk_bytes,
+        doc.chunk_ids,
+        scan.spans,
+        scan.spaces,
+        scan.line_chunks,
+        dropped,
+        min_words,
+        lexicon.chunks.word_starts,
+        lexicon.chunks.word_tokens,
+        lexicon.tokens.flags,
+    )
+    notes = {**doc.notes, "c4_lines": marks.walk(sentences)}
+    return Doc(data.tobytes().decode(), lexicon, ids, notes)
 
 
 def _ends_sentence(line: str) -> bool:
@@ -139,13 +175,7 @@ class _KeptLines:
 
     def edited(self, marks: _Marks) -> Doc:
         """The document of these lines, with the walk in its notes."""
-        walk = Walk(
-            marks.lorem_ipsum_lines,
-            marks.first_lorem_ipsum,
-            marks.curly_bracket_lines,
-            marks.first_curly_bracket,
-            self.counts.sentences(),
-        )
+        walk = marks.walk(self.counts.sentences())
         text = "\n".join(self.lines).strip()
         ids = np.concatenate(self.ids) if self.ids else np.empty(0, np.int32)
         return Doc(text, self.doc.lexicon, ids, {**self.doc.notes, "c4_lines": walk})
@@ -168,7 +198,7 @@ class _SentenceCount:
         if not self.ids:
             return 0
         sizes = np.array([len(ids) for ids in self.ids], np.int64)
-        return kernels.line_sentences(
+        return line_kernels.line_sentences(
             np.concatenate(self.ids),
             sizes,
             *self._white_space_tokens(sizes),

@@ -8,12 +8,10 @@ from typing import Any, Generic, TypeVar, overload
 
 import numpy as np
 
-from filters import kernels
+from filters import kernels, line_kernels
 from filters.lexicon import MEMO, Lexicon, Scan
 
 Value = TypeVar("Value")
-BLANK_LINES = re.compile(r"\n{2,}")
-LINE_ENDS = re.compile(r"\n+")
 LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -100,14 +98,24 @@ class Doc:
     @lazy
     def lines(self) -> list[str]:
         """The text split at runs of line feeds; a leading or trailing run leaves an empty line."""
-        if "\n\n" in self.text:
-            return LINE_ENDS.split(self.text)
-        return self.text.split("\n")
+        lines = self.text.split("\n")
+        if "\n\n" not in self.text:
+            return lines
+        return [lines[0], *filter(None, lines[1:-1]), lines[-1]]
 
     @lazy
     def all_lines(self) -> list[str]:
         """`str.splitlines`: every line, blank ones too, at any of Unicode's line ends."""
         return self.text.splitlines()
+
+    @lazy
+    def line_marks(self) -> tuple[int, int]:
+        """Lines of `all_lines` that start with `•` or `-`, and that end with `...` or `…`.
+
+        White space before and behind does not count.
+        """
+        scan = self.scan
+        return line_kernels.line_marks(scan.chunk_bytes, scan.spans, scan.line_chunks)
 
     @lazy
     def nonblank_lines(self) -> list[str]:
@@ -116,8 +124,11 @@ class Doc:
 
     @lazy
     def paragraphs(self) -> list[str]:
-        """The text split at blank lines."""
-        return BLANK_LINES.split(self.text.strip())
+        """The text split at runs of two and more line feeds, white space around it left out."""
+        parts = self.text.strip().split("\n\n")
+        if len(parts) == 1:
+            return parts
+        return [part.removeprefix("\n") for part in parts if part.lstrip("\n")]
 
     @lazy
     def repeated_lines(self) -> tuple[int, int]:

@@ -39,14 +39,12 @@ def ellipses_per_word(doc: Doc) -> float:
 
 def bullet_line_fraction(doc: Doc) -> float:
     """Lines that start with `•` or `-` after white space, as a fraction of all, blank ones too."""
-    bullets = sum(line.lstrip().startswith(("•", "-")) for line in doc.all_lines)
-    return ratio(bullets, len(doc.all_lines))
+    return ratio(doc.line_marks[0], len(doc.scan.line_odd))
 
 
 def ellipsis_line_fraction(doc: Doc) -> float:
     """Lines that end with an ellipsis before white space, as a fraction of all, blank ones too."""
-    ends = sum(line.rstrip().endswith(("...", "…")) for line in doc.all_lines)
-    return ratio(ends, len(doc.all_lines))
+    return ratio(doc.line_marks[1], len(doc.scan.line_odd))
 
 
 def alpha_word_fraction(doc: Doc) -> float:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from filters.compile import Number, kernel
-from filters.flags import ALPHABETIC, PUNCTUATION_MARK, SENTENCE_END, WORDLIKE
+from filters.flags import ALPHABETIC, WORDLIKE
 
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio: spreads hashes over a table
 
@@ -209,41 +209,4 @@ def count_wanted(words: np.ndarray, wanted: np.ndarray, distinct: bool) -> int:
                 count += 1
                 if distinct:
                     break
-    return count
-
-
-@kernel
-def line_sentences(
-    ids: np.ndarray,
-    sizes: np.ndarray,
-    space_before: np.ndarray,
-    space_behind: np.ndarray,
-    starts: np.ndarray,
-    tokens: np.ndarray,
-    flags: np.ndarray,
-) -> int:
-    """Sentences of all lines as spaCy's sentencizer counts them, at least one a line.
-
-    `sizes`: chunks per line; `space_before`, `space_behind`: where white space is a token, before
-    a chunk or at the end of a line. A sentence begins with the first token after a sentence end
-    that is neither punctuation nor another end.
-    """
-    count, place = 0, 0
-    for line in range(len(sizes)):
-        count += 1
-        closed = False
-        for i in range(place, place + sizes[line]):
-            if closed and space_before[i]:
-                count += 1
-                closed = False
-            for j in range(starts[ids[i]], starts[ids[i] + 1]):
-                kind = flags[tokens[j]]
-                if kind & SENTENCE_END:
-                    closed = True
-                elif closed and not kind & PUNCTUATION_MARK:
-                    count += 1
-                    closed = False
-        if closed and space_behind[line]:
-            count += 1
-        place += sizes[line]
     return count

@@ -51,6 +51,17 @@ class Scan(NamedTuple):
     line_chunks: np.ndarray
     line_odd: np.ndarray
 
+    @property
+    def chunk_bytes(self) -> np.ndarray:
+        """`data` as kernels take it."""
+        return np.frombuffer(self.data, np.uint8)
+
+    @property
+    def longest_chunk(self) -> int:
+        """Bytes of the longest chunk."""
+        sizes = self.spans[:, 1] - self.spans[:, 0]
+        return int(sizes.max()) if len(sizes) else 0
+
 
 class Lexicon:
     """Chunk numbers and what each chunk falls into. One process, one thread.
