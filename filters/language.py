@@ -71,8 +71,7 @@ class LanguageId:
     def __init__(
         self, model_path: str | os.PathLike[str], newline: Literal["space", "deleted"] = "space"
     ) -> None:
-        self._newline = " " if newline == "space" else ""
-        library = _library(model_path, 1 if newline == "deleted" else -1)
+        library = _library(model_path, newline)
         fast = _fast(model_path) if newline == "space" else None
         agreed = fast is not None and all(
             _named(fast(text)) == _named(library(text)) for text in PROBES
@@ -85,11 +84,11 @@ class LanguageId:
 
         A lone surrogate counts as U+FFFD. The model sees NUL as white space.
         """
-        return _named(self._score(self._line(text)))
+        return _named(self._score(text))
 
     def identify(self, text: str, keep: Collection[str] | None = None) -> Language:
         """The language of `text`, and the best score among `keep` (among all, when None)."""
-        labels, found = self._score(self._line(text))
+        labels, found = self._score(text)
         if len(labels) == 0:
             return Language("", 0.0, 0.0)
         first = int(found.argmax())
@@ -100,23 +99,22 @@ class LanguageId:
         wanted = max((float(found[place]) for place in places), default=0.0)
         return Language(labels[first], best, wanted)
 
-    def _line(self, text: str) -> str:
-        if not text.isascii():
-            text = _SURROGATE.sub("\ufffd", text)
-        return text.replace("\n", self._newline)
-
 
 def _named(scores: Scores) -> dict[str, float]:
     labels, found = scores
     return {labels[i]: float(found[i]) for i in np.flatnonzero(found).tolist()}
 
 
-def _library(model_path: str | os.PathLike[str], labels: int) -> Callable[[str], Scores]:
-    """fastText's own scores of a line, for its best `labels` (-1: all)."""
+def _library(
+    model_path: str | os.PathLike[str], newline: Literal["space", "deleted"]
+) -> Callable[[str], Scores]:
+    """fastText's own scores of a text, all of them or, as then, the best one's."""
     # fastText's own loader prints a warning to stderr; the class behind it does not.
     model = fasttext.FastText._FastText(os.fspath(model_path))
+    blank, labels = (" ", -1) if newline == "space" else ("", 1)
 
-    def scores(line: str) -> Scores:
+    def scores(text: str) -> Scores:
+        line = utf8(text).decode().replace("\n", blank)
         names, found = model.predict(line, k=labels)
         return [name.removeprefix("__label__") for name in names], np.array(found, np.float32)
 
@@ -124,9 +122,17 @@ def _library(model_path: str | os.PathLike[str], labels: int) -> Callable[[str],
 
 
 def _fast(model_path: str | os.PathLike[str]) -> Callable[[str], Scores] | None:
-    """The kernel's scores of a line; None for a model that it does not know."""
+    """The kernel's scores of a text; None for a model that it does not know."""
     try:
         model = FastScores(read_model(model_path))
     except OtherModel:
         return None
-    return lambda line: (model.labels, model.probabilities(line.encode()))
+    return lambda text: (model.labels, model.probabilities(utf8(text)))
+
+
+def utf8(text: str) -> bytes:
+    """A text as UTF-8, U+FFFD for lone surrogates: hardly any has one, and looking costs 45 µs."""
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        return _SURROGATE.sub("\ufffd", text).encode()

@@ -1,8 +1,11 @@
 """Language and verdict; the numbers themselves are compared with the formula in tests/parity."""
 
+import numpy as np
 import pytest
 
 from filters.language import Language, LanguageId, LanguageRule
+from filters.lid_file import directory, read_model
+from filters.lid_kernel import FastScores
 from pipeline.language_model import model_path
 
 MODEL = LanguageId(str(model_path()))
@@ -53,3 +56,22 @@ def test_any_text_has_a_language_and_a_score(text):
 
 def test_a_lone_surrogate_counts_as_the_replacement_character():
     assert MODEL.scores("ship \ud800 ahoy") == MODEL.scores("ship \ufffd ahoy")
+
+
+def test_a_model_without_pruned_buckets_scores_like_one_that_keeps_them_all():
+    model = read_model(model_path())
+    words, buckets = len(model.word_ends), 500
+    vectors = np.random.default_rng(1).normal(size=(words + buckets, 16)).astype(np.float32)
+    dense = model._replace(vectors=vectors, buckets=buckets, kept=np.empty(0, np.uint64))
+    every = dense._replace(kept=directory(np.arange(buckets), buckets, words))
+    text = f"{ENGLISH} {GERMAN} 船が帰ってきた。".encode()
+    found = FastScores(dense).probabilities(text)
+    assert np.count_nonzero(found) > 1
+    assert (FastScores(every).probabilities(text) == found).all()
+
+
+def test_the_directory_counts_the_kept_buckets_before_each():
+    kept = np.array([0, 3, 31, 32, 95])
+    entries = directory(kept, 100, first=7).tolist()
+    assert [entry >> 32 for entry in entries] == [7, 10, 11, 12]
+    assert [entry & 0xFFFFFFFF for entry in entries] == [1 | 1 << 3 | 1 << 31, 1, 1 << 31, 0]
