@@ -107,7 +107,7 @@ class Lexicon:
             done = self._learn_from(data, found, 0)
             while done < len(found.chunks):
                 self._chunk_room(ROOM, ROOM)
-                self._token_room(2 * ROOM)
+                self._token_room(ROOM, ROOM)
                 done = self._learn_from(data, found, done)
         missing = np.flatnonzero(found.chunks < 0)
         if missing.size:
@@ -151,7 +151,7 @@ class Lexicon:
         known = int(self.sizes[TOKENS])
         encoded = [token.encode() for token in tokens]
         data = b"".join(encoded)
-        self._token_room(len(data))
+        self._token_room(len(tokens), len(data))
         ends = np.cumsum([len(token) for token in encoded], dtype=np.int64)
         flags = np.zeros(len(tokens), np.uint8)
         numbers = np.frombuffer(data + bytes(PADDING), np.uint8)
@@ -173,29 +173,18 @@ class Lexicon:
         rows = sizes[CHUNKS] + chunks
         self.chunks = tables.with_room(
             self.chunks,
-            byte_starts=rows + 1,
+            rows,
             bytes=sizes[CHUNK_BYTES] + size_bytes + PADDING,
-            word_starts=rows + 1,
             word_tokens=sizes[WORDS] + size_bytes,
-            shingle_starts=rows + 1,
             shingle_tokens=sizes[SHINGLE_WORDS] + size_bytes,
-            flags=rows,
-            uses=rows,
         )
         self.chunks = tables.with_slots(self.chunks, sizes[CHUNKS], rows, SEEDS)
 
-    def _token_room(self, size_bytes: int) -> None:
-        """Room for new tokens of so many bytes."""
+    def _token_room(self, tokens: int, size_bytes: int) -> None:
+        """Room for so many new tokens of so many bytes."""
         sizes = self.sizes.tolist()
-        rows = sizes[TOKENS] + size_bytes
-        self.tokens = tables.with_room(
-            self.tokens,
-            byte_starts=rows + 1,
-            bytes=sizes[TOKEN_BYTES] + size_bytes + PADDING,
-            chars=rows,
-            flags=rows,
-            hashes=rows,
-        )
+        rows, pool = sizes[TOKENS] + tokens, sizes[TOKEN_BYTES] + size_bytes + PADDING
+        self.tokens = tables.with_room(self.tokens, rows, bytes=pool)
         self.tokens = tables.with_slots(self.tokens, sizes[TOKENS], rows, SEEDS)
 
     def _add(self, keys: Sequence[bytes], splits: Sequence[ChunkTokens]) -> None:

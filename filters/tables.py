@@ -47,7 +47,7 @@ class ChunkTable(NamedTuple):
     shingle_tokens[shingle_starts[c]:shingle_starts[c + 1]]: token ids, int32.
     """
 
-    slots: np.ndarray  # uint64 [slots, 2], see scan.find_chunk
+    slots: np.ndarray  # uint64 [slots, 2], see scan.find_chunk; first, as `with_room` expects
     byte_starts: np.ndarray
     bytes: np.ndarray
     word_starts: np.ndarray
@@ -95,10 +95,13 @@ def empty_tokens() -> TokenTable:
     )
 
 
-def with_room(table: Table, **needed: int) -> Table:
-    """The table, its arrays grown to hold what `needed` says of each."""
-    for name, size in needed.items():
-        array = getattr(table, name)
+def with_room(table: Table, rows: int, **pools: int) -> Table:
+    """The table with room for so many rows, and for so many values in its `pools`.
+
+    Arrays of rows have one entry more, where the last row ends, and are of one length always.
+    """
+    for name in table._fields[1:]:
+        array, size = getattr(table, name), pools.get(name, rows + 1)
         if size > len(array):
             more = np.zeros((max(size - len(array), len(array)), *array.shape[1:]), array.dtype)
             table = table._replace(**{name: np.concatenate([array, more])})

@@ -7,22 +7,22 @@ be had, `when_missing` says whether that ends the run or gives a column of nulls
 
 import re
 import urllib.request
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Literal, Protocol
 
 from tokenizers import Tokenizer, models, pre_tokenizers
 
-from pipeline.word_tokens import word_tokens
+from pipeline.word_memo import WordMemo
+from pipeline.word_tokens import merges_of_tokenizer
 
 # Encoding a text costs about 130 bytes of memory a character: 10 MB at once took 1.2 GB.
 PART_CHARS = 200_000
 # Without white space there is no safe place to cut; a longer run is cut where it stands, which can
 # change the count by a token or two per million characters.
 UNBROKEN_CHARS = 500_000
-# Most words of a text have been counted before: 300,000 of them take about 50 MB.
+# Most words of a text have been counted before: 300,000 of them take about 30 MB.
 MEMO_WORDS = 300_000
-MEMO_WORD_CHARS = 40
 PROBE_TIMEOUT_S = 5
 REMEDY = (
     "set tokens.path to a folder with encoder.json and vocab.bpe, or tokens.when_missing: null for "
@@ -38,7 +38,6 @@ _SPACE = r"\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
 # before white space that follows something visible is a border of tokens, and no pattern looks
 # across it: the tokens of a text are those of its words, each with the white space before it.
 _SAFE_CUT = re.compile(rf"(?<=[^{_SPACE}])[{_SPACE}]")
-_WORD = re.compile(rf"[{_SPACE}]*[^{_SPACE}]+|[{_SPACE}]+")
 
 
 class TokenizerMissing(Exception):
@@ -65,7 +64,12 @@ class TokenCounter:
         tokenizer.no_truncation()
         tokenizer.no_padding()
         self._tokenizer = tokenizer
-        self._words = _WordCounts(tokenizer) if _is_gpt2_like(tokenizer) else None
+        self._added = [added.content for added in tokenizer.get_added_tokens_decoder().values()]
+        self._memo = None
+        if _is_gpt2_like(tokenizer):
+            # `encode`, not `encode_batch`: the latter starts a thread per core in every worker.
+            merges = merges_of_tokenizer(tokenizer)
+            self._memo = WordMemo(merges, lambda word: len(tokenizer.encode(word)), MEMO_WORDS)
 
     def count(self, texts: Sequence[str]) -> list[int | None]:
         return [self.count_one(text) for text in texts]
@@ -74,47 +78,10 @@ class TokenCounter:
         """The number of tokens of `text`; a lone surrogate counts as U+FFFD."""
         if not text.isascii():
             text = _SURROGATE.sub("\ufffd", text)
-        if self._words is None:
+        if self._memo is None:
             return len(self._tokenizer.encode(text))
-        return sum(self._words.total(_WORD.findall(part)) for part in parts(text))
-
-
-class _WordCounts:
-    """Tokens by word, counted at first sight; emptied when it is full."""
-
-    def __init__(self, tokenizer: Tokenizer) -> None:
-        self._counts: dict[str, int] = {}
-        self._tokenizer = tokenizer
-        self._fast = word_tokens(tokenizer)
-        self._added = [added.content for added in tokenizer.get_added_tokens_decoder().values()]
-
-    def total(self, words: Sequence[str]) -> int:
-        """The tokens of all words of a text."""
-        unknown = set(words).difference(self._counts)
-        if len(self._counts) + len(unknown) > MEMO_WORDS:
-            self._counts.clear()
-            unknown = set(words)
-        self._counts |= self._learn(unknown)
-        total = sum(map(self._counts.__getitem__, words))
-        for word in unknown:
-            if len(word) > MEMO_WORD_CHARS:
-                del self._counts[word]
-        return total
-
-    def _learn(self, words: Collection[str]) -> dict[str, int]:
-        found: dict[str, int] = {}
-        if self._fast is not None:
-            simple = [word for word in words if self._is_simple(word)]
-            found = dict(zip(simple, self._fast.counts(simple), strict=True))
-        for word in words:
-            if word not in found:
-                # `encode`, not `encode_batch`: the latter starts a thread per core in every worker.
-                found[word] = len(self._tokenizer.encode(word))
-        return found
-
-    def _is_simple(self, word: str) -> bool:
-        short = len(word) <= MEMO_WORD_CHARS and word.isascii()
-        return short and not any(added in word for added in self._added)
+        plain = not any(added in text for added in self._added)
+        return sum(self._memo.total(part, plain) for part in parts(text))
 
 
 def token_counter(

@@ -1,14 +1,14 @@
-"""Token counts of ASCII words under GPT-2's byte-level BPE, many words in one call.
+"""The token count of an ASCII word under GPT-2's byte-level BPE, as a kernel.
 
-`tokenizers` takes 5 µs a call, and a new page brings 50 words never seen before. One kernel splits
-them as GPT-2's pattern does and merges byte pairs by rank; `tests/parity/test_tokens.py` compares.
+`tokenizers` takes 5 µs a call, and a new page brings 50 words never seen before. A kernel splits a
+word as GPT-2's pattern does and merges byte pairs by rank; `tests/parity/test_tokens.py` compares.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from tokenizers import Tokenizer
@@ -24,33 +24,34 @@ KINDS[48:58] = DIGIT
 NO_MERGE = np.int64(1 << 62)
 
 
-class WordTokens:
-    """Counts with a GPT-2-like tokenizer's own merges."""
+class Merges(NamedTuple):
+    """What each byte is as a token, and what pairs of tokens merge into, see `merge_table`."""
 
-    def __init__(self, vocabulary: dict[str, int], merges: Sequence[Sequence[str]]):
-        names = byte_names()
-        self._byte_ids = np.array([vocabulary[names[byte]] for byte in range(128)], np.int64)
-        pairs = np.array([[vocabulary[a], vocabulary[b]] for a, b in merges], np.int64)
-        merged = np.array([vocabulary[a + b] for a, b in merges], np.int64)
-        self._merges = merge_table(pairs.reshape(-1, 2), merged)
-
-    def counts(self, words: Sequence[str]) -> list[int]:
-        """The number of tokens of each word: ASCII, white space at its head alone."""
-        text = np.frombuffer("".join(words).encode("ascii"), np.uint8)
-        ends = np.cumsum(np.fromiter(map(len, words), np.int64, len(words)))
-        return count_words(text, ends, self._byte_ids, *self._merges).tolist()
+    byte_ids: np.ndarray
+    keys: np.ndarray
+    ranks: np.ndarray
+    tokens: np.ndarray
 
 
-def word_tokens(tokenizer: Tokenizer) -> WordTokens | None:
-    """The counter of a tokenizer; None where its model does more than merge bytes."""
+def merges_of(vocabulary: dict[str, int], merges: Sequence[Sequence[str]]) -> Merges:
+    """The merges of a vocabulary; KeyError where it lacks a byte or a merged token."""
+    names = byte_names()
+    byte_ids = np.array([vocabulary[names[byte]] for byte in range(128)], np.int64)
+    pairs = np.array([[vocabulary[a], vocabulary[b]] for a, b in merges], np.int64)
+    merged = np.array([vocabulary[a + b] for a, b in merges], np.int64)
+    return Merges(byte_ids, *merge_table(pairs.reshape(-1, 2), merged))
+
+
+def merges_of_tokenizer(tokenizer: Tokenizer) -> Merges | None:
+    """The merges of a tokenizer; None where its model does more than merge bytes."""
     model: dict[str, Any] = json.loads(tokenizer.to_str())["model"]
     plain = ("dropout", "unk_token", "continuing_subword_prefix", "end_of_word_suffix")
     merges_only = not any(model.get(name) for name in (*plain, "byte_fallback", "ignore_merges"))
     if model["type"] != "BPE" or not merges_only:
         return None
-    merges = [tuple(one.split(" ") if isinstance(one, str) else one) for one in model["merges"]]
+    pairs = [tuple(one.split(" ") if isinstance(one, str) else one) for one in model["merges"]]
     try:
-        return WordTokens(model["vocab"], merges)
+        return merges_of(model["vocab"], pairs)
     except (KeyError, ValueError):  # bytes or merges that the vocabulary lacks
         return None
 
@@ -89,23 +90,17 @@ def place_of(key: Number, size: int) -> int:
 
 
 @kernel
-def count_words(
-    text: np.ndarray,
-    ends: np.ndarray,
-    byte_ids: np.ndarray,
-    keys: np.ndarray,
-    ranks: np.ndarray,
-    tokens: np.ndarray,
-) -> np.ndarray:
-    """The number of tokens of each of the words that lie one after the other in `text`."""
-    counts = np.zeros(len(ends), np.int64)
-    start = 0
-    for word in range(len(ends)):
-        while start < ends[word]:
-            end = piece_end(text, start, ends[word])
-            counts[word] += merged_length(byte_ids[text[start:end]], keys, ranks, tokens)
-            start = end
-    return counts
+def count_word(text: np.ndarray, start: int, stop: int, merges: Merges) -> int:
+    """The number of tokens of the word text[start:stop]: ASCII, white space at its head alone."""
+    count = 0
+    while start < stop:
+        end = piece_end(text, start, stop)
+        ids = np.empty(end - start, np.int64)
+        for k in range(len(ids)):
+            ids[k] = merges.byte_ids[text[start + k]]
+        count += merged_length(ids, merges.keys, merges.ranks, merges.tokens)
+        start = end
+    return count
 
 
 @kernel

@@ -143,6 +143,19 @@ def test_the_memo_keeps_its_bound() -> None:
     assert len(memo.lexicon()) < 1_000 + 50
 
 
+def test_tables_keep_room_for_every_row_however_they_grow_and_renew() -> None:
+    memo, generator = Memo(chunks=9_000), random.Random(2)
+    for size in [*generator.choices(range(1, 400), k=250), 7_000, 1, 3_000]:
+        chunks = ["".join(generator.choices(string.ascii_letters, k=5)) for _ in range(size)]
+        current = memo.lexicon()
+        assert words_of(" ".join(chunks), current) == chunks
+        assert current.token_strings(Doc(" ".join(chunks), current).words) == chunks
+        for table, pools in ((current.chunks, {1, 3, 5}), (current.tokens, {1})):
+            rows = [array for place, array in enumerate(table[1:]) if place not in pools]
+            assert len({len(array) for array in rows}) == 1
+            assert 2 * len(current) <= len(current.chunks.slots)
+
+
 def test_a_hash_that_always_collides_changes_no_word(monkeypatch) -> None:
     expected = [words_of(text) for text in made_texts.texts(20, seed=6)]
     seeds = lexicon.SEEDS._replace(multiplier=lexicon.np.uint64(0))

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
 from pipeline import tokens
-from pipeline.word_tokens import word_tokens
+from pipeline.word_tokens import merges_of_tokenizer
 from tests import real_data, small_tokenizer
 
 pytestmark = pytest.mark.parity
@@ -71,7 +71,7 @@ def test_a_full_memory_of_words_changes_no_count(small_vocabulary, monkeypatch):
 
 
 def test_ascii_words_are_counted_by_the_kernel(small_vocabulary):
-    assert word_tokens(tokens.load_tokenizer(small_vocabulary)) is not None
+    assert merges_of_tokenizer(tokens.load_tokenizer(small_vocabulary)) is not None
 
 
 def test_gpt2_counts_of_real_texts_are_those_of_datatroves_counter():
