@@ -34,7 +34,7 @@ def test_every_row_of_real_pages_has_as_many_studies():
     rows = real_plan(("a", "b"), 3)
     kinds = {(kind, share, pools) for kind, share, _, pools in rows}
     assert len(kinds) == 2 * 3 + 2 + len(DECOYS)
-    assert len(rows) == 3 * len(kinds)
+    assert len(rows) == len(set(rows)) == 3 * len(kinds) + 3 * 2  # large pools twice as often
 
 
 @pytest.mark.parametrize("decoy", DECOYS)

@@ -80,13 +80,18 @@ def plan(decoys: int, planted: int, weak: int, first_seed: int) -> list[tuple[st
 
 
 def real_plan(groups: tuple[str, ...], studies: int) -> list[tuple[str, float, int, int]]:
-    """(kind, share, number, pools a deal) of every study on real pages."""
-    few, large = REAL_POOLS
-    rows = [(group, share, few) for share in SHARES for group in groups]
-    rows += [(group, SHARES[0], large) for group in groups]
-    rows += [(kind, DECOY_FRACTION, few) for kind in DECOYS]
+    """(kind, share, number, pools a deal) of every study on real pages.
+
+    Twice as many on large pools: of these a right verdict is expected.
+    """
+    small, large = REAL_POOLS
+    rows = [(group, share, small) for share in SHARES for group in groups]
+    rows += [(kind, DECOY_FRACTION, small) for kind in DECOYS]
+    first = [(group, SHARES[0], large) for group in groups]
     return [
-        (kind, share, number, pools) for number in range(studies) for kind, share, pools in rows
+        (kind, share, number, pools)
+        for number in range(2 * studies)
+        for kind, share, pools in first + (rows if number < studies else [])
     ]
 
 
