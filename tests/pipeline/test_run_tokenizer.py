@@ -1,0 +1,29 @@
+"""Each run counts with its own tokenizer, and no tokenizer is built twice in a row."""
+
+from pipeline import run_tokenizer
+from pipeline.config import InputConfig, RunConfig, TokensConfig
+from pipeline.storage import Store
+from pipeline.tokens import NullCounter
+from tests import small_tokenizer
+
+
+def store_of(tmp_path, name: str, tokenizer) -> Store:
+    store = Store(str(tmp_path / name))
+    config = RunConfig(input=InputConfig(paths=("x",)), tokens=TokensConfig(path=str(tokenizer)))
+    assert run_tokenizer.freeze(store, config) is True
+    return store
+
+
+def test_runs_of_one_process_share_a_tokenizer_only_where_it_is_the_same(tmp_path, monkeypatch):
+    merges = small_tokenizer.write(tmp_path / "merges")
+    first = store_of(tmp_path, "first", merges)
+    again = store_of(tmp_path, "again", merges)
+    monkeypatch.setattr(small_tokenizer, "MERGES", [("a", "b")])
+    other = store_of(tmp_path, "other", small_tokenizer.write(tmp_path / "fewer"))
+
+    counter = run_tokenizer.counter(first.url)
+    assert run_tokenizer.counter(again.url) is counter
+    assert counter.count(["the word word"]) == [3]
+    assert run_tokenizer.counter(other.url).count(["the word word"]) == [len("the word word")]
+    none = Store(str(tmp_path / "none"))
+    assert isinstance(run_tokenizer.counter(none.url), NullCounter)
