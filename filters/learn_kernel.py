@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from filters.compile import Number, kernel
+from filters.compile import Number, kernel, leaf_kernel
 from filters.flags import ALPHABETIC, PUNCTUATION_MARK, SENTENCE_END, WORDLIKE
 from filters.scan import chunk_key, find_chunk
 from filters.split_kernel import COMMA, DOT, NOT_HERE, split
@@ -91,7 +91,7 @@ def learn(
     return len(chunks)
 
 
-@kernel
+@leaf_kernel
 def split_chunk(
     data: np.ndarray,
     start: Number,
@@ -134,7 +134,7 @@ def split_chunk(
     return True
 
 
-@kernel
+@leaf_kernel
 def has_room(table: ChunkTable, tokens: TokenTable, sizes: np.ndarray) -> bool:
     """Whether any chunk can be added as the tables are."""
     return (
@@ -149,7 +149,7 @@ def has_room(table: ChunkTable, tokens: TokenTable, sizes: np.ndarray) -> bool:
     )
 
 
-@kernel
+@leaf_kernel
 def encode(
     data: np.ndarray,
     start: Number,
@@ -180,7 +180,7 @@ def encode(
     return size
 
 
-@kernel
+@leaf_kernel
 def token_flags(codes: np.ndarray, start: int, stop: int, flags: np.ndarray) -> Number:
     """The flags of a token by those of its characters."""
     some, every = 0, PUNCTUATION_MARK
@@ -191,7 +191,7 @@ def token_flags(codes: np.ndarray, start: int, stop: int, flags: np.ndarray) -> 
     return kind | (some & SENTENCE_END) if stop - start == 1 else kind
 
 
-@kernel
+@leaf_kernel
 def add_shingle_words(
     size: int,
     rules: WordRules,
@@ -225,7 +225,7 @@ def add_shingle_words(
     return found
 
 
-@kernel
+@leaf_kernel
 def next_part(
     codes: np.ndarray, place: int, size: int, kinds: np.ndarray, part: np.ndarray
 ) -> tuple[int, int]:
@@ -251,7 +251,7 @@ def next_part(
     return length, place
 
 
-@kernel
+@leaf_kernel
 def number_end(codes: np.ndarray, place: int, size: int, kinds: np.ndarray) -> int:
     """Where the number at `place` ends: digits, and more behind one full stop or comma."""
     while place < size and kinds[codes[place]] & DIGIT:
@@ -263,7 +263,7 @@ def number_end(codes: np.ndarray, place: int, size: int, kinds: np.ndarray) -> i
     return place
 
 
-@kernel
+@leaf_kernel
 def decode(codes: np.ndarray, start: int, stop: int, out: np.ndarray) -> int:
     """The UTF-8 bytes of codes[start:stop], which are ASCII or the mark ‘, and their number."""
     place = 0

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from filters.compile import Number, kernel
+from filters.compile import Number, kernel, leaf_kernel
 
 # Of the white space before a chunk.
 ONE_SPACE = 0
@@ -19,7 +19,7 @@ LONG = np.uint64(1 << 63)
 PADDING = 8  # zero bytes that must follow a text, so that a kernel may look beyond its end
 
 
-@kernel
+@leaf_kernel
 def space_bytes(data: np.ndarray, i: int) -> int:
     """Bytes of the white-space character at data[i], 0 where there is none (str.isspace)."""
     a = data[i]
@@ -39,7 +39,7 @@ def space_bytes(data: np.ndarray, i: int) -> int:
     return 0
 
 
-@kernel
+@leaf_kernel
 def ends_line(data: np.ndarray, i: int) -> bool:
     """Whether the white-space character at data[i] ends a line (str.splitlines)."""
     a = data[i]
@@ -50,7 +50,7 @@ def ends_line(data: np.ndarray, i: int) -> bool:
     return a == 0xE2 and data[i + 1] == 0x80 and 0xA8 <= data[i + 2] <= 0xA9
 
 
-@kernel
+@leaf_kernel
 def chunk_key(data: np.ndarray, start: Number, stop: Number, multiplier: Number) -> Number:
     """The key of a chunk: its bytes and length under 8 bytes, else a hash with the top bit set."""
     size = stop - start
@@ -71,7 +71,7 @@ def chunk_key(data: np.ndarray, start: Number, stop: Number, multiplier: Number)
     return key | LONG
 
 
-@kernel
+@leaf_kernel
 def find_chunk(
     data: np.ndarray,
     start: Number,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from filters.compile import Number, kernel
+from filters.compile import Number, leaf_kernel
 from filters.scan import chunk_key, find_chunk
 from filters.word_rules import (
     DIGIT,
@@ -33,7 +33,7 @@ AT, QUESTION, HASH, SMALL_S, LARGE_S = ord("@"), ord("?"), ord("#"), ord("s"), o
 APOSTROPHE, EN_DASH, EM_DASH, ELLIPSIS = 129, 132, 133, 134  # see word_rules.MARKS
 
 
-@kernel
+@leaf_kernel
 def split(codes: np.ndarray, start: int, stop: int, rules: WordRules, cuts: np.ndarray) -> int:
     """How many words codes[start:stop] falls into; word w is what cuts[w:w + 2] spans.
 
@@ -58,7 +58,7 @@ def split(codes: np.ndarray, start: int, stop: int, rules: WordRules, cuts: np.n
     return count
 
 
-@kernel
+@leaf_kernel
 def special(codes: np.ndarray, start: int, stop: int, rules: WordRules) -> Number:
     """The number of the special case codes[start:stop], negative where it is none."""
     if not 0 < stop - start <= rules.longest:
@@ -71,7 +71,7 @@ def special(codes: np.ndarray, start: int, stop: int, rules: WordRules) -> Numbe
     return np.int64(rules.slots[slot, 1]) - 1
 
 
-@kernel
+@leaf_kernel
 def cut_special(start: int, number: int, rules: WordRules, cuts: np.ndarray, count: int) -> int:
     """Append the cuts of the special case of this number, which begins at `start`."""
     for place in range(rules.cut_starts[number], rules.cut_starts[number + 1]):
@@ -80,7 +80,7 @@ def cut_special(start: int, number: int, rules: WordRules, cuts: np.ndarray, cou
     return count
 
 
-@kernel
+@leaf_kernel
 def split_affixes(
     codes: np.ndarray, start: int, stop: int, rules: WordRules, cuts: np.ndarray
 ) -> int:
@@ -130,7 +130,7 @@ def split_affixes(
     return count
 
 
-@kernel
+@leaf_kernel
 def prefix_chars(codes: np.ndarray, start: int, stop: int, kinds: np.ndarray) -> int:
     """Characters of the prefix at `start`, 0 where there is none."""
     first = codes[start]
@@ -149,7 +149,7 @@ def prefix_chars(codes: np.ndarray, start: int, stop: int, kinds: np.ndarray) ->
     return 0
 
 
-@kernel
+@leaf_kernel
 def suffix_chars(codes: np.ndarray, start: int, stop: int, rules: WordRules) -> int:
     """Characters of the suffix that ends at `stop`, 0 where there is none."""
     if start >= stop:
@@ -177,7 +177,7 @@ def suffix_chars(codes: np.ndarray, start: int, stop: int, rules: WordRules) -> 
     return 0
 
 
-@kernel
+@leaf_kernel
 def suffix_dots(codes: np.ndarray, start: int, stop: int, kinds: np.ndarray) -> int:
     """Full stops at the end that are a suffix: several, or one behind what allows it."""
     run = 1
@@ -193,7 +193,7 @@ def suffix_dots(codes: np.ndarray, start: int, stop: int, kinds: np.ndarray) -> 
     return 1 if stop - 2 > start and before & kinds[codes[stop - 3]] & UPPER else 0
 
 
-@kernel
+@leaf_kernel
 def dots_from(codes: np.ndarray, start: int, stop: int) -> int:
     """Length of the run of full stops at `start`."""
     place = start
@@ -202,7 +202,7 @@ def dots_from(codes: np.ndarray, start: int, stop: int) -> int:
     return place - start
 
 
-@kernel
+@leaf_kernel
 def cut_middle(
     codes: np.ndarray, start: int, stop: int, rules: WordRules, cuts: np.ndarray, count: int
 ) -> int:
@@ -215,7 +215,7 @@ def cut_middle(
     return cut_at_infixes(codes, start, stop, rules.kinds, cuts, count)
 
 
-@kernel
+@leaf_kernel
 def may_be_url(codes: np.ndarray, start: int, stop: int, kinds: np.ndarray) -> bool:
     """False only where spaCy's URL pattern cannot match.
 
@@ -246,7 +246,7 @@ def may_be_url(codes: np.ndarray, start: int, stop: int, kinds: np.ndarray) -> b
     return True
 
 
-@kernel
+@leaf_kernel
 def cut_at_infixes(
     codes: np.ndarray, start: int, stop: int, kinds: np.ndarray, cuts: np.ndarray, count: int
 ) -> int:
@@ -270,7 +270,7 @@ def cut_at_infixes(
     return count
 
 
-@kernel
+@leaf_kernel
 def infix_chars(codes: np.ndarray, start: int, place: int, stop: int, kinds: np.ndarray) -> int:
     """Characters of the infix at `place`, 0 where there is none."""
     code = codes[place]
@@ -301,7 +301,7 @@ def infix_chars(codes: np.ndarray, start: int, place: int, stop: int, kinds: np.
     return 1 if cuts and behind & LETTER else 0
 
 
-@kernel
+@leaf_kernel
 def hyphens(codes: np.ndarray, place: int, stop: int, kinds: np.ndarray) -> int:
     """Length of a run of at most three hyphens or two long dashes before a letter, else 0."""
     code, run = codes[place], 1

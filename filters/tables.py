@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from filters.compile import Number, kernel
+from filters.compile import Number, kernel, leaf_kernel
 from filters.scan import chunk_key, find_chunk, insert_chunks
 
 # Places in `sizes`.
@@ -112,7 +112,7 @@ def with_slots(table: Table, rows: int, room: int, seeds: Seeds) -> Table:
     """The table of `rows` rows with slots for `room` of them, at most half of them taken."""
     if 2 * room <= len(table.slots):
         return table
-    table = table._replace(slots=np.zeros((1 << (4 * room).bit_length(), 2), np.uint64))
+    table = table._replace(slots=np.zeros((1 << (2 * room).bit_length(), 2), np.uint64))
     enter(table, 0, rows, seeds)
     return table
 
@@ -124,7 +124,7 @@ def enter(table: ChunkTable | TokenTable, first: int, stop: int, seeds: Seeds) -
     insert_chunks(first, stop - first, table.slots, starts, pool, multiplier, shift)
 
 
-@kernel
+@leaf_kernel
 def slot_shift(slots: np.ndarray) -> int:
     """What a hash is shifted by to become a place in `slots`: 64 less log2 of their number."""
     bits = 0
@@ -133,7 +133,7 @@ def slot_shift(slots: np.ndarray) -> int:
     return 64 - bits
 
 
-@kernel
+@leaf_kernel
 def intern_token(
     data: np.ndarray,
     start: Number,

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from filters.compile import Number, kernel
+from filters.compile import Number, kernel, leaf_kernel
 from filters.scan import PADDING, chunk_key, find_chunk, insert_chunks, space_bytes
 from filters.tables import drawn_seeds, slot_shift
 from pipeline.word_tokens import Merges, count_word
@@ -107,20 +107,19 @@ def known_tokens(
     It stops where the memory is full.
     """
     size, shift = len(data) - PADDING, slot_shift(words.slots)
+    slots, starts, pool, counts = words.slots, words.starts, words.pool, words.counts
     spans = np.empty((64, 2), np.int64)
     left_out, total, start = 0, 0, first
     while start < size:
-        stop, ascii_only = word_end(data, start, size)
+        stop, mergeable = word_end(data, start, size)
         count = -1
         if stop - start <= WORD_BYTES:
             key = chunk_key(data, start, stop, multiplier)
-            slot = find_chunk(
-                data, start, stop, key, words.slots, words.starts, words.pool, multiplier, shift
-            )
-            if words.slots[slot, 1]:
-                count = words.counts[np.int64(words.slots[slot, 1]) - 1]
-            elif merges is not None and ascii_only:
-                if words.sizes[ROWS] == len(words.counts):
+            slot = find_chunk(data, start, stop, key, slots, starts, pool, multiplier, shift)
+            if slots[slot, 1]:
+                count = counts[np.int64(slots[slot, 1]) - 1]
+            elif merges is not None and mergeable:
+                if words.sizes[ROWS] == len(counts):
                     break
                 count = count_word(data, start, stop, merges)
                 enter(data, start, stop, count, words, key, slot)
@@ -135,29 +134,36 @@ def known_tokens(
     return total, start, spans[:left_out]
 
 
-@kernel
+@leaf_kernel
 def word_end(data: np.ndarray, start: int, size: int) -> tuple[int, bool]:
-    """Where the word that begins at `start` ends, and whether it is ASCII."""
-    place, ascii_only = start, True
+    """Where the word that begins at `start` ends, and whether `count_word` can count it.
+
+    It can where white space is ASCII and so is the rest, but for U+2010-U+203F: typographic quotes,
+    dashes and the like, which are neither letters nor numbers.
+    """
+    place, mergeable = start, True
     while place < size:
         width = white_space_bytes(data, place)
         if not width:
             break
-        ascii_only = ascii_only and width == 1
+        mergeable = mergeable and width == 1
         place += width
     while place < size:
         byte = data[place]
         if byte >= 0x80:
             if space_bytes(data, place):
                 break
-            ascii_only = False
+            if byte == 0xE2 and data[place + 1] == 0x80:
+                place += 2  # and one more below
+            else:
+                mergeable = False
         elif byte <= 0x20 and white_space_bytes(data, place):
             break
         place += 1
-    return place, ascii_only
+    return place, mergeable
 
 
-@kernel
+@leaf_kernel
 def white_space_bytes(data: np.ndarray, place: int) -> int:
     """Bytes of the character at `place` where it is Unicode's White_Space, else 0.
 
@@ -179,7 +185,7 @@ def remember(
         enter(data, start, stop, count, words, key, slot)
 
 
-@kernel
+@leaf_kernel
 def enter(
     data: np.ndarray, start: int, stop: int, count: int, words: Words, key: Number, slot: Number
 ) -> None:

@@ -17,7 +17,7 @@ from filters.compile import Number, kernel
 from filters.kernels import GOLDEN
 
 SPACE, LETTER, DIGIT, OTHER = 0, 1, 2, 3
-KINDS = np.full(128, OTHER, np.int8)
+KINDS = np.full(256, OTHER, np.int8)  # of a byte; no letter is among those of U+2000-U+203F
 KINDS[[*range(9, 14), 32]] = SPACE
 KINDS[[*range(65, 91), *range(97, 123)]] = LETTER
 KINDS[48:58] = DIGIT
@@ -36,7 +36,7 @@ class Merges(NamedTuple):
 def merges_of(vocabulary: dict[str, int], merges: Sequence[Sequence[str]]) -> Merges:
     """The merges of a vocabulary; KeyError where it lacks a byte or a merged token."""
     names = byte_names()
-    byte_ids = np.array([vocabulary[names[byte]] for byte in range(128)], np.int64)
+    byte_ids = np.array([vocabulary[names[byte]] for byte in range(256)], np.int64)
     pairs = np.array([[vocabulary[a], vocabulary[b]] for a, b in merges], np.int64)
     merged = np.array([vocabulary[a + b] for a, b in merges], np.int64)
     return Merges(byte_ids, *merge_table(pairs.reshape(-1, 2), merged))
@@ -91,7 +91,7 @@ def place_of(key: Number, size: int) -> int:
 
 @kernel
 def count_word(text: np.ndarray, start: int, stop: int, merges: Merges) -> int:
-    """The number of tokens of the word text[start:stop]: ASCII, white space at its head alone."""
+    """The number of tokens of the word text[start:stop], which `word_memo.word_end` allows."""
     count = 0
     while start < stop:
         end = piece_end(text, start, stop)

@@ -14,7 +14,7 @@ from tests import real_data, small_tokenizer
 pytestmark = pytest.mark.parity
 
 ATOMS = [
-    *"ab1é!日\n\t \u3000\u00a0\u0085\u200b\x1c", "'s", "'ll", "<|endoftext|>", "<|endof", "text|>",
+    *"ab1é!日\n\t \u3000\u00a0\u0085\u200b\x1c’—…\u2009\u2028\u203f", "'s", "'ll", "<|endoftext|>", "<|endof", "text|>",
     "  ", " \n", "word", "...", "\U0001f600",
 ]  # fmt: skip
 
@@ -51,7 +51,8 @@ def test_any_text_counts_the_same_word_by_word(small_vocabulary, text):
 
 PIECES = st.sampled_from(
     ["'", "s", "re", "ll", "The", " ", "  ", "\n", "\r\n", "\t", "12", ".", "?!", "<", "\x1c",
-     "\x7f", "ship", "SHIP", "'ve", "_", "<|endoftext|>", "é", "\u00a0"]
+     "\x7f", "ship", "SHIP", "'ve", "_", "<|endoftext|>", "é", "\u00a0",
+     "’", "“", "—", "…", "\u200d", "\u2009"]
 )  # fmt: skip
 
 
