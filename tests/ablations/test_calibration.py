@@ -30,7 +30,7 @@ def test_no_pool_is_used_for_two_studies():
     assert len(seeds) == len(set(seeds)) == 420 + 15 * 20 + 10 * 20
 
 
-def test_every_row_of_real_pages_has_as_many_studies():
+def test_every_row_of_real_pages_has_as_many_studies_but_the_large_pools():
     rows = real_plan(("a", "b"), 3)
     kinds = {(kind, share, pools) for kind, share, _, pools in rows}
     assert len(kinds) == 2 * 3 + 2 + len(DECOYS)
