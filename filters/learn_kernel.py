@@ -13,7 +13,7 @@ import numpy as np
 from filters.compile import Number, kernel, leaf_kernel
 from filters.flags import ALPHABETIC, PUNCTUATION_MARK, SENTENCE_END, WORDLIKE
 from filters.scan import chunk_key, find_chunk
-from filters.split_kernel import COMMA, DOT, NOT_HERE, split
+from filters.split_kernel import NOT_HERE, split
 from filters.tables import (
     CHUNK_BYTES,
     CHUNKS,
@@ -28,7 +28,7 @@ from filters.tables import (
     intern_token,
     slot_shift,
 )
-from filters.word_rules import DIGIT, GAP, UPPER, VISIBLE, WordRules
+from filters.word_rules import DIGIT, GAP, IN_NUMBER, UPPER, VISIBLE, WordRules
 
 LONGEST = 120  # bytes; a longer chunk is split in Python
 ZERO = ord("0")
@@ -256,7 +256,7 @@ def number_end(codes: np.ndarray, place: int, size: int, kinds: np.ndarray) -> i
     """Where the number at `place` ends: digits, and more behind one full stop or comma."""
     while place < size and kinds[codes[place]] & DIGIT:
         place += 1
-    if place + 1 < size and codes[place] in (DOT, COMMA) and kinds[codes[place + 1]] & DIGIT:
+    if place + 1 < size and kinds[codes[place]] & IN_NUMBER and kinds[codes[place + 1]] & DIGIT:
         place += 1
         while place < size and kinds[codes[place]] & DIGIT:
             place += 1

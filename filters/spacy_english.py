@@ -102,8 +102,6 @@ class ChunkTokenizer:
         special = self.rules.specials.get(chunk)
         if special is not None:
             return list(special), False
-        if chunk.isalpha():
-            return [chunk], False
         tokens = self.affix_tokens(chunk)
         if len(tokens) == 1 or not self._spans(tokens):
             return tokens, False
@@ -115,6 +113,8 @@ class ChunkTokenizer:
         special = self.rules.specials.get(chunk)
         if special is not None:
             return list(special)
+        if chunk.isalpha():
+            return [chunk]
         prefixes, suffixes, start, stop = self._peel(chunk)
         middle = self._middle(chunk[start:stop]) if start < stop else []
         return prefixes + middle + suffixes[::-1]

@@ -12,9 +12,13 @@ import numpy as np
 from filters.compile import Number, leaf_kernel
 from filters.scan import chunk_key, find_chunk
 from filters.word_rules import (
+    CUTS_NUMBERS,
+    CUTS_WORDS,
     DIGIT,
     DOT_BEFORE,
     DOT_BEHIND,
+    GENITIVE,
+    IN_URL,
     LETTER,
     LONGEST_UNIT,
     PREFIX,
@@ -26,11 +30,8 @@ from filters.word_rules import (
 )
 
 NOT_HERE = -1
-DOT, COMMA, PLUS, MINUS, QUOTE = ord("."), ord(","), ord("+"), ord("-"), ord("'")
-DOLLAR, STAR, CARET, TILDE, COLON = ord("$"), ord("*"), ord("^"), ord("~"), ord(":")
-LESS, EQUAL, GREATER, SLASH = ord("<"), ord("="), ord(">"), ord("/")
-AT, QUESTION, HASH, SMALL_S, LARGE_S = ord("@"), ord("?"), ord("#"), ord("s"), ord("S")
-APOSTROPHE, EN_DASH, EM_DASH, ELLIPSIS = 129, 132, 133, 134  # see word_rules.MARKS
+DOT, COMMA, MINUS, DOLLAR, SMALL_S = ord("."), ord(","), ord("-"), ord("$"), ord("s")
+EM_DASH, ELLIPSIS = 133, 134  # see word_rules.MARKS
 
 
 @leaf_kernel
@@ -162,8 +163,8 @@ def suffix_chars(codes: np.ndarray, start: int, stop: int, rules: WordRules) -> 
         return NOT_HERE  # two in a row are one suffix
     if kinds[last] & SUFFIX:
         return 1
-    if stop - 1 > start and last in (SMALL_S, LARGE_S) and codes[stop - 2] in (QUOTE, APOSTROPHE):
-        return 2  # the genitive
+    if stop - 1 > start and last | 32 == SMALL_S and kinds[codes[stop - 2]] & GENITIVE:
+        return 2
     key = np.uint64(0)
     for size in range(1, min(LONGEST_UNIT, stop - start - 1) + 1):
         key = (key << np.uint64(8)) | np.uint64(codes[stop - size])
@@ -233,7 +234,7 @@ def may_be_url(codes: np.ndarray, start: int, stop: int, kinds: np.ndarray) -> b
         return False
     for place in range(start, stop):
         code = codes[place]
-        if code in (AT, COLON, SLASH, QUESTION, HASH):
+        if kinds[code] & IN_URL:
             return True
     if numeric:
         return dots == 3
@@ -289,7 +290,7 @@ def infix_chars(codes: np.ndarray, start: int, place: int, stop: int, kinds: np.
     if code == DOT:
         return 1 if before & DOT_BEHIND and behind & DOT_BEFORE else 0
     counts = before & DIGIT and (behind & DIGIT or codes[place + 1] == MINUS)
-    if counts and code in (PLUS, MINUS, STAR, CARET):
+    if counts and kind & CUTS_NUMBERS:
         return 1
     if code == COMMA:
         return 1 if before & behind & LETTER else 0
@@ -297,8 +298,7 @@ def infix_chars(codes: np.ndarray, start: int, place: int, stop: int, kinds: np.
         return 0
     if code in (MINUS, EM_DASH):
         return hyphens(codes, place, stop, kinds)
-    cuts = code in (TILDE, EN_DASH, COLON, LESS, EQUAL, GREATER, SLASH)
-    return 1 if cuts and behind & LETTER else 0
+    return 1 if kind & CUTS_WORDS and behind & LETTER else 0
 
 
 @leaf_kernel

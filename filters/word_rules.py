@@ -39,7 +39,13 @@ SUFFIX_DOT_BEHIND = 128  # a full stop behind it is cut off
 DOT_BEHIND = 256  # with the next one: a full stop between them is cut out
 DOT_BEFORE = 512
 GAP = 1024  # becomes a space in the normalised text of MinHash
+IN_URL = 2048  # a URL that is more than a host's name has one
+CUTS_NUMBERS = 4096  # cut out between digits
+CUTS_WORDS = 8192  # cut out behind a letter or digit and before a letter
+GENITIVE = 16384  # cut off with an s behind it
+IN_NUMBER = 32768  # between digits, it makes one number of two
 LONGEST_UNIT = 5
+GENITIVES = "'’"
 
 
 class WordRules(NamedTuple):
@@ -136,6 +142,11 @@ def kind(char: str, rules: SplitRules) -> int:
         (DOT_BEHIND, char != "." and dot_behind and dot_behind.start() == 1),
         (DOT_BEFORE, char != "." and dot_before and dot_before.start() == 1),
         (GAP, char in PUNCTUATION),
+        (IN_URL, char in "@:/?#"),
+        (CUTS_NUMBERS, rules.infix.search(f"1{char}1")),
+        (GENITIVE, char in GENITIVES),
+        (IN_NUMBER, char in ".,"),
+        (CUTS_WORDS, rules.infix.search(f"1{char}a")),
     )
     return sum(bit for bit, holds in answers if holds)
 
