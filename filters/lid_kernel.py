@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from filters.compile import Number, kernel
+from filters.compile import Number, kernel, leaf_kernel
 from filters.lid_file import LidModel
 
 FNV_START, FNV_PRIME = np.uint32(2166136261), np.uint32(16777619)
@@ -76,7 +76,7 @@ def text_probabilities(
     return label_probabilities(text_vector(data, tables), left, right, output)
 
 
-@kernel
+@leaf_kernel
 def fnv(data: np.ndarray, start: int, end: int) -> Number:
     """fastText's 32-bit FNV-1a of data[start:end], which widens bytes with their sign."""
     value = FNV_START
@@ -85,7 +85,7 @@ def fnv(data: np.ndarray, start: int, end: int) -> Number:
     return value
 
 
-@kernel
+@leaf_kernel
 def hashed(value: Number, byte: Number) -> Number:
     """The hash of some bytes (uint32) and one more."""
     return np.uint32(np.uint32(value ^ np.uint32(np.int32(np.int8(byte)))) * FNV_PRIME)
@@ -108,7 +108,7 @@ def word_table(words: np.ndarray, ends: np.ndarray) -> np.ndarray:
     return table
 
 
-@kernel
+@leaf_kernel
 def same(a: np.ndarray, start: int, end: int, b: np.ndarray, b_start: int) -> bool:
     """Whether a[start:end] are the bytes of b from b_start on."""
     for i in range(end - start):  # noqa: SIM110 (a generator does not compile)
@@ -117,7 +117,7 @@ def same(a: np.ndarray, start: int, end: int, b: np.ndarray, b_start: int) -> bo
     return True
 
 
-@kernel
+@leaf_kernel
 def word_number(word: np.ndarray, size: Number, value: Number, tables: Tables) -> int:
     """The number of the word word[:size] of hash `value` in the dictionary, -1 if not there."""
     ends = tables.ends
@@ -132,7 +132,7 @@ def word_number(word: np.ndarray, size: Number, value: Number, tables: Tables) -
     return -1
 
 
-@kernel
+@leaf_kernel
 def is_space(byte: Number) -> bool:
     """White space as fastText's reader has it: NUL too."""
     return byte <= 32 and (byte == 32 or 9 <= byte <= 13 or byte == 0)
@@ -184,7 +184,7 @@ def text_vector(data: np.ndarray, tables: Tables) -> np.ndarray:
     return total
 
 
-@kernel
+@leaf_kernel
 def ngram_rows(
     word: np.ndarray,
     first: int,
@@ -231,13 +231,13 @@ def ngram_rows(
     return count
 
 
-@kernel
+@leaf_kernel
 def inside(byte: Number) -> bool:
     """Whether a UTF-8 character goes on with this byte."""
     return byte & 0xC0 == 0x80
 
 
-@kernel
+@leaf_kernel
 def ones(bits: Number) -> Number:
     """The number of bits set in a uint32."""
     count = np.uint32(0)
@@ -247,7 +247,7 @@ def ones(bits: Number) -> Number:
     return count
 
 
-@kernel
+@leaf_kernel
 def add_rows(total: np.ndarray, rows: np.ndarray, count: int, vectors: np.ndarray) -> int:
     """Add the vectors of the first `count` of `rows` to `total`, one after the other; `count`.
 
@@ -300,7 +300,7 @@ def label_probabilities(
     return probabilities
 
 
-@kernel
+@leaf_kernel
 def log_of(value: Number) -> Number:
     """The library's `std_log` of a float32."""
     return np.float32(math.log(np.float64(value) + EPSILON))

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numba import types
 
-from filters.compile import kernel
+from filters.compile import kernel, leaf_kernel
 
 SPACE, LESS, AMPERSAND, SEMICOLON = (np.uint8(ord(c)) for c in " <&;")
 LONGEST_REFERENCE = 10  # "&#1114111;"
@@ -66,7 +66,7 @@ def _text(page: np.ndarray) -> np.ndarray:
     return out[:size]
 
 
-@kernel
+@leaf_kernel
 def markup_end(page: np.ndarray, start: int) -> int:
     """Where the tag, comment, script or style that begins at `start` ends; `start` if none does."""
     if start + 1 >= len(page):
@@ -85,7 +85,7 @@ def markup_end(page: np.ndarray, start: int) -> int:
     return end
 
 
-@kernel
+@leaf_kernel
 def begins(page: np.ndarray, start: int, word: bytes) -> bool:
     """Whether `word`, in small letters, stands at `start`."""
     if start + len(word) > len(page):
@@ -99,7 +99,7 @@ def begins(page: np.ndarray, start: int, word: bytes) -> bool:
     return True
 
 
-@kernel
+@leaf_kernel
 def behind(page: np.ndarray, start: int, byte: int) -> int:
     """Behind the next `byte`, or the end of the page."""
     first = page.ctypes.data
@@ -107,7 +107,7 @@ def behind(page: np.ndarray, start: int, byte: int) -> int:
     return found - first + 1 if found else len(page)
 
 
-@kernel
+@leaf_kernel
 def find(page: np.ndarray, start: int, word: bytes) -> int:
     """Behind the next `word`, or the end of the page."""
     while start + len(word) <= len(page):
@@ -117,7 +117,7 @@ def find(page: np.ndarray, start: int, word: bytes) -> int:
     return len(page)
 
 
-@kernel
+@leaf_kernel
 def reference(page: np.ndarray, start: int) -> tuple[int, int]:
     """(code point, end) of the character reference at `start`: 32 for names that mean no letter
     here, the `&` itself where none stands."""
@@ -147,7 +147,7 @@ def reference(page: np.ndarray, start: int) -> tuple[int, int]:
     return (32 if code > 0x10FFFF or surrogate else code), end + 1
 
 
-@kernel
+@leaf_kernel
 def put(out: np.ndarray, size: int, code: int) -> int:
     """Write a code point as UTF-8; the number of its bytes."""
     if code < 0x80:
