@@ -79,7 +79,7 @@ class PageGuard:
         return self.extract_all([page])[0]
 
     def extract_all(self, pages: Sequence[bytes]) -> list[Extraction]:
-        """The same for each of some pages: one by one they cost 0.1 ms of CPU a page more."""
+        """The same for each of some pages: one by one they cost 0.06 ms of CPU a page more."""
         found: list[Extraction] = []
         while len(found) < len(pages):
             rest = pages[len(found) :]
