@@ -14,7 +14,8 @@ from tests import real_data, small_tokenizer
 pytestmark = pytest.mark.parity
 
 ATOMS = [
-    *"ab1é!日\n\t \u3000\u00a0\u0085\u200b\x1c’—…\u2009\u2028\u203f", "'s", "'ll", "<|endoftext|>", "<|endof", "text|>",
+    *"ab1é!日\n\t \u3000\u00a0\u0085\u200b\x1c’—…\u2009\u2028\u203f", "'s", "'ll", "<|endoftext|>",
+    "<|endof", "text|>",
     "  ", " \n", "word", "...", "\U0001f600",
 ]  # fmt: skip
 
