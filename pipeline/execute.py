@@ -62,6 +62,17 @@ class Job:
 Step = Callable[[Job], dict[str, Any]]
 
 
+@dataclass(frozen=True)
+class _Work:
+    """What one call of `Engine.map` has to run; `asked`: the resume digest of each task."""
+
+    step: str
+    function: Step
+    tasks: Sequence[Task]
+    asked: dict[str, str]
+    gpus: float
+
+
 class Engine:
     """Runs steps. `workers=0` stays in this process; `ray_address` joins a running cluster."""
 
@@ -111,7 +122,7 @@ class Engine:
         self.progress.start(step, total=len(tasks), done=len(done))
         merged = manifest.merged_count(self.store, step)
         fresh: list[Manifest] = []
-        for finished in self._run(step, function, todo, asked, gpus):
+        for finished in self._run(_Work(step, function, todo, asked, gpus)):
             done[finished.key] = finished
             fresh.append(finished)
             self.progress.advance(step, finished.key, finished.counts)
@@ -146,21 +157,14 @@ class Engine:
         gone = manifest.missing_outputs(self.store, matching.values()) if matching else set()
         return {key: one for key, one in matching.items() if key not in gone}
 
-    def _run(
-        self,
-        step: str,
-        function: Step,
-        tasks: Sequence[Task],
-        asked: dict[str, str],
-        gpus: float,
-    ) -> Iterator[Manifest]:
-        if not tasks:
+    def _run(self, work: _Work) -> Iterator[Manifest]:
+        if not work.tasks:
             return
         if self.workers == 0 and self.ray_address is None:
-            for task in tasks:
-                yield self._run_here(step, function, task, asked[task.key])
+            for task in work.tasks:
+                yield self._run_here(work.step, work.function, task, work.asked[task.key])
             return
-        yield from self._run_on_ray(step, function, tasks, asked, gpus)
+        yield from self._run_on_ray(work)
 
     def _run_here(self, step: str, function: Step, task: Task, asked: str) -> Manifest:
         for attempt in range(1, MAX_ATTEMPTS + 1):
@@ -173,20 +177,13 @@ class Engine:
                 self._retry_or_raise(step, task, error, attempt)
         raise AssertionError("unreachable")
 
-    def _run_on_ray(
-        self,
-        step: str,
-        function: Step,
-        tasks: Sequence[Task],
-        asked: dict[str, str],
-        gpus: float,
-    ) -> Iterator[Manifest]:
+    def _run_on_ray(self, work: _Work) -> Iterator[Manifest]:
         """Finished manifests in the order they arrive, with a bounded number of tasks in flight."""
         ray = self._start_ray()
-        there = ray.cluster_resources().get("GPU", 0.0) >= gpus
-        remote = ray.remote(num_cpus=1, num_gpus=gpus if there else 0, max_retries=0)(execute)
-        queue = list(reversed(tasks))
-        attempts = dict.fromkeys(asked, 0)
+        gpus = work.gpus if ray.cluster_resources().get("GPU", 0.0) >= work.gpus else 0.0
+        remote = ray.remote(num_cpus=1, num_gpus=gpus, max_retries=0)(execute)
+        queue = list(reversed(work.tasks))
+        attempts = dict.fromkeys(work.asked, 0)
         flying: dict[Any, Task] = {}
         # Twice the workers: a worker never waits for the driver to notice that it is free.
         bound = 2 * max(1, int(ray.cluster_resources().get("CPU", 1)))
@@ -195,8 +192,9 @@ class Engine:
                 task = queue.pop()
                 attempts[task.key] += 1
                 reference = remote.remote(
-                    step, function, self.store.url, self._config_ref, task, asked[task.key]
-                )
+                    work.step, work.function, self.store.url, self._config_ref, task,
+                    work.asked[task.key],
+                )  # fmt: skip
                 flying[reference] = task
             ready, _ = ray.wait(list(flying), num_returns=1, timeout=1.0)
             self.progress.tick()
@@ -205,7 +203,7 @@ class Engine:
                 try:
                     yield ray.get(reference)
                 except Exception as error:
-                    self._retry_or_raise(step, task, _cause(error), attempts[task.key])
+                    self._retry_or_raise(work.step, task, _cause(error), attempts[task.key])
                     queue.append(task)
 
     def _retry_or_raise(self, step: str, task: Task, error: Exception, attempt: int) -> None:
