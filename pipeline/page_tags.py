@@ -152,8 +152,10 @@ def _after_tag(page: np.ndarray, i: int) -> tuple[int, int, bool]:
     while True:
         while i < size and (page[i] == SLASH or is_space(page[i])):
             i += 1
-        if i >= size or page[i] == GT:
-            return min(i + 1, size), attributes, page[i - 1] == SLASH
+        if i >= size:
+            return size, attributes, True
+        if page[i] == GT:
+            return i + 1, attributes, page[i - 1] == SLASH
         attributes += 1
         i += 1  # a name may begin with =
         while i < size and page[i] != EQUALS and not ends_name(page[i]):
