@@ -63,6 +63,8 @@ def child_cpu() -> float:
 def payloads(folder: Path, count: int) -> Iterator[tuple[bytes, str]]:
     """(payload, Content-Type) of the first pages of a folder, spread over its files."""
     files = sorted(folder.glob("*.warc.gz"))
+    if not files:
+        raise SystemExit(f"no *.warc.gz in {folder}: name a folder of them with --data")
     for path in files:
         taken = 0
         with path.open("rb") as file:
