@@ -6,7 +6,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: setup setup-dev quickstart test bench lint clean
+.PHONY: setup setup-dev quickstart test test-bounds bench lint clean
 
 setup: $(VENV)/.installed
 
@@ -31,6 +31,12 @@ quickstart: setup
 
 test: setup-dev
 	$(BIN)/python -m pytest
+
+# With bounds checks in every kernel, compiled apart: machine code that reads or writes behind an
+# array's end fails here and may go unseen elsewhere.
+test-bounds: setup-dev
+	NUMBA_BOUNDSCHECK=1 NUMBA_CACHE_DIR=$(CURDIR)/build/bounds \
+		$(BIN)/python -m pytest tests/filters tests/parity tests/pipeline
 
 # Both sides of every comparison run in one go; `make bench-rules` runs one bench. Those of real
 # pages look for them in $DECANT_REAL_DATA. Long ones have a size to set: see each file's head.

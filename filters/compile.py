@@ -1,7 +1,7 @@
 """`kernel`: a numba function compiled once per machine.
 
 Compiled code lies under `$DECANT_CACHE/numba`, else the user's cache folder, never beside the
-source: an installed package may be read-only, and six to ten seconds per worker are worth saving.
+source: an installed package may be read-only, and half a minute per worker is worth saving.
 """
 
 from __future__ import annotations
