@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from filters.compile import kernel
+from filters.compile import Number, kernel, leaf_kernel
 from filters.flags import PUNCTUATION_MARK, SENTENCE_END
 from filters.scan import OTHER_SPACE
 
@@ -89,14 +89,25 @@ def sentence_count(
         if closed and place > first and spaces[place] == OTHER_SPACE:
             count += 1
             closed = False
-        for j in range(starts[ids[place]], starts[ids[place] + 1]):
-            kind = flags[tokens[j]]
-            if kind & SENTENCE_END:
-                closed = True
-            elif closed and not kind & PUNCTUATION_MARK:
-                count += 1
-                closed = False
+        begun, closed = sentences_begun(ids[place], closed, starts, tokens, flags)
+        count += begun
     return count
+
+
+@leaf_kernel
+def sentences_begun(
+    chunk: Number, closed: bool, starts: np.ndarray, tokens: np.ndarray, flags: np.ndarray
+) -> tuple[int, bool]:
+    """Sentences that begin in a chunk, where the last one was `closed` before, and is behind it."""
+    begun = 0
+    for j in range(starts[chunk], starts[chunk + 1]):
+        kind = flags[tokens[j]]
+        if kind & SENTENCE_END:
+            closed = True
+        elif closed and not kind & PUNCTUATION_MARK:
+            begun += 1
+            closed = False
+    return begun, closed
 
 
 @kernel
@@ -109,13 +120,10 @@ def line_sentences(
     tokens: np.ndarray,
     flags: np.ndarray,
 ) -> int:
-    """Sentences of all lines as spaCy's sentencizer counts them, at least one a line.
-
-    For lines that an edit changed; the others are counted by `sentence_count`.
+    """Sentences of all lines that an edit changed, counted as `sentence_count` does the others.
 
     `sizes`: chunks per line; `space_before`, `space_behind`: where white space is a token, before
-    a chunk or at the end of a line. A sentence begins with the first token after a sentence end
-    that is neither punctuation nor another end.
+    a chunk or at the end of a line.
     """
     count, place = 0, 0
     for line in range(len(sizes)):
@@ -125,13 +133,8 @@ def line_sentences(
             if closed and space_before[i]:
                 count += 1
                 closed = False
-            for j in range(starts[ids[i]], starts[ids[i] + 1]):
-                kind = flags[tokens[j]]
-                if kind & SENTENCE_END:
-                    closed = True
-                elif closed and not kind & PUNCTUATION_MARK:
-                    count += 1
-                    closed = False
+            begun, closed = sentences_begun(ids[i], closed, starts, tokens, flags)
+            count += begun
         if closed and space_behind[line]:
             count += 1
         place += sizes[line]
