@@ -53,7 +53,7 @@ bench-calibration: setup-dev
 lint: setup-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/pyright
+	$(BIN)/python -m tests.typecheck
 
 clean:
 	rm -rf $(VENV) $(QUICKSTART) build *.egg-info

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ablations import hashing
+from decant.ablations import hashing
 
 Prompts = str  # "fineweb" | "harness"
 

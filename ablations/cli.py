@@ -8,24 +8,24 @@ import time
 from pathlib import Path
 from typing import Any
 
-from ablations import outcome, rendering
-from ablations.benchmarks import BenchmarkError
-from ablations.finished_run import RunUnfit
-from ablations.outcome import NGRAM_SAYS, Outcome
-from ablations.planning import plan_lines, rung_says
-from ablations.preflight import check_rungs, check_storage
-from ablations.references import HeldoutError
-from ablations.rungs import RungUnfit
-from ablations.study import Measured, Study, measure, prepare
-from ablations.study_config import StudyConfig, load
-from ablations.variants import ArmsError
-from ablations.verdict import HURTS, INCONCLUSIVE
-from pipeline.config import ConfigError, RunConfig
-from pipeline.events import Progress
-from pipeline.execute import Engine, StepError
-from pipeline.lock import Lock, LockError
-from pipeline.storage import StorageError, Store
-from pipeline.versions import versions
+from decant.ablations import outcome, rendering
+from decant.ablations.benchmarks import BenchmarkError
+from decant.ablations.finished_run import RunUnfit
+from decant.ablations.outcome import NGRAM_SAYS, Outcome
+from decant.ablations.planning import plan_lines, rung_says
+from decant.ablations.preflight import check_rungs, check_storage
+from decant.ablations.references import HeldoutError
+from decant.ablations.rungs import RungUnfit
+from decant.ablations.study import Measured, Study, measure, prepare
+from decant.ablations.study_config import StudyConfig, load
+from decant.ablations.variants import ArmsError
+from decant.ablations.verdict import HURTS, INCONCLUSIVE
+from decant.pipeline.config import ConfigError, RunConfig
+from decant.pipeline.events import Progress
+from decant.pipeline.execute import Engine, StepError
+from decant.pipeline.lock import Lock, LockError
+from decant.pipeline.storage import StorageError, Store
+from decant.pipeline.versions import versions
 
 FINISHED, FAILED, WRONG, GATE_CLOSED = 0, 1, 2, 4
 

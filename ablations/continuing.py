@@ -17,14 +17,14 @@ from typing import Any
 import numpy as np
 import torch
 
-from ablations import prepared
-from ablations.checkpoint import CheckpointError
-from ablations.export import from_transformers, load_weights, weights_file
-from ablations.model import Llama
-from ablations.pool import Pool
-from ablations.rungs import RungUnfit, Shape
-from ablations.stream import Replay, Stream, documents_of
-from pipeline.storage import Store, file_checksum
+from decant.ablations import prepared
+from decant.ablations.checkpoint import CheckpointError
+from decant.ablations.export import from_transformers, load_weights, weights_file
+from decant.ablations.model import Llama
+from decant.ablations.pool import Pool
+from decant.ablations.rungs import RungUnfit, Shape
+from decant.ablations.stream import Replay, Stream, documents_of
+from decant.pipeline.storage import Store, file_checksum
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ablations.rungs import Rung, Shape
+from decant.ablations.rungs import Rung, Shape
 
 
 @dataclass(frozen=True)

@@ -15,13 +15,13 @@ from typing import Any
 
 import numpy as np
 
-from ablations.devices import pick_device
-from ablations.export import load
-from ablations.neural import NeuralModel
-from ablations.rungs import Rung, Shape
-from ablations.stream import Replay, Stream
-from ablations.train import train
-from pipeline.execute import connect_ray
+from decant.ablations.devices import pick_device
+from decant.ablations.export import load
+from decant.ablations.neural import NeuralModel
+from decant.ablations.rungs import Rung, Shape
+from decant.ablations.stream import Replay, Stream
+from decant.ablations.train import train
+from decant.pipeline.execute import connect_ray
 
 MAX_FAILURES = 3  # of a group; each costs the updates since its last state
 

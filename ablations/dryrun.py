@@ -1,6 +1,6 @@
 """A rung's training step gone through without its numbers: FLOPs and memory, counted.
 
-    python -m ablations.dryrun fineweb --workers 64 --machine h100
+    python -m decant.ablations.dryrun fineweb --workers 64 --machine h100
 
 Forward and backward run at full size on fake tensors: every shape and dtype is worked out, nothing
 is allocated, so that a configuration for 64 GPUs is checked on a laptop. What it cannot show is
@@ -17,11 +17,11 @@ from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils.flop_counter import FlopCounterMode
 
-from ablations.cost import MACHINES, estimate, machine
-from ablations.devices import Device
-from ablations.loss import plain_loss
-from ablations.model import Llama
-from ablations.rungs import RUNGS, Rung, rung
+from decant.ablations.cost import MACHINES, estimate, machine
+from decant.ablations.devices import Device
+from decant.ablations.loss import plain_loss
+from decant.ablations.model import Llama
+from decant.ablations.rungs import RUNGS, Rung, rung
 
 STATE_BYTES = 16  # a weight: itself, its gradient and two Adam moments, float32 each
 

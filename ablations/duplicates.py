@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ablations.pool import Pool
-from pipeline.clusters import flatten, unite
+from decant.ablations.pool import Pool
+from decant.pipeline.clusters import flatten, unite
 
 
 def shared_bands(bands: np.ndarray, signed: np.ndarray) -> np.ndarray:

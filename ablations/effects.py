@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ablations.placebo import KINDS, placebo_drop
-from ablations.pool import Draw, Pool, draw
+from decant.ablations.placebo import KINDS, placebo_drop
+from decant.ablations.pool import Draw, Pool, draw
 
 # Past four passes the worth of repeated text decays (Muennighoff et al. 2023, arXiv 2305.16264).
 MANY_EPOCHS = 4.0

@@ -14,9 +14,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ablations.checkpoint import read_tensors, write_tensors, write_text
-from ablations.model import Llama
-from ablations.rungs import Shape
+from decant.ablations.checkpoint import read_tensors, write_tensors, write_text
+from decant.ablations.model import Llama
+from decant.ablations.rungs import Shape
 
 _CONFIG = {
     "hidden": "hidden_size",

@@ -16,13 +16,13 @@ import pyarrow as pa
 import tldextract
 import yaml
 
-from ablations import hashing
-from ablations.duplicates import shared_bands
-from pipeline.bands import band_keys
-from pipeline.config import RunConfig
-from pipeline.layout import Part, signature_rows
-from pipeline.scope import Salts, only_dump
-from pipeline.storage import Store
+from decant.ablations import hashing
+from decant.ablations.duplicates import shared_bands
+from decant.pipeline.bands import band_keys
+from decant.pipeline.config import RunConfig
+from decant.pipeline.layout import Part, signature_rows
+from decant.pipeline.scope import Salts, only_dump
+from decant.pipeline.storage import Store
 
 
 class RunUnfit(Exception):

@@ -15,13 +15,13 @@ from typing import Any, Protocol
 import numpy as np
 import xxhash
 
-from ablations import prepared, scored, statistics
-from ablations.effects import Contrast, Design, Measure, measure, sizes
-from ablations.ngram import NgramIndex
-from ablations.pool import Draw, Pool, draw
-from ablations.prepared import Prepared
-from ablations.score import LanguageModel
-from pipeline.execute import Job
+from decant.ablations import prepared, scored, statistics
+from decant.ablations.effects import Contrast, Design, Measure, measure, sizes
+from decant.ablations.ngram import NgramIndex
+from decant.ablations.pool import Draw, Pool, draw
+from decant.ablations.prepared import Prepared
+from decant.ablations.score import LanguageModel
+from decant.pipeline.execute import Job
 
 
 class Trainer(Protocol):
@@ -54,7 +54,7 @@ def trainer(url: str, address: str, rung: str, rate: float, neural: str) -> Trai
     if rung == "ngram":
         return NgramTrainer(study)
     # torch is imported only where a neural rung is asked for
-    from ablations.neural_trainer import NeuralTrainer
+    from decant.ablations.neural_trainer import NeuralTrainer
 
     return NeuralTrainer(study, Path(url) / "models" / rung, rung, rate, json.loads(neural))
 

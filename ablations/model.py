@@ -14,8 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ablations.loss import next_token_loss
-from ablations.rungs import Shape
+from decant.ablations.loss import next_token_loss
+from decant.ablations.rungs import Shape
 
 
 class Norm(nn.Module):

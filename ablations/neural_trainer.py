@@ -12,17 +12,17 @@ from typing import Any
 import numpy as np
 import xxhash
 
-from ablations import rungs
-from ablations.checkpoint import write_atomically
-from ablations.continuing import Start
-from ablations.distributed import files_of, train_on_group
-from ablations.neural import NeuralModel
-from ablations.pool import Draw
-from ablations.prepared import Prepared
-from ablations.score import LanguageModel
-from ablations.stream import documents_of
-from ablations.terms import group_size
-from ablations.train import FINISHED, train
+from decant.ablations import rungs
+from decant.ablations.checkpoint import write_atomically
+from decant.ablations.continuing import Start
+from decant.ablations.distributed import files_of, train_on_group
+from decant.ablations.neural import NeuralModel
+from decant.ablations.pool import Draw
+from decant.ablations.prepared import Prepared
+from decant.ablations.score import LanguageModel
+from decant.ablations.stream import documents_of
+from decant.ablations.terms import group_size
+from decant.ablations.train import FINISHED, train
 
 
 class NeuralTrainer:

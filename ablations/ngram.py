@@ -20,7 +20,7 @@ from itertools import chain
 
 import numpy as np
 
-from filters.compile import kernel
+from decant.filters.compile import kernel
 
 DISCOUNT = 0.75
 

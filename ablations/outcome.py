@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from ablations import rates
-from ablations.effects import Effect
-from ablations.study import Measured, Study
-from ablations.trend import Trend, trends
-from ablations.verdict import HELPS, HURTS, Settings, Verdict, judge
+from decant.ablations import rates
+from decant.ablations.effects import Effect
+from decant.ablations.study import Measured, Study
+from decant.ablations.trend import Trend, trends
+from decant.ablations.verdict import HELPS, HURTS, Settings, Verdict, judge
 
 # A signal must fall by this many times its own noise when the data grows fourfold.
 LEAST_SIGNAL_TO_NOISE = 3.0
@@ -135,7 +135,7 @@ def _short(effect: Effect, rung: str) -> Effect:
     """The effect, or why runs this short cannot carry a verdict on a neural rung."""
     if effect.problem or rung == "ngram":
         return effect
-    from ablations.rungs import rung as named
+    from decant.ablations.rungs import rung as named
 
     steps, least = named(rung).steps(effect.run_tokens), named(rung).min_steps
     if not least:

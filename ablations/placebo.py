@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ablations import hashing
-from ablations.pool import Pool
+from decant.ablations import hashing
+from decant.ablations.pool import Pool
 
 KINDS = ("tokens", "domains", "topics")
 

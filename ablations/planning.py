@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from ablations.cost import estimate, machine
-from ablations.rungs import rung as named
-from ablations.study import Study
+from decant.ablations.cost import estimate, machine
+from decant.ablations.rungs import rung as named
+from decant.ablations.study import Study
 
 # Tokens fitted and scored per second and core by the n-gram rung (2.5 GHz Xeon, one thread).
 NGRAM_TOKENS_PER_S = 8e6

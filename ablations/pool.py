@@ -7,7 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
-from ablations import hashing
+from decant.ablations import hashing
 
 
 @dataclass(frozen=True)

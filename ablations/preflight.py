@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from ablations.rungs import Rung, RungUnfit, rung
-from ablations.study import Study
-from ablations.study_config import StudyConfig
-from ablations.terms import group_size
-from pipeline.storage import Store
+from decant.ablations.rungs import Rung, RungUnfit, rung
+from decant.ablations.study import Study
+from decant.ablations.study_config import StudyConfig
+from decant.ablations.terms import group_size
+from decant.pipeline.storage import Store
 
 
 def check_storage(config: StudyConfig, store: Store) -> None:
@@ -50,7 +50,7 @@ def _check_start(study: Study, step: Rung) -> None:
     section = study.config.neural.placed()["continue_from"]
     if section is None:
         return
-    from ablations.continuing import Start  # torch is imported only where it is needed
+    from decant.ablations.continuing import Start  # torch is imported only where it is needed
 
     Start.of(section).check(study.store, step.shape)
 

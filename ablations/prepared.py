@@ -12,15 +12,15 @@ from typing import Any
 import numpy as np
 import xxhash
 
-from ablations import hashing, scored
-from ablations.benchmarks import Question
-from ablations.effects import Contrast, Effect
-from ablations.finished_run import Documents
-from ablations.pool import Pool
-from ablations.references import ReferenceSet
-from ablations.scored import Scored
-from ablations.tokens import StudyTokenizer
-from pipeline.storage import Store
+from decant.ablations import hashing, scored
+from decant.ablations.benchmarks import Question
+from decant.ablations.effects import Contrast, Effect
+from decant.ablations.finished_run import Documents
+from decant.ablations.pool import Pool
+from decant.ablations.references import ReferenceSet
+from decant.ablations.scored import Scored
+from decant.ablations.tokens import StudyTokenizer
+from decant.pipeline.storage import Store
 
 ARRAYS = ("tokens", "first", "size_bytes", "identity", "domain")
 TOKENIZER = "pool/tokenizer.json"

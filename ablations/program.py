@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline.cli import RAY, app
+from decant.pipeline.cli import RAY, app
 
 
 @app.command("ablate")
@@ -31,7 +31,7 @@ def ablate_command(
 
     Example: decant ablate configs/ablations/quickstart.yaml --output STUDY
     """
-    from ablations.cli import ablate  # scipy and tokenizers: only this command pays for them
+    from decant.ablations.cli import ablate  # scipy and tokenizers: only this command pays for them
 
     raise typer.Exit(ablate(str(config), output, gate, workers, tuple(settings or ()), ray))
 

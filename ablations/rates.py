@@ -12,7 +12,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from ablations.verdict import HELPS, HURTS, INCONCLUSIVE, Verdict
+from decant.ablations.verdict import HELPS, HURTS, INCONCLUSIVE, Verdict
 
 
 def agree(verdict: Verdict, first: float, others: Mapping[float, float]) -> Verdict:

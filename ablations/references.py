@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
-from ablations import hashing
-from pipeline.sample_english import TOPICS, Writer
+from decant.ablations import hashing
+from decant.pipeline.sample_english import TOPICS, Writer
 
 BUNDLED = Path(__file__).parent / "data" / "heldout"
 GENERATED = "generated"

@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from ablations import plots, rates
-from ablations.outcome import Outcome
-from ablations.study import Measured, Study
-from ablations.terms import HEALTH_FRACTIONS
-from ablations.trend import Trend
-from ablations.verdict import Judged, Verdict
+from decant.ablations import plots, rates
+from decant.ablations.outcome import Outcome
+from decant.ablations.study import Measured, Study
+from decant.ablations.terms import HEALTH_FRACTIONS
+from decant.ablations.trend import Trend
+from decant.ablations.verdict import Judged, Verdict
 
 SHOWN_HITS = 20
 

@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 import xxhash
 
-from ablations import effects, measuring, prepared
-from ablations.effects import Contrast, Design
-from ablations.pool import Draw, Pool
-from ablations.terms import VERSION, digest, gpus_of, group_size
-from pipeline.execute import Engine, Job, Task
+from decant.ablations import effects, measuring, prepared
+from decant.ablations.effects import Contrast, Design
+from decant.ablations.pool import Draw, Pool
+from decant.ablations.terms import VERSION, digest, gpus_of, group_size
+from decant.pipeline.execute import Engine, Job, Task
 
 HEALTH = -1  # the number of the health check among the contrasts
 
@@ -98,7 +98,7 @@ def train_all(engine: Engine, step: str, wanted: Sequence[Run], told: dict[str, 
     ]
     workers = group_size(told["neural"])
     if workers > 1:
-        from ablations import distributed  # torch is imported only where it is needed
+        from decant.ablations import distributed  # torch is imported only where it is needed
 
         distributed.connect(workers, engine.ray_address)
         engine = Engine(engine.store, engine.config, 0, progress=engine.progress)

@@ -13,11 +13,11 @@ from functools import cached_property
 import numpy as np
 import pyarrow as pa
 
-from ablations import score
-from ablations.benchmarks import Question
-from ablations.ngram import NgramIndex, NgramModel, Positions
-from ablations.references import ReferenceSet
-from ablations.score import EncodedDocuments, EncodedQuestions, LanguageModel, Tokenizer
+from decant.ablations import score
+from decant.ablations.benchmarks import Question
+from decant.ablations.ngram import NgramIndex, NgramModel, Positions
+from decant.ablations.references import ReferenceSet
+from decant.ablations.score import EncodedDocuments, EncodedQuestions, LanguageModel, Tokenizer
 
 
 @dataclass(frozen=True)

@@ -16,16 +16,24 @@ from typing import Any
 
 import numpy as np
 
-from ablations import benchmarks, contamination, finished_run, prepared, references, runs, tokens
-from ablations.effects import Contrast, Design, Effect, budgets
-from ablations.measuring import measure_contrast, measure_health
-from ablations.pool import Pool
-from ablations.study_config import StudyConfig
-from ablations.terms import VERSION, Terms, digest, gpus_of
-from ablations.variants import Arms, ArmsError, contrasts, recipe_steps
-from pipeline.config import RunConfig
-from pipeline.execute import Engine, Task
-from pipeline.storage import Store
+from decant.ablations import (
+    benchmarks,
+    contamination,
+    finished_run,
+    prepared,
+    references,
+    runs,
+    tokens,
+)
+from decant.ablations.effects import Contrast, Design, Effect, budgets
+from decant.ablations.measuring import measure_contrast, measure_health
+from decant.ablations.pool import Pool
+from decant.ablations.study_config import StudyConfig
+from decant.ablations.terms import VERSION, Terms, digest, gpus_of
+from decant.ablations.variants import Arms, ArmsError, contrasts, recipe_steps
+from decant.pipeline.config import RunConfig
+from decant.pipeline.execute import Engine, Task
+from decant.pipeline.storage import Store
 
 SHARED_DOCUMENTS = 0.5  # of the smaller run: two extractors keep most pages, two crawls share few
 

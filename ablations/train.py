@@ -22,8 +22,8 @@ import torch
 import xxhash
 from torch import Tensor
 
-from ablations import export
-from ablations.checkpoint import (
+from decant.ablations import export
+from decant.ablations.checkpoint import (
     CheckpointError,
     average,
     load_state,
@@ -31,13 +31,13 @@ from ablations.checkpoint import (
     write_tensors,
     write_text,
 )
-from ablations.devices import Device, pick_device
-from ablations.model import Llama
-from ablations.neural import NeuralModel
-from ablations.rungs import Rung
-from ablations.schedule import Schedule, schedule
-from ablations.stream import Sequences
-from pipeline.storage import file_checksum
+from decant.ablations.devices import Device, pick_device
+from decant.ablations.model import Llama
+from decant.ablations.neural import NeuralModel
+from decant.ablations.rungs import Rung
+from decant.ablations.schedule import Schedule, schedule
+from decant.ablations.stream import Sequences
+from decant.pipeline.storage import file_checksum
 
 CLIP = 1.0  # of the gradient's norm; with betas, epsilon and weight decay as FineWeb's launcher
 BETAS = (0.9, 0.95)

@@ -13,9 +13,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ablations import statistics
-from ablations.effects import Effect
-from ablations.verdict import Settings, overall_error, p_value
+from decant.ablations import statistics
+from decant.ablations.effects import Effect
+from decant.ablations.verdict import Settings, overall_error, p_value
 
 RISES, FALLS, UNCLEAR = "RISES", "FALLS", "UNCLEAR"
 DESIGN = "threshold-sweep"

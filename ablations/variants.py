@@ -13,12 +13,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ablations.duplicates import without_duplicates
-from ablations.effects import Contrast
-from ablations.placebo import placebo_drop
-from ablations.pool import Pool
-from ablations.study_config import ArmsConfig, SweepConfig
-from filters.rule import Bounds, at_least, at_most
+from decant.ablations.duplicates import without_duplicates
+from decant.ablations.effects import Contrast
+from decant.ablations.placebo import placebo_drop
+from decant.ablations.pool import Pool
+from decant.ablations.study_config import ArmsConfig, SweepConfig
+from decant.filters.rule import Bounds, at_least, at_most
 
 DEDUP = "dedup"
 PLACEBO_FRACTION = 0.2

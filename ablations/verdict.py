@@ -27,9 +27,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ablations import statistics
-from ablations.effects import MANY_EPOCHS, Effect
-from ablations.statistics import Spread
+from decant.ablations import statistics
+from decant.ablations.effects import MANY_EPOCHS, Effect
+from decant.ablations.statistics import Spread
 
 HELPS, HURTS, NEUTRAL, INCONCLUSIVE = "HELPS", "HURTS", "NEUTRAL", "INCONCLUSIVE"
 

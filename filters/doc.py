@@ -8,8 +8,8 @@ from typing import Any, Generic, TypeVar, overload
 
 import numpy as np
 
-from filters import kernels, line_kernels
-from filters.lexicon import MEMO, Lexicon, Scan
+from decant.filters import kernels, line_kernels
+from decant.filters.lexicon import MEMO, Lexicon, Scan
 
 Value = TypeVar("Value")
 LONE_SURROGATE = re.compile("[\ud800-\udfff]")

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from filters import kernels
-from filters.doc import Doc
-from filters.rule import Rule, at_least, at_most, ratio
+from decant.filters import kernels
+from decant.filters.doc import Doc
+from decant.filters.rule import Rule, at_least, at_most, ratio
 
 PAPER = "Gopher, Rae et al. 2021, A1.1"
 STOP_WORDS = ("the", "be", "to", "of", "and", "that", "have", "with")

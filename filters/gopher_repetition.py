@@ -6,9 +6,9 @@ All of them run on the text as extracted. The reference is datatrove 0.10.1,
 
 from __future__ import annotations
 
-from filters import kernels
-from filters.doc import Doc, repeated
-from filters.rule import Rule, at_least, at_most, ratio
+from decant.filters import kernels
+from decant.filters.doc import Doc, repeated
+from decant.filters.rule import Rule, at_least, at_most, ratio
 
 PAPER = "Gopher, Rae et al. 2021, table A1"
 

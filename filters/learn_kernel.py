@@ -10,11 +10,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from filters.compile import Number, kernel, leaf_kernel
-from filters.flags import ALPHABETIC, PUNCTUATION_MARK, SENTENCE_END, WORDLIKE
-from filters.scan import chunk_key, find_chunk
-from filters.split_kernel import NOT_HERE, split
-from filters.tables import (
+from decant.filters.compile import Number, kernel, leaf_kernel
+from decant.filters.flags import ALPHABETIC, PUNCTUATION_MARK, SENTENCE_END, WORDLIKE
+from decant.filters.scan import chunk_key, find_chunk
+from decant.filters.split_kernel import NOT_HERE, split
+from decant.filters.tables import (
     CHUNK_BYTES,
     CHUNKS,
     ROOM,
@@ -28,7 +28,7 @@ from filters.tables import (
     intern_token,
     slot_shift,
 )
-from filters.word_rules import DIGIT, GAP, IN_NUMBER, UPPER, VISIBLE, WordRules
+from decant.filters.word_rules import DIGIT, GAP, IN_NUMBER, UPPER, VISIBLE, WordRules
 
 LONGEST = 120  # bytes; a longer chunk is split in Python
 ZERO = ord("0")

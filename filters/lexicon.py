@@ -14,13 +14,21 @@ from typing import NamedTuple
 
 import numpy as np
 
-from filters import kernels, tables
-from filters.flags import JOINED_SHINGLES, JOINED_WORDS
-from filters.learn_kernel import learn
-from filters.scan import PADDING, scan
-from filters.tables import CHUNK_BYTES, CHUNKS, ROOM, SHINGLE_WORDS, TOKEN_BYTES, TOKENS, WORDS
-from filters.word_rules import token_flags, word_rules
-from filters.words import ChunkTokens, Splitter, simplify
+from decant.filters import kernels, tables
+from decant.filters.flags import JOINED_SHINGLES, JOINED_WORDS
+from decant.filters.learn_kernel import learn
+from decant.filters.scan import PADDING, scan
+from decant.filters.tables import (
+    CHUNK_BYTES,
+    CHUNKS,
+    ROOM,
+    SHINGLE_WORDS,
+    TOKEN_BYTES,
+    TOKENS,
+    WORDS,
+)
+from decant.filters.word_rules import token_flags, word_rules
+from decant.filters.words import ChunkTokens, Splitter, simplify
 
 LEXICON_CHUNKS = 350_000  # about 90 MB with their tokens; eight WARC files of a crawl hold 225,000
 SEEDS = tables.drawn_seeds()

@@ -15,9 +15,9 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from filters import c4, fineweb, gopher_quality, gopher_repetition, refinedweb
-from filters.doc import Doc
-from filters.rule import BOUND_KEYS, Bounds, Edit, Rule, Verdict
+from decant.filters import c4, fineweb, gopher_quality, gopher_repetition, refinedweb
+from decant.filters.doc import Doc
+from decant.filters.rule import BOUND_KEYS, Bounds, Edit, Rule, Verdict
 
 RULES: tuple[Rule, ...] = (
     *gopher_repetition.RULES,

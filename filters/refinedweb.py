@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import re
 
-from filters.doc import Doc
-from filters.rule import Edit, Rule, at_most, ratio
+from decant.filters.doc import Doc
+from decant.filters.rule import Edit, Rule, at_most, ratio
 
 PAPER = "RefinedWeb, Penedo et al. 2023, G.2"
 SHORT_LINE_WORDS = 10

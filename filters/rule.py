@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from filters.doc import Doc
+    from decant.filters.doc import Doc
 
 BOUND_KEYS = ("at_least", "above", "at_most", "below", "between")
 

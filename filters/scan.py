@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from filters.compile import Number, kernel, leaf_kernel
+from decant.filters.compile import Number, kernel, leaf_kernel
 
 # Of the white space before a chunk.
 ONE_SPACE = 0

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from filters.compile import Number, kernel
+from decant.filters.compile import Number, kernel
 
 LANES = 16
 MERSENNE = np.uint64((1 << 61) - 1)

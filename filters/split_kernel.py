@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from filters.compile import Number, leaf_kernel
-from filters.scan import chunk_key, find_chunk
-from filters.word_rules import (
+from decant.filters.compile import Number, leaf_kernel
+from decant.filters.scan import chunk_key, find_chunk
+from decant.filters.word_rules import (
     CUTS_NUMBERS,
     CUTS_WORDS,
     DIGIT,

@@ -16,9 +16,9 @@ from typing import NamedTuple
 
 import regex
 
-from filters.flags import JOINED_SHINGLES, JOINED_WORDS
-from filters.punctuation import PUNCTUATION
-from filters.spacy_english import PLAIN_SUFFIXES, ChunkTokenizer, english_rules
+from decant.filters.flags import JOINED_SHINGLES, JOINED_WORDS
+from decant.filters.punctuation import PUNCTUATION
+from decant.filters.spacy_english import PLAIN_SUFFIXES, ChunkTokenizer, english_rules
 
 LONG_CHUNK_CHARS = 1_000
 NUMBER = regex.compile(r"\p{Nd}+(?:[.,،٫⎖⎗⎘]\p{Nd}+)?")

@@ -7,13 +7,13 @@
 
 import numpy as np
 
-from filters.compile import kernel
-from filters.kernels import GOLDEN
-from pipeline.execute import Job
-from pipeline.layout import Layout, Part, band_type, rows_between, signature_rows
-from pipeline.runs import read_bins, write_run
-from pipeline.scope import Salts
-from pipeline.sketches import SKETCH_TYPE, write_sketches
+from decant.filters.compile import kernel
+from decant.filters.kernels import GOLDEN
+from decant.pipeline.execute import Job
+from decant.pipeline.layout import Layout, Part, band_type, rows_between, signature_rows
+from decant.pipeline.runs import read_bins, write_run
+from decant.pipeline.scope import Salts
+from decant.pipeline.sketches import SKETCH_TYPE, write_sketches
 
 SIGNATURE_COLUMNS = ["offset", "kept", "signature"]
 

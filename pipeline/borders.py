@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
-from pipeline.inputs import Partition
-from pipeline.records import partition_name
+from decant.pipeline.inputs import Partition
+from decant.pipeline.records import partition_name
 
 
 def wrong_starts(

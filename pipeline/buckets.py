@@ -6,11 +6,11 @@ the task of a bin keeps one entry per bucket in plain arrays.
 
 import numpy as np
 
-from filters.compile import kernel
-from pipeline.execute import Job
-from pipeline.layout import Layout
-from pipeline.pairs import BucketReader
-from pipeline.runs import Spill
+from decant.filters.compile import kernel
+from decant.pipeline.execute import Job
+from decant.pipeline.layout import Layout
+from decant.pipeline.pairs import BucketReader
+from decant.pipeline.runs import Spill
 
 PLACE_BITS = 40
 

@@ -14,11 +14,11 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from pipeline import report
-from pipeline.command import EXPECTED, RunRequest, execute_run, exit_code
-from pipeline.config import ConfigError, parse_size
-from pipeline.run import stored_config
-from pipeline.storage import Store
+from decant.pipeline import report
+from decant.pipeline.command import EXPECTED, RunRequest, execute_run, exit_code
+from decant.pipeline.config import ConfigError, parse_size
+from decant.pipeline.run import stored_config
+from decant.pipeline.storage import Store
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -172,7 +172,7 @@ def neighbours_command(
 
     Example: decant neighbours RUN https://example.org/page.html
     """
-    from pipeline.neighbours import neighbours
+    from decant.pipeline.neighbours import neighbours
 
     def action() -> None:
         store = Store(run)
@@ -201,7 +201,7 @@ def sample_crawl_command(
 
     Example: decant sample-crawl --pages 2000 --seed 1 crawl/
     """
-    from pipeline.sample_crawl import generate
+    from decant.pipeline.sample_crawl import generate
 
     def action() -> None:
         try:

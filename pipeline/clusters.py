@@ -7,10 +7,10 @@ smallest document of a component does not depend on the way there.
 
 import numpy as np
 
-from filters.compile import kernel
-from pipeline.execute import Job
-from pipeline.layout import Layout
-from pipeline.runs import read_bins, write_run
+from decant.filters.compile import kernel
+from decant.pipeline.execute import Job
+from decant.pipeline.layout import Layout
+from decant.pipeline.runs import read_bins, write_run
 
 
 def label_type(doc_type: str) -> np.dtype:

@@ -6,23 +6,23 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pipeline import config as configuration
-from pipeline import report, run_tokenizer
-from pipeline.against import DatasetError
-from pipeline.config import ConfigError, RunConfig
-from pipeline.events import Progress
-from pipeline.execute import Engine, StepError
-from pipeline.inputs import InputError, freeze
-from pipeline.inspect_signatures import SignatureError
-from pipeline.language_model import ModelMissing, model_path
-from pipeline.ledger import LedgerError
-from pipeline.lock import Lock, LockError
-from pipeline.lsh_params import print_curve
-from pipeline.neighbours import NeighbourError
-from pipeline.ranks import RankError
-from pipeline.run import Outcome, RunError, run_stages
-from pipeline.storage import StorageError, Store
-from pipeline.tokens import TokenizerMissing
+from decant.pipeline import config as configuration
+from decant.pipeline import report, run_tokenizer
+from decant.pipeline.against import DatasetError
+from decant.pipeline.config import ConfigError, RunConfig
+from decant.pipeline.events import Progress
+from decant.pipeline.execute import Engine, StepError
+from decant.pipeline.inputs import InputError, freeze
+from decant.pipeline.inspect_signatures import SignatureError
+from decant.pipeline.language_model import ModelMissing, model_path
+from decant.pipeline.ledger import LedgerError
+from decant.pipeline.lock import Lock, LockError
+from decant.pipeline.lsh_params import print_curve
+from decant.pipeline.neighbours import NeighbourError
+from decant.pipeline.ranks import RankError
+from decant.pipeline.run import Outcome, RunError, run_stages
+from decant.pipeline.storage import StorageError, Store
+from decant.pipeline.tokens import TokenizerMissing
 
 OK, FAILED, USAGE, QUARANTINED = 0, 1, 2, 3
 
@@ -103,7 +103,7 @@ def _execute(request: RunRequest) -> int:
                 check_resources(store, config, request.stages)
                 outcome = _run(store, config, request, progress)
             else:
-                from pipeline.redecide import redecide
+                from decant.pipeline.redecide import redecide
 
                 outcome = redecide(Store(request.source), store, config, progress)
         finally:

@@ -8,9 +8,9 @@ document that a million others point to is not sent a million times.
 
 import numpy as np
 
-from pipeline.execute import Engine, Job, Task
-from pipeline.layout import Layout
-from pipeline.runs import (
+from decant.pipeline.execute import Engine, Job, Task
+from decant.pipeline.layout import Layout
+from decant.pipeline.runs import (
     Spill,
     read_bins,
     read_whole,
@@ -18,7 +18,7 @@ from pipeline.runs import (
     write_catalog,
     write_run,
 )
-from pipeline.sketches import compare_rows, read_sketches
+from decant.pipeline.sketches import compare_rows, read_sketches
 
 
 def request_type(doc_type: str) -> np.dtype:

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, TypeVar, get_args
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from filters import recipe
+from decant.filters import recipe
 
 SIZE_UNITS = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12}
 
@@ -144,7 +144,7 @@ class DedupConfig(Section):
         chosen = data["threshold"], data.get("permutations") or 112
         if not all(isinstance(value, int | float) for value in chosen) or not 0 < chosen[0] < 1:
             return data  # the fields' own checks say what is wrong
-        from pipeline.lsh_params import bands_and_rows
+        from decant.pipeline.lsh_params import bands_and_rows
 
         bands, rows = bands_and_rows(*chosen)
         given = data.get("bands", bands), data.get("rows", rows)

@@ -5,13 +5,13 @@ from dataclasses import dataclass, field
 import numpy as np
 import pyarrow as pa
 
-from pipeline.exact import RULES as EXACT_RULES
-from pipeline.execute import Job
-from pipeline.layout import Layout, Part, rows_between
-from pipeline.names import columns_at
-from pipeline.records import CLUSTERS, DUPLICATES, partition_name
-from pipeline.runs import read_whole
-from pipeline.survivors import BRIDGE
+from decant.pipeline.exact import RULES as EXACT_RULES
+from decant.pipeline.execute import Job
+from decant.pipeline.layout import Layout, Part, rows_between
+from decant.pipeline.names import columns_at
+from decant.pipeline.records import CLUSTERS, DUPLICATES, partition_name
+from decant.pipeline.runs import read_whole
+from decant.pipeline.survivors import BRIDGE
 
 NEAR_RULE = "minhash_duplicate"
 JOINED_THROUGH = "no band in common: joined through other members of the cluster"

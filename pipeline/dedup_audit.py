@@ -10,20 +10,20 @@ from typing import Any
 
 import numpy as np
 
-from filters.compile import kernel
-from filters.doc import Doc
-from pipeline.dedup_stage import Stage
-from pipeline.execute import Job, Task
-from pipeline.layout import Layout, Part, parts_of, rows_between
-from pipeline.light_spacy import import_spacy
-from pipeline.minhash import MinHash, shingles
-from pipeline.names import document_columns
-from pipeline.records import partition_name
-from pipeline.runs import read_bins
-from pipeline.scope import Salts, extracted_path
-from pipeline.sketches import read_sketches
-from pipeline.storage import Store
-from pipeline.verify import sketches_of
+from decant.filters.compile import kernel
+from decant.filters.doc import Doc
+from decant.pipeline.dedup_stage import Stage
+from decant.pipeline.execute import Job, Task
+from decant.pipeline.layout import Layout, Part, parts_of, rows_between
+from decant.pipeline.light_spacy import import_spacy
+from decant.pipeline.minhash import MinHash, shingles
+from decant.pipeline.names import document_columns
+from decant.pipeline.records import partition_name
+from decant.pipeline.runs import read_bins
+from decant.pipeline.scope import Salts, extracted_path
+from decant.pipeline.sketches import read_sketches
+from decant.pipeline.storage import Store
+from decant.pipeline.verify import sketches_of
 
 SAMPLE_CHARS = 200  # of a text, in the lists of large clusters
 

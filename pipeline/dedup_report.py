@@ -5,8 +5,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from pipeline.layout import Layout
-from pipeline.lsh_params import meeting_probability, s_curve
+from decant.pipeline.layout import Layout
+from decant.pipeline.lsh_params import meeting_probability, s_curve
 
 LEVELS = (0.5, 0.6, 0.7, 0.75, 0.8, 0.9)
 LISTED = 20

@@ -11,40 +11,40 @@ tasks return counts. No result depends on how documents were cut into partitions
 from dataclasses import asdict, replace
 from typing import Any
 
-from pipeline import dedup_report
-from pipeline.against import dataset_entries
-from pipeline.bands import write_bands
-from pipeline.clusters import close_in_memory, fits_in_memory
-from pipeline.config import RunConfig, stage_digest
-from pipeline.decisions import write_decisions
-from pipeline.dedup_audit import measure_precision, measure_recall, sample_texts
-from pipeline.dedup_stage import SCRATCH, VERSION, Stage
-from pipeline.exact import (
+from decant.pipeline import dedup_report
+from decant.pipeline.against import dataset_entries
+from decant.pipeline.bands import write_bands
+from decant.pipeline.clusters import close_in_memory, fits_in_memory
+from decant.pipeline.config import RunConfig, stage_digest
+from decant.pipeline.decisions import write_decisions
+from decant.pipeline.dedup_audit import measure_precision, measure_recall, sample_texts
+from decant.pipeline.dedup_stage import SCRATCH, VERSION, Stage
+from decant.pipeline.exact import (
     RULES as EXACT_RULES,
 )
-from pipeline.exact import (
+from decant.pipeline.exact import (
     find_exact,
     is_wanted,
     spill_followers,
     spill_hashes,
     spill_spread,
 )
-from pipeline.execute import Engine, Task
-from pipeline.greedy_rounds import greedy_labels
-from pipeline.index import absolute, numbered, open_entries, write_entries
-from pipeline.index_entry import add_to_index, asked_of, identity
-from pipeline.inspect_signatures import SignatureError, number_documents
-from pipeline.layout import Part, plan
-from pipeline.line_steps import DECIDED, DROPPED, remove_repeated
-from pipeline.line_steps import RULE as LINES_RULE
-from pipeline.names import spill_name_requests, spill_names
-from pipeline.pairs import find_pairs
-from pipeline.ranks import check_order
-from pipeline.runs import read_catalog, write_catalog
-from pipeline.star_closure import close_on_disk
-from pipeline.storage import Store, partition_numbers
-from pipeline.survivors import choose_survivors, spill_followed, spill_members
-from pipeline.verify import accept_pairs, relink
+from decant.pipeline.execute import Engine, Task
+from decant.pipeline.greedy_rounds import greedy_labels
+from decant.pipeline.index import absolute, numbered, open_entries, write_entries
+from decant.pipeline.index_entry import add_to_index, asked_of, identity
+from decant.pipeline.inspect_signatures import SignatureError, number_documents
+from decant.pipeline.layout import Part, plan
+from decant.pipeline.line_steps import DECIDED, DROPPED, remove_repeated
+from decant.pipeline.line_steps import RULE as LINES_RULE
+from decant.pipeline.names import spill_name_requests, spill_names
+from decant.pipeline.pairs import find_pairs
+from decant.pipeline.ranks import check_order
+from decant.pipeline.runs import read_catalog, write_catalog
+from decant.pipeline.star_closure import close_on_disk
+from decant.pipeline.storage import Store, partition_numbers
+from decant.pipeline.survivors import choose_survivors, spill_followed, spill_members
+from decant.pipeline.verify import accept_pairs, relink
 
 INDEX_LIST = f"{SCRATCH}/index.json"
 

@@ -11,15 +11,15 @@ from collections.abc import Iterator
 import numpy as np
 import pyarrow as pa
 
-from pipeline.config import RunConfig
-from pipeline.execute import Job
-from pipeline.layout import Layout, Part, hash_words, rows_between
-from pipeline.pairs import pair_type
-from pipeline.ranks import RANK_COLUMNS, Ranks
-from pipeline.runs import Spill, read_bins, read_whole
-from pipeline.scope import Salts, extracted_path
-from pipeline.storage import StorageError
-from pipeline.survivors import choice_type
+from decant.pipeline.config import RunConfig
+from decant.pipeline.execute import Job
+from decant.pipeline.layout import Layout, Part, hash_words, rows_between
+from decant.pipeline.pairs import pair_type
+from decant.pipeline.ranks import RANK_COLUMNS, Ranks
+from decant.pipeline.runs import Spill, read_bins, read_whole
+from decant.pipeline.scope import Salts, extracted_path
+from decant.pipeline.storage import StorageError
+from decant.pipeline.survivors import choice_type
 
 PAYLOAD, TEXT, SHORT = 0, 1, 2
 RULES = ("exact_payload_duplicate", "exact_text_duplicate", "short_text_duplicate")

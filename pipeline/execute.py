@@ -15,11 +15,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pipeline import manifest
-from pipeline.config import RunConfig
-from pipeline.events import Progress
-from pipeline.manifest import Manifest
-from pipeline.storage import Store
+from decant.pipeline import manifest
+from decant.pipeline.config import RunConfig
+from decant.pipeline.events import Progress
+from decant.pipeline.manifest import Manifest
+from decant.pipeline.storage import Store
 
 MAX_ATTEMPTS = 4
 BACKOFF_S = 1.0  # doubled per attempt, with jitter

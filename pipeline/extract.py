@@ -12,17 +12,17 @@ from typing import Any
 
 import pyarrow as pa
 
-from pipeline import inputs, ledger, quarantine
-from pipeline.borders import wrong_starts
-from pipeline.config import RunConfig, stage_digest
-from pipeline.execute import Engine, Job, Task
-from pipeline.inputs import Partition
-from pipeline.outcomes import Dropped, Failed, Outcome, Page
-from pipeline.pages import PageJudge, Waiting, url_of
-from pipeline.records import DROPPED, EXTRACTED, LINEAGE, partition_name
-from pipeline.storage import Store, TableWriter
-from pipeline.warc import Reader, Record
-from pipeline.warc_headers import parse_fields
+from decant.pipeline import inputs, ledger, quarantine
+from decant.pipeline.borders import wrong_starts
+from decant.pipeline.config import RunConfig, stage_digest
+from decant.pipeline.execute import Engine, Job, Task
+from decant.pipeline.inputs import Partition
+from decant.pipeline.outcomes import Dropped, Failed, Outcome, Page
+from decant.pipeline.pages import PageJudge, Waiting, url_of
+from decant.pipeline.records import DROPPED, EXTRACTED, LINEAGE, partition_name
+from decant.pipeline.storage import Store, TableWriter
+from decant.pipeline.warc import Reader, Record
+from decant.pipeline.warc_headers import parse_fields
 
 STAGE = "extract"
 STEP = "extract/pages"

@@ -5,9 +5,9 @@ counterpart there: they stand in for its wall-clock limit, which drops what a sl
 slow.
 """
 
-from filters.record_rule import RecordRule
-from pipeline.gates import GATE_RULES
-from pipeline.page_work import WORK_RULES
+from decant.filters.record_rule import RecordRule
+from decant.pipeline.gates import GATE_RULES
+from decant.pipeline.page_work import WORK_RULES
 
 READER = "FineWeb, Penedo et al. 2024, §3.1; datatrove WarcReader"
 EXTRACTOR = "FineWeb, Penedo et al. 2024, §3.2; datatrove Trafilatura"

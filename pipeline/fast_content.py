@@ -23,12 +23,20 @@ from trafilatura.settings import (
 )
 from trafilatura.xml import TEI_VALID_TAGS
 
-from pipeline.fast_bound import MIN_CHARS
-from pipeline.fast_elements import PageOptions
-from pipeline.fast_handlers import handle_textelem
-from pipeline.fast_links import delete_by_link_density, is_link_table
-from pipeline.fast_predicates import BODY, CAPTION, COMMENTS, OVERALL, PAYWALL, PRECISION, TEASER
-from pipeline.fast_tree import (
+from decant.pipeline.fast_bound import MIN_CHARS
+from decant.pipeline.fast_elements import PageOptions
+from decant.pipeline.fast_handlers import handle_textelem
+from decant.pipeline.fast_links import delete_by_link_density, is_link_table
+from decant.pipeline.fast_predicates import (
+    BODY,
+    CAPTION,
+    COMMENTS,
+    OVERALL,
+    PAYWALL,
+    PRECISION,
+    TEASER,
+)
+from decant.pipeline.fast_tree import (
     Flagged,
     bits_of,
     contains_tag,

@@ -13,8 +13,8 @@ from typing import Any
 from lxml.etree import _Element
 from trafilatura import main_extractor
 
-from pipeline.fast_elements import PageOptions, handle_textnode, process_node
-from pipeline.fast_table import table_element
+from decant.pipeline.fast_elements import PageOptions, handle_textnode, process_node
+from decant.pipeline.fast_table import table_element
 
 
 def handle_table(element: _Element, tags: set[str], options: PageOptions) -> _Element | None:

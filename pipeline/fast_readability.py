@@ -11,16 +11,23 @@ from lxml import etree
 from lxml.etree import Element, SubElement, _Element
 from trafilatura.readability_lxml import DOT_SPACE, FRAME_TAGS, LIST_TAGS, REGEXES
 
-from pipeline.fast_bound import spaced_length
-from pipeline.fast_predicates import UNLIKELY
-from pipeline.fast_scores import (
+from decant.pipeline.fast_bound import spaced_length
+from decant.pipeline.fast_predicates import UNLIKELY
+from decant.pipeline.fast_scores import (
     MIN_TEXT_CHARS,
     best_candidate,
     class_weight,
     link_density,
     score_paragraphs,
 )
-from pipeline.fast_tree import Flagged, Unproven, contains_tag, delete, text_of, trimmed_length
+from decant.pipeline.fast_tree import (
+    Flagged,
+    Unproven,
+    contains_tag,
+    delete,
+    text_of,
+    trimmed_length,
+)
 
 RETRY_CHARS = 250
 # The library looks for "<" and one of these, without a word boundary, in the serialised children:

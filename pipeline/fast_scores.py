@@ -16,7 +16,7 @@ from trafilatura.readability_lxml import (
     STRUCTURE_SCORES,
 )
 
-from pipeline.fast_tree import text_of, trimmed_length
+from decant.pipeline.fast_tree import text_of, trimmed_length
 
 MIN_TEXT_CHARS = 25
 WEIGHED_VALUES, WEIGHED_CHARS = 20_000, 200  # the memo of class weights: at most 4 MB

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from lxml.etree import Element, _Element, strip_tags
 from trafilatura.main_extractor import define_newelem
 
-from pipeline.fast_elements import PageOptions, handle_textnode, process_node
+from decant.pipeline.fast_elements import PageOptions, handle_textnode, process_node
 
 CELL_TAGS = ("td", "th")
 TEXT_TAGS = frozenset({"td", "th", "hi"})

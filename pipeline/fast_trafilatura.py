@@ -35,24 +35,24 @@ from trafilatura.baseline import baseline
 from trafilatura.external import SANITIZED_XPATH
 from trafilatura.utils import HTML_PARSER
 
-from pipeline.fast_bound import (
+from decant.pipeline.fast_bound import (
     MIN_CHARS,
     has_few_paragraphs,
     unused_page_chars,
 )
-from pipeline.fast_content import (
+from decant.pipeline.fast_content import (
     body_text,
     clean,
     clean_article,
     convert,
     extract_content,
 )
-from pipeline.fast_elements import is_repeated_element, page_options
-from pipeline.fast_justext import good_paragraphs
-from pipeline.fast_output import plain_text
-from pipeline.fast_predicates import BOOK, COMMENTS, OVERALL, PAYWALL
-from pipeline.fast_readability import summary
-from pipeline.fast_tree import (
+from decant.pipeline.fast_elements import is_repeated_element, page_options
+from decant.pipeline.fast_justext import good_paragraphs
+from decant.pipeline.fast_output import plain_text
+from decant.pipeline.fast_predicates import BOOK, COMMENTS, OVERALL, PAYWALL
+from decant.pipeline.fast_readability import summary
+from decant.pipeline.fast_tree import (
     Flagged,
     Unproven,
     bits_of,

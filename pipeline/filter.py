@@ -15,15 +15,15 @@ import numpy as np
 import pyarrow as pa
 import xxhash
 
-from filters.recipe import Recipe
-from filters.rule import Verdict
-from pipeline import inputs, ledger, minhash, overlap
-from pipeline.config import RunConfig, stage_digest
-from pipeline.execute import Engine, Job, Step, Task
-from pipeline.inspect_signatures import METADATA_KEY, made_with
-from pipeline.light_spacy import import_spacy
-from pipeline.minhash import MinHash
-from pipeline.records import (
+from decant.filters.recipe import Recipe
+from decant.filters.rule import Verdict
+from decant.pipeline import inputs, ledger, minhash, overlap
+from decant.pipeline.config import RunConfig, stage_digest
+from decant.pipeline.execute import Engine, Job, Step, Task
+from decant.pipeline.inspect_signatures import METADATA_KEY, made_with
+from decant.pipeline.light_spacy import import_spacy
+from decant.pipeline.minhash import MinHash
+from decant.pipeline.records import (
     DROPPED,
     FILTERED,
     SIGNATURE_OPTIONS,
@@ -32,7 +32,7 @@ from pipeline.records import (
     signatures_schema,
     with_measures,
 )
-from pipeline.storage import Store, TableWriter
+from decant.pipeline.storage import Store, TableWriter
 
 STAGE = "filter"
 VERSION = 2  # 2: signatures are stored as bytes

@@ -15,11 +15,11 @@ import re
 from collections.abc import Collection
 from itertools import islice
 
-from filters.language import LanguageId
-from filters.record_rule import RecordRule
-from pipeline.config import GatesConfig
-from pipeline.outcomes import DETAIL_CHARS, Dropped
-from pipeline.page_text import page_text
+from decant.filters.language import LanguageId
+from decant.filters.record_rule import RecordRule
+from decant.pipeline.config import GatesConfig
+from decant.pipeline.outcomes import DETAIL_CHARS, Dropped
+from decant.pipeline.page_text import page_text
 
 SOURCE = "decant; extract.gates, off in the exact recipe"
 CLD2 = RecordRule(

@@ -13,13 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from filters.compile import kernel
-from pipeline.clusters import label_type
-from pipeline.execute import Job
-from pipeline.layout import Layout
-from pipeline.ranks import RANK_COLUMNS, Ranks
-from pipeline.runs import Spill, read_bins, read_whole, write_run
-from pipeline.verify import least_matches
+from decant.filters.compile import kernel
+from decant.pipeline.clusters import label_type
+from decant.pipeline.execute import Job
+from decant.pipeline.layout import Layout
+from decant.pipeline.ranks import RANK_COLUMNS, Ranks
+from decant.pipeline.runs import Spill, read_bins, read_whole, write_run
+from decant.pipeline.verify import least_matches
 
 UNDECIDED, KEPT, FOLLOWS = 0, 1, 2
 

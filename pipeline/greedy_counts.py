@@ -7,9 +7,9 @@ dropped had met the one it follows. Of k kept members, those beyond the limit ha
 
 from collections.abc import Iterable, Mapping
 
-from pipeline.execute import Job
-from pipeline.greedy_leads import Announced, read_votes
-from pipeline.layout import Layout
+from decant.pipeline.execute import Job
+from decant.pipeline.greedy_leads import Announced, read_votes
+from decant.pipeline.layout import Layout
 
 
 def count_last(job: Job) -> dict:

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from filters.compile import kernel
-from pipeline.buckets import bucket_places
-from pipeline.execute import Job
-from pipeline.greedy import UNDECIDED, lead_type, vote_type
-from pipeline.layout import Layout
-from pipeline.runs import Spill, read_bins
+from decant.filters.compile import kernel
+from decant.pipeline.buckets import bucket_places
+from decant.pipeline.execute import Job
+from decant.pipeline.greedy import UNDECIDED, lead_type, vote_type
+from decant.pipeline.layout import Layout
+from decant.pipeline.runs import Spill, read_bins
 
 MOST_COMPARED = 1_000  # kept documents of one bucket that later ones are compared with
 

@@ -7,15 +7,15 @@ that were announced first.
 
 import numpy as np
 
-from filters.compile import kernel
-from pipeline.clusters import label_type
-from pipeline.execute import Job
-from pipeline.greedy import lead_type, rows_in
-from pipeline.greedy_leads import MOST_COMPARED, pairs_beyond
-from pipeline.layout import Layout
-from pipeline.ranks import RANK_COLUMNS, Ranks
-from pipeline.runs import read_whole, write_run
-from pipeline.verify import least_matches, sketches_of
+from decant.filters.compile import kernel
+from decant.pipeline.clusters import label_type
+from decant.pipeline.execute import Job
+from decant.pipeline.greedy import lead_type, rows_in
+from decant.pipeline.greedy_leads import MOST_COMPARED, pairs_beyond
+from decant.pipeline.layout import Layout
+from decant.pipeline.ranks import RANK_COLUMNS, Ranks
+from decant.pipeline.runs import read_whole, write_run
+from decant.pipeline.verify import least_matches, sketches_of
 
 NEVER = np.int64(1 << 62)
 PAIR = ("doc", "other")

@@ -3,14 +3,14 @@
 from dataclasses import asdict
 from typing import Any
 
-from pipeline import greedy_leads, greedy_memory
-from pipeline.buckets import find_buckets
-from pipeline.dedup_stage import Stage
-from pipeline.execute import Task
-from pipeline.greedy import enter, judge
-from pipeline.greedy_counts import count_last, with_greedy_pairs
-from pipeline.greedy_leads import spill_leads
-from pipeline.runs import read_catalog, write_catalog
+from decant.pipeline import greedy_leads, greedy_memory
+from decant.pipeline.buckets import find_buckets
+from decant.pipeline.dedup_stage import Stage
+from decant.pipeline.execute import Task
+from decant.pipeline.greedy import enter, judge
+from decant.pipeline.greedy_counts import count_last, with_greedy_pairs
+from decant.pipeline.greedy_leads import spill_leads
+from decant.pipeline.runs import read_catalog, write_catalog
 
 
 def greedy_labels(stage: Stage) -> tuple[str, dict[str, dict]]:

@@ -17,10 +17,10 @@ import fsspec
 import pyarrow as pa
 from fsspec.core import url_to_fs
 
-from pipeline.config import RunConfig
-from pipeline.storage import Store
-from pipeline.warc import first_member
-from pipeline.warc_bytes import container
+from decant.pipeline.config import RunConfig
+from decant.pipeline.storage import Store
+from decant.pipeline.warc import first_member
+from decant.pipeline.warc_bytes import container
 
 PATH = "inputs.parquet"
 SUFFIXES = (".warc", ".warc.gz", ".warc.lz4", ".warc.wet", ".warc.wet.gz", ".arc", ".arc.gz")

@@ -11,12 +11,12 @@ import numpy as np
 import pyarrow as pa
 import xxhash
 
-from pipeline.config import RunConfig, stage_digest
-from pipeline.execute import Engine, Job, Task
-from pipeline.layout import Part, hash_words, signature_path
-from pipeline.records import SIGNATURES
-from pipeline.scope import only_dump
-from pipeline.storage import StorageError, Store
+from decant.pipeline.config import RunConfig, stage_digest
+from decant.pipeline.execute import Engine, Job, Task
+from decant.pipeline.layout import Part, hash_words, signature_path
+from decant.pipeline.records import SIGNATURES
+from decant.pipeline.scope import only_dump
+from decant.pipeline.storage import StorageError, Store
 
 PARTITIONS_PER_TASK = 64
 METADATA_KEY = b"minhash"

@@ -152,7 +152,7 @@ class PageGuard:
 
     def _start(self, memory: int, capacity: int) -> subprocess.Popen:
         # A fresh interpreter, not a fork: the parent may be a Ray worker with threads and sockets.
-        command = [sys.executable, "-P", "-m", "pipeline.page_worker", *self._arguments]
+        command = [sys.executable, "-P", "-m", "decant.pipeline.page_worker", *self._arguments]
         command += [str(memory), str(capacity)]
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
         child = subprocess.Popen(
@@ -226,7 +226,7 @@ class Unguarded:
 
     def __init__(self, engine: str, options: Mapping[str, Any] | None = None):
         # 50 MB that a guarded worker leaves to its child
-        from pipeline import main_text, page_worker
+        from decant.pipeline import main_text, page_worker
 
         self._answer = page_worker.answer
         self._engine = main_text.extractor(engine, options, lineage=True)

@@ -11,9 +11,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.lines import without_lines
-from pipeline.records import partition_name
-from pipeline.storage import Store
+from decant.pipeline.lines import without_lines
+from decant.pipeline.records import partition_name
+from decant.pipeline.storage import Store
 
 JOIN_ROWS = 1_000
 

@@ -12,9 +12,9 @@ from dataclasses import asdict, dataclass
 import numpy as np
 import pyarrow as pa
 
-from pipeline.config import RunConfig
-from pipeline.records import partition_name
-from pipeline.storage import StorageError, Store
+from decant.pipeline.config import RunConfig
+from decant.pipeline.records import partition_name
+from decant.pipeline.storage import StorageError, Store
 
 # Bytes of working memory per document of a slot: 14 keys of 8 bytes, their records of 12, the
 # same again while they are put in order, and a signature of 112 x 4.

@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pipeline.config import RunConfig
+    from decant.pipeline.config import RunConfig
 
 CURVE = tuple(step / 20 for step in range(8, 21))  # 0.40, 0.45, … 1.00
 

@@ -17,7 +17,7 @@ import trafilatura
 import trafilatura.deduplication as trafilatura_memory
 from resiliparse.extract.html2text import extract_plain_text
 
-from pipeline.union_text import union_lines
+from decant.pipeline.union_text import union_lines
 
 EXACT_FOR = "1.11.0"  # the trafilatura whose text the fast path equals
 FAST = trafilatura.__version__ == EXACT_FOR
@@ -61,7 +61,7 @@ def trafilatura_text(html: str) -> str | None:
     """
     if not FAST:
         return plain_trafilatura_text(html)
-    from pipeline import fast_trafilatura  # reads names that other versions may not have
+    from decant.pipeline import fast_trafilatura  # reads names that other versions may not have
 
     try:
         return fast_trafilatura.text(html) or None

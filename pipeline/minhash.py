@@ -13,8 +13,8 @@ from typing import Literal
 
 import numpy as np
 
-from filters.doc import Doc
-from filters.shingles import MERSENNE, minima, sha1_shingles, spaced_bytes, xxhash_shingles
+from decant.filters.doc import Doc
+from decant.filters.shingles import MERSENNE, minima, sha1_shingles, spaced_bytes, xxhash_shingles
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,12 +6,12 @@ sketches in compare.py, in runs whose string width is that of the longest id on 
 
 import numpy as np
 
-from pipeline.execute import Job
-from pipeline.index import read_entries
-from pipeline.layout import Layout, Part, parts_of, rows_between
-from pipeline.runs import Spill, read_bins
-from pipeline.scope import extracted_path
-from pipeline.storage import StorageError, Store
+from decant.pipeline.execute import Job
+from decant.pipeline.index import read_entries
+from decant.pipeline.layout import Layout, Part, parts_of, rows_between
+from decant.pipeline.runs import Spill, read_bins
+from decant.pipeline.scope import extracted_path
+from decant.pipeline.storage import StorageError, Store
 
 LONGEST_ID = 1_000  # bytes; a longer id is cut, its row key still finds the record
 

@@ -13,12 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from filters.recipe import Recipe
-from filters.rule import Rule
-from pipeline.config import RunConfig, stage_digest
-from pipeline.execute import Engine, Job, Task
-from pipeline.records import partition_name
-from pipeline.storage import Store, partition_numbers
+from decant.filters.recipe import Recipe
+from decant.filters.rule import Rule
+from decant.pipeline.config import RunConfig, stage_digest
+from decant.pipeline.execute import Engine, Job, Task
+from decant.pipeline.records import partition_name
+from decant.pipeline.storage import Store, partition_numbers
 
 PATH = "2-filtered/overlap.json"
 FEW_DOCUMENTS = 1_000  # a rule that fires on one page in 10,000 is silent among fewer, rightly

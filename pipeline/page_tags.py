@@ -6,7 +6,7 @@ counts look at every `<` on its own, and the third moves only forwards.
 
 import numpy as np
 
-from filters.compile import kernel
+from decant.filters.compile import kernel
 
 LONGEST_NAME = 9
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numba import types
 
-from filters.compile import kernel, leaf_kernel
+from decant.filters.compile import kernel, leaf_kernel
 
 SPACE, LESS, AMPERSAND, SEMICOLON = (np.uint8(ord(c)) for c in " <&;")
 LONGEST_REFERENCE = 10  # "&#1114111;"

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from filters.record_rule import RecordRule
-from pipeline import page_tags
-from pipeline.tag_ends import has_few_attributes
+from decant.filters.record_rule import RecordRule
+from decant.pipeline import page_tags
+from decant.pipeline.tag_ends import has_few_attributes
 
 SOURCE = "decant; in place of the reference's limit of one second (datatrove Trafilatura, timeout)"
 

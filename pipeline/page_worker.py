@@ -1,8 +1,8 @@
 """The child process that pages are extracted in: a page that kills its parser kills only this.
 
-Started by `pipeline.isolate` as `python -m pipeline.page_worker ENGINE OPTIONS CPU_S MEMORY_BYTES
-FILE CAPACITY`. Reads questions about the pages in shared memory (FILE, a descriptor) from standard
-input and answers on standard output, until its input ends.
+`decant.pipeline.isolate` starts it as `python -m decant.pipeline.page_worker ENGINE OPTIONS CPU_S
+MEMORY_BYTES FILE CAPACITY`. Reads questions about the pages in shared memory (FILE, a descriptor)
+from standard input and answers on standard output, until its input ends.
 """
 
 import contextlib
@@ -17,7 +17,7 @@ import sys
 from collections.abc import Sequence
 from typing import BinaryIO
 
-from pipeline.isolate import (
+from decant.pipeline.isolate import (
     COUNT,
     FAILED,
     HEAD,
@@ -27,7 +27,7 @@ from pipeline.isolate import (
     READY,
     TEXT,
 )
-from pipeline.main_text import Extractor, extractor
+from decant.pipeline.main_text import Extractor, extractor
 
 
 def main(

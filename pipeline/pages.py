@@ -11,26 +11,26 @@ from functools import lru_cache
 
 import xxhash
 
-from filters.language import LANGUAGE_RULES, LanguageId, LanguageRule
-from filters.url import UrlOptions, UrlRules
-from pipeline.blocklist import load_blocklist, load_words
-from pipeline.charset import declared_text, fineweb_text, is_utf8
-from pipeline.config import RunConfig
-from pipeline.extract_rules import (
+from decant.filters.language import LANGUAGE_RULES, LanguageId, LanguageRule
+from decant.filters.url import UrlOptions, UrlRules
+from decant.pipeline.blocklist import load_blocklist, load_words
+from decant.pipeline.charset import declared_text, fineweb_text, is_utf8
+from decant.pipeline.config import RunConfig
+from decant.pipeline.extract_rules import (
     EMPTY_PAYLOAD,
     EXTRACT_ERROR,
     EXTRACTION_EMPTY,
     NOT_HTML,
     UNDECODABLE,
 )
-from pipeline.gates import Gates
-from pipeline.isolate import Extraction, PageGuard, Unguarded
-from pipeline.language_model import model_path
-from pipeline.outcomes import DETAIL_CHARS, Dropped, Failed, Outcome, Page
-from pipeline.page_type import accepts, looks_like_page
-from pipeline.page_work import Limits, excess
-from pipeline.payload import Response, TooLarge, decoded_body, split_http
-from pipeline.warc import Record
+from decant.pipeline.gates import Gates
+from decant.pipeline.isolate import Extraction, PageGuard, Unguarded
+from decant.pipeline.language_model import model_path
+from decant.pipeline.outcomes import DETAIL_CHARS, Dropped, Failed, Outcome, Page
+from decant.pipeline.page_type import accepts, looks_like_page
+from decant.pipeline.page_work import Limits, excess
+from decant.pipeline.payload import Response, TooLarge, decoded_body, split_http
+from decant.pipeline.warc import Record
 
 
 class PageJudge:

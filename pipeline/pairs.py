@@ -10,13 +10,13 @@ from itertools import chain
 
 import numpy as np
 
-from filters.compile import kernel
-from pipeline.execute import Job
-from pipeline.index import index_keys, read_entries
-from pipeline.layout import SORT_BYTES_PER_RECORD, Layout
-from pipeline.radix import sort_pairs
-from pipeline.runs import Spill, read_bins
-from pipeline.storage import Store
+from decant.filters.compile import kernel
+from decant.pipeline.execute import Job
+from decant.pipeline.index import index_keys, read_entries
+from decant.pipeline.layout import SORT_BYTES_PER_RECORD, Layout
+from decant.pipeline.radix import sort_pairs
+from decant.pipeline.runs import Spill, read_bins
+from decant.pipeline.storage import Store
 
 Table = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import brotli
 import pyarrow as pa
 
-from pipeline.warc_headers import Headers, header_end, parse_fields
+from decant.pipeline.warc_headers import Headers, header_end, parse_fields
 
 MAX_HTTP_HEADER_BYTES = 1 << 20
 # A page in one-byte chunks of 64 MB costs seconds of loop; real servers send kilobytes per chunk.

@@ -7,15 +7,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from filters.pii import PiiFormatter
-from pipeline import run_tokenizer, shard_plan
-from pipeline.config import RunConfig
-from pipeline.execute import Job
-from pipeline.joined import surviving_documents
-from pipeline.records import partition_name
-from pipeline.shard_plan import dump_folder
-from pipeline.shuffle import PIECE, SORT_BYTES, shuffle_key, sort_rows, write_piece
-from pipeline.storage import Store
+from decant.filters.pii import PiiFormatter
+from decant.pipeline import run_tokenizer, shard_plan
+from decant.pipeline.config import RunConfig
+from decant.pipeline.execute import Job
+from decant.pipeline.joined import surviving_documents
+from decant.pipeline.records import partition_name
+from decant.pipeline.shard_plan import dump_folder
+from decant.pipeline.shuffle import PIECE, SORT_BYTES, shuffle_key, sort_rows, write_piece
+from decant.pipeline.storage import Store
 
 FILE_BITS = 24  # order key of `input` order: file number, then 40 bits of offset
 

@@ -7,9 +7,9 @@ is continued finds it and does not try again: what was decided once stays decide
 import gzip
 import io
 
-from pipeline.records import partition_name
-from pipeline.storage import Store
-from pipeline.warc import Reader, Record
+from decant.pipeline.records import partition_name
+from decant.pipeline.storage import Store
+from decant.pipeline.warc import Reader, Record
 
 FOLDER = "1-extracted/quarantine"
 REASON = "decant-quarantine"  # a header field of its own in the record

@@ -6,7 +6,7 @@ payload; band keys are evenly spread, so that two passes by their top bits leave
 
 import numpy as np
 
-from filters.compile import kernel
+from decant.filters.compile import kernel
 
 PASS_BITS = 11  # 2,048 targets: what the second-level cache holds of open lines
 SHORT = 24  # records that insertion sorts faster than another pass

@@ -10,11 +10,11 @@ import re
 import numpy as np
 import pyarrow.compute as pc
 
-from pipeline.config import RunConfig
-from pipeline.layout import Part, rows_between
-from pipeline.records import partition_name
-from pipeline.scope import extracted_path
-from pipeline.storage import Store
+from decant.pipeline.config import RunConfig
+from decant.pipeline.layout import Part, rows_between
+from decant.pipeline.records import partition_name
+from decant.pipeline.scope import extracted_path
+from decant.pipeline.storage import Store
 
 RANK_COLUMNS = ("rank", "tie")
 ORDERS = ("row_key", "longest", "newest_dump", "source_rank", "score:COLUMN")

@@ -19,15 +19,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from filters.recipe import Recipe
-from filters.rule import Rule
-from pipeline import filter as filtering
-from pipeline.config import ConfigError, RunConfig, stage_keys
-from pipeline.events import Progress
-from pipeline.execute import Engine, Job
-from pipeline.records import SIGNATURE_OPTIONS, partition_name
-from pipeline.run import Outcome, run_stages, stored_config
-from pipeline.storage import Store
+from decant.filters.recipe import Recipe
+from decant.filters.rule import Rule
+from decant.pipeline import filter as filtering
+from decant.pipeline.config import ConfigError, RunConfig, stage_keys
+from decant.pipeline.events import Progress
+from decant.pipeline.execute import Engine, Job
+from decant.pipeline.records import SIGNATURE_OPTIONS, partition_name
+from decant.pipeline.run import Outcome, run_stages, stored_config
+from decant.pipeline.storage import Store
 
 EXTRACT_MARKER = "manifests/extract.done.json"
 

@@ -10,17 +10,17 @@ from typing import Any
 
 from rich.table import Table
 
-from filters import recipe
-from filters.language import LANGUAGE_RULES
-from filters.record_rule import RecordRule
-from filters.url import URL_RULES
-from pipeline.config import RunConfig, parse_yaml
-from pipeline.dedup_rules import DEDUP_RULES
-from pipeline.extract_rules import EXTRACT_RULES
-from pipeline.ledger import STAGES
-from pipeline.report_page import page
-from pipeline.run import Outcome
-from pipeline.storage import StorageError, Store
+from decant.filters import recipe
+from decant.filters.language import LANGUAGE_RULES
+from decant.filters.record_rule import RecordRule
+from decant.filters.url import URL_RULES
+from decant.pipeline.config import RunConfig, parse_yaml
+from decant.pipeline.dedup_rules import DEDUP_RULES
+from decant.pipeline.extract_rules import EXTRACT_RULES
+from decant.pipeline.ledger import STAGES
+from decant.pipeline.report_page import page
+from decant.pipeline.run import Outcome
+from decant.pipeline.storage import StorageError, Store
 
 BAR_CHARS = 30
 

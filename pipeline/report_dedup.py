@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from html import escape
 from typing import Any
 
-from pipeline import report_charts as charts
-from pipeline.config import RunConfig
-from pipeline.lsh_params import plot_curve
-from pipeline.report_tables import head, number, table
+from decant.pipeline import report_charts as charts
+from decant.pipeline.config import RunConfig
+from decant.pipeline.lsh_params import plot_curve
+from decant.pipeline.report_tables import head, number, table
 
 SHOWN_CLUSTERS = 10
 

@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
-from pipeline import report_charts as charts
-from pipeline import report_dedup
-from pipeline.ledger import STAGES
-from pipeline.report_tables import head, table
+from decant.pipeline import report_charts as charts
+from decant.pipeline import report_dedup
+from decant.pipeline.ledger import STAGES
+from decant.pipeline.report_tables import head, table
 
 STYLE = """
 :root { --ink: #1d2329; --soft: #5b6570; --line: #dfe3e8; --kept: #2f6f9f; --lost: #d9a441;

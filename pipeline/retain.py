@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from pipeline.config import RetainConfig, RunConfig
-from pipeline.execute import Engine, Job, Task
-from pipeline.records import EXTRACTED, partition_name
-from pipeline.storage import Store, partition_numbers
+from decant.pipeline.config import RetainConfig, RunConfig
+from decant.pipeline.execute import Engine, Job, Task
+from decant.pipeline.records import EXTRACTED, partition_name
+from decant.pipeline.storage import Store, partition_numbers
 
 TEXTS = r"1-extracted/\d+\.parquet"
 SIGNATURES = r"2-filtered/signatures/.*"

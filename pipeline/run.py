@@ -14,13 +14,13 @@ from typing import Any
 
 import yaml
 
-from pipeline import deduplicate, extract, ledger, manifest, shard
-from pipeline import filter as filtering
-from pipeline.config import RunConfig, parse_yaml, stage_digest, stage_keys, validate
-from pipeline.execute import Engine
-from pipeline.retain import release, released_patterns
-from pipeline.storage import Store, Written
-from pipeline.versions import versions
+from decant.pipeline import deduplicate, extract, ledger, manifest, shard
+from decant.pipeline import filter as filtering
+from decant.pipeline.config import RunConfig, parse_yaml, stage_digest, stage_keys, validate
+from decant.pipeline.execute import Engine
+from decant.pipeline.retain import release, released_patterns
+from decant.pipeline.storage import Store, Written
+from decant.pipeline.versions import versions
 
 StageFunction = Callable[[Engine, Store, RunConfig], dict[str, Any]]
 

@@ -9,9 +9,15 @@ from functools import lru_cache
 
 from tokenizers import Tokenizer
 
-from pipeline.config import RunConfig
-from pipeline.storage import Store
-from pipeline.tokens import Counter, NullCounter, TokenCounter, find_tokenizer, load_tokenizer
+from decant.pipeline.config import RunConfig
+from decant.pipeline.storage import Store
+from decant.pipeline.tokens import (
+    Counter,
+    NullCounter,
+    TokenCounter,
+    find_tokenizer,
+    load_tokenizer,
+)
 
 FROZEN = "tokenizer.json"
 

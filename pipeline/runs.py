@@ -14,9 +14,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from filters.compile import kernel
-from pipeline.execute import Engine, Job, Task
-from pipeline.storage import StorageError, Store
+from decant.filters.compile import kernel
+from decant.pipeline.execute import Engine, Job, Task
+from decant.pipeline.storage import StorageError, Store
 
 MAGIC = b"DECANTR1"
 REMOTE_PIECE_BYTES = 8 << 20  # a request costs as much as 8 MB of transfer

@@ -14,12 +14,12 @@ from pathlib import Path
 from random import Random
 from typing import TextIO
 
-from pipeline.sample_english import PLACES, Writer
-from pipeline.sample_html import page as html_page
-from pipeline.sample_html import shell
-from pipeline.sample_kinds import CHANCE, DUPLICATE, KEPT, KINDS, Block, Kind, article
-from pipeline.sample_languages import ENGLISH
-from pipeline.sample_warc import Fetched, WarcWriter, warc_path
+from decant.pipeline.sample_english import PLACES, Writer
+from decant.pipeline.sample_html import page as html_page
+from decant.pipeline.sample_html import shell
+from decant.pipeline.sample_kinds import CHANCE, DUPLICATE, KEPT, KINDS, Block, Kind, article
+from decant.pipeline.sample_languages import ENGLISH
+from decant.pipeline.sample_warc import Fetched, WarcWriter, warc_path
 
 TRUTH = "truth.jsonl"
 ANCHOR_EVERY = 10

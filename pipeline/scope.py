@@ -7,10 +7,10 @@ key only by a 64-bit chance; under `run` every document has the same salt.
 import numpy as np
 import xxhash
 
-from pipeline.config import RunConfig
-from pipeline.layout import Part
-from pipeline.records import partition_name
-from pipeline.storage import StorageError, Store
+from decant.pipeline.config import RunConfig
+from decant.pipeline.layout import Part
+from decant.pipeline.records import partition_name
+from decant.pipeline.storage import StorageError, Store
 
 
 def dump_salt(dump: str | None) -> int:

@@ -14,21 +14,21 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline import run_tokenizer
-from pipeline.config import RunConfig, stage_digest
-from pipeline.execute import Engine, Job, Task
-from pipeline.manifest import Manifest
-from pipeline.pieces import make_pieces
-from pipeline.records import PUBLISHED, partition_name
-from pipeline.shard_plan import ShardPlan, plan_shards
-from pipeline.shuffle import (
+from decant.pipeline import run_tokenizer
+from decant.pipeline.config import RunConfig, stage_digest
+from decant.pipeline.execute import Engine, Job, Task
+from decant.pipeline.manifest import Manifest
+from decant.pipeline.pieces import make_pieces
+from decant.pipeline.records import PUBLISHED, partition_name
+from decant.pipeline.shard_plan import ShardPlan, plan_shards
+from decant.pipeline.shuffle import (
     MERGE_FAN_IN,
     Range,
     even_ranges,
     merged,
     write_piece,
 )
-from pipeline.storage import Store, partition_numbers
+from decant.pipeline.storage import Store, partition_numbers
 
 VERSION = 2  # 2: pieces are Arrow files
 GROUP_FILE_BYTES = 512 << 20  # a merged piece is cut here, so that a shard reads few row groups

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.config import ShardConfig
-from pipeline.shuffle import ORDER_SPAN, Range, even_ranges
+from decant.pipeline.config import ShardConfig
+from decant.pipeline.shuffle import ORDER_SPAN, Range, even_ranges
 
 FILES_PER_COUNTER = 100_000  # 000_00000.parquet … 000_99999.parquet, 001_00000.parquet
 

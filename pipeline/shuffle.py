@@ -15,8 +15,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import xxhash
 
-from pipeline.records import KEY, PUBLISHED
-from pipeline.storage import Store
+from decant.pipeline.records import KEY, PUBLISHED
+from decant.pipeline.storage import Store
 
 ORDER_SPAN = 1 << 64
 

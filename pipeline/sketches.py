@@ -7,10 +7,10 @@ size and need no decoding.
 
 import numpy as np
 
-from filters.compile import kernel
-from pipeline.index import index_sketches, read_entries
-from pipeline.layout import Layout
-from pipeline.storage import StorageError, Store
+from decant.filters.compile import kernel
+from decant.pipeline.index import index_sketches, read_entries
+from decant.pipeline.layout import Layout
+from decant.pipeline.storage import StorageError, Store
 
 SKETCH_TYPE = "<u4"
 

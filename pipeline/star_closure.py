@@ -12,12 +12,12 @@ from collections.abc import Callable
 
 import numpy as np
 
-from filters.compile import kernel
-from pipeline.clusters import flatten, label_type, unite
-from pipeline.dedup_stage import Stage
-from pipeline.execute import Job
-from pipeline.layout import Layout
-from pipeline.runs import Spill, read_bins, write_run
+from decant.filters.compile import kernel
+from decant.pipeline.clusters import flatten, label_type, unite
+from decant.pipeline.dedup_stage import Stage
+from decant.pipeline.execute import Job
+from decant.pipeline.layout import Layout
+from decant.pipeline.runs import Spill, read_bins, write_run
 
 MOST_ROUNDS = 200  # a chain of 2^100 documents; more is a defect, not data
 

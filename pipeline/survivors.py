@@ -6,13 +6,13 @@ member by a number, ties by the hash of its text, then by row key.
 
 import numpy as np
 
-from pipeline.clusters import label_type
-from pipeline.execute import Job
-from pipeline.index import read_entries
-from pipeline.layout import Layout
-from pipeline.pairs import pair_type
-from pipeline.ranks import RANK_COLUMNS, Ranks
-from pipeline.runs import Spill, read_bins, read_whole
+from decant.pipeline.clusters import label_type
+from decant.pipeline.execute import Job
+from decant.pipeline.index import read_entries
+from decant.pipeline.layout import Layout
+from decant.pipeline.pairs import pair_type
+from decant.pipeline.ranks import RANK_COLUMNS, Ranks
+from decant.pipeline.runs import Spill, read_bins, read_whole
 
 
 def member_type(doc_type: str) -> np.dtype:

@@ -8,7 +8,7 @@ more with what parts it from the next, so no tag between sure ends 2 n bytes apa
 
 import numpy as np
 
-from pipeline import page_tags
+from decant.pipeline import page_tags
 
 TRIES = 8  # a `>` in a value is passed over, but markup made to mislead is counted instead
 SPACES = 50  # looked through for the `=` before a quote; behind more of them stands one, perhaps

@@ -13,8 +13,8 @@ from typing import Literal, Protocol
 
 from tokenizers import Tokenizer, models, pre_tokenizers
 
-from pipeline.word_memo import WordMemo
-from pipeline.word_tokens import merges_of_tokenizer
+from decant.pipeline.word_memo import WordMemo
+from decant.pipeline.word_tokens import merges_of_tokenizer
 
 # Encoding a text costs about 130 bytes of memory a character: 10 MB at once took 1.2 GB.
 PART_CHARS = 200_000

@@ -8,11 +8,11 @@ set, pairs estimated below it do not join either.
 
 import numpy as np
 
-from pipeline.execute import Job
-from pipeline.layout import Layout
-from pipeline.pairs import pair_type
-from pipeline.runs import read_bins, read_whole, write_run
-from pipeline.sketches import read_sketches
+from decant.pipeline.execute import Job
+from decant.pipeline.layout import Layout
+from decant.pipeline.pairs import pair_type
+from decant.pipeline.runs import read_bins, read_whole, write_run
+from decant.pipeline.sketches import read_sketches
 
 
 def chance_type(doc_type: str) -> np.dtype:

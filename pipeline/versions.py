@@ -42,8 +42,10 @@ def versions() -> dict[str, str]:
 
 def git_commit() -> str | None:
     """The commit of the checkout this file lies in; None in an installed package."""
-    root = Path(__file__).resolve().parent.parent
-    if not (root / ".git").exists():
+    above = Path(__file__).resolve().parents
+    # A checkout of decant has its pyproject.toml beside .git; site-packages inside one has not.
+    root = next((folder for folder in above if (folder / "pyproject.toml").exists()), None)
+    if root is None or not (root / ".git").exists() or "site-packages" in above[0].parts:
         return None
     try:
         command = ["git", "-C", str(root), "rev-parse", "HEAD"]

@@ -12,9 +12,15 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import BinaryIO
 
-from pipeline.warc_bytes import container, pieces
-from pipeline.warc_headers import RECORD_START, Headers, length_of, parse_arc_line, parse_fields
-from pipeline.warc_stream import Stream
+from decant.pipeline.warc_bytes import container, pieces
+from decant.pipeline.warc_headers import (
+    RECORD_START,
+    Headers,
+    length_of,
+    parse_arc_line,
+    parse_fields,
+)
+from decant.pipeline.warc_stream import Stream
 
 # How far behind a record of wrong length its member's checksum is looked for.
 CHECKSUM_BYTES = 1 << 20

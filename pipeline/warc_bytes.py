@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 
 from zlib_ng import zlib_ng  # zlib with vector instructions: inflates a dump in half the time
 
-from pipeline.warc_headers import RECORD_START
+from decant.pipeline.warc_headers import RECORD_START
 
 # Output is handed on in pieces of at most this size, so a decompression bomb costs no memory.
 PIECE_BYTES = 1 << 20
@@ -98,7 +98,7 @@ def pieces(file: BinaryIO, kind: str, start: int) -> Iterator[Piece]:
     if kind == "plain":
         return _plain(window, start)
     if kind == "lz4":
-        from pipeline.warc_lz4 import LZ4
+        from decant.pipeline.warc_lz4 import LZ4
 
         return _members(window, start, LZ4)
     return _members(window, start, GZIP)

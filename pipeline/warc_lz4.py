@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pyarrow as pa
 import xxhash
 
-from pipeline.warc_bytes import LZ4_MAGIC, PIECE_BYTES, Damage, Format, Window
+from decant.pipeline.warc_bytes import LZ4_MAGIC, PIECE_BYTES, Damage, Format, Window
 
 MAX_HEADER = 4 + 2 + 8 + 4 + 1
 

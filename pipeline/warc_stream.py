@@ -8,8 +8,8 @@ import re
 from collections import deque
 from collections.abc import Iterator
 
-from pipeline.warc_bytes import Piece
-from pipeline.warc_headers import (
+from decant.pipeline.warc_bytes import Piece
+from decant.pipeline.warc_headers import (
     ARC_INSIDE,
     MAX_HEADER_BYTES,
     MAX_LINE_BYTES,

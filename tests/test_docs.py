@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 import typer
 
-from ablations.program import app
-from filters import recipe
-from pipeline import config, report
-from pipeline.records import PUBLISHED
+from decant.ablations.program import app
+from decant.filters import recipe
+from decant.pipeline import config, report
+from decant.pipeline.records import PUBLISHED
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

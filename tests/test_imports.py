@@ -9,21 +9,21 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
+from tests import tree
+
 BELOW = {"filters": (), "pipeline": ("filters",), "ablations": ("filters", "pipeline")}
-FILES = sorted(path for package in BELOW for path in (ROOT / package).rglob("*.py"))
 
 
 @cache
 def imported(path: Path) -> frozenset[str]:
-    """The names of all modules that a file imports anywhere, relative imports made absolute."""
+    """The names of all modules that a file imports anywhere."""
     names: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
-            parents = path.relative_to(ROOT).parts[: -node.level] if node.level else ()
-            names.add(".".join((*parents, *([node.module] if node.module else []))))
+            assert node.level == 0, f"{name_of(path)}:{node.lineno}: a relative import"
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
     return frozenset(names)
 
 
@@ -32,28 +32,37 @@ def top_level(path: Path) -> set[str]:
 
 
 def name_of(path: Path) -> str:
-    return path.relative_to(ROOT).as_posix()
+    return path.relative_to(tree.ROOT).as_posix()
 
 
-@pytest.mark.parametrize("path", FILES, ids=name_of)
+def package_of(path: Path) -> str:
+    return path.relative_to(tree.ROOT).parts[0]
+
+
+@pytest.mark.parametrize("path", tree.sources(), ids=name_of)
 def test_a_package_imports_only_those_below_it(path):
-    package = path.relative_to(ROOT).parts[0]
-    above = set(BELOW) - {package, *BELOW[package]}
-    assert not top_level(path) & {*above, "tests"}
+    used = {name.split(".")[1] for name in imported(path) if name.startswith("decant.")}
+    assert used <= {package_of(path), *BELOW[package_of(path)]}
+
+
+@pytest.mark.parametrize("path", tree.sources(), ids=name_of)
+def test_a_module_is_imported_by_the_name_that_the_wheel_installs(path):
+    assert not top_level(path) & {*BELOW, "tests"}
 
 
 def test_ray_is_imported_by_the_engine_and_by_distributed_training_only():
-    users = {name_of(path) for path in FILES if "ray" in top_level(path)}
+    users = {name_of(path) for path in tree.sources() if "ray" in top_level(path)}
     assert users == {"pipeline/execute.py", "ablations/distributed.py"}
 
 
 def test_torch_is_imported_by_ablations_only():
-    users = {name_of(path) for path in FILES if "torch" in top_level(path)}
-    outside = {name for name in users if not name.startswith("ablations/")}
-    assert outside <= {"pipeline/score_model.py"}
+    users = {package_of(path) for path in tree.sources() if "torch" in top_level(path)}
+    assert users == {"ablations"}
 
 
-@pytest.mark.parametrize("path", [one for one in FILES if one.parts[-2] == "filters"], ids=name_of)
+@pytest.mark.parametrize(
+    "path", [path for path in tree.sources() if package_of(path) == "filters"], ids=name_of
+)
 def test_filters_neither_read_files_nor_know_tables(path):
     forbidden = {"pyarrow", "fsspec", "ray", "torch", "requests", "urllib", "socket", "sqlite3"}
     assert not top_level(path) & forbidden

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.command import RunRequest, execute_run
-from pipeline.config import RunConfig
-from pipeline.execute import Engine, Job, Task
-from pipeline.sample_crawl import generate
-from pipeline.storage import Store
+from decant.pipeline.command import RunRequest, execute_run
+from decant.pipeline.config import RunConfig
+from decant.pipeline.execute import Engine, Job, Task
+from decant.pipeline.sample_crawl import generate
+from decant.pipeline.storage import Store
 from tests import small_tokenizer
 
 ROOT = Path(__file__).parents[1]

@@ -7,12 +7,12 @@ from random import Random
 import pyarrow as pa
 import yaml
 
-from pipeline.config import RunConfig
-from pipeline.execute import Job, Task
-from pipeline.filter import filter_partition
-from pipeline.records import EXTRACTED
-from pipeline.sample_english import TOPICS, Writer
-from pipeline.storage import Store
+from decant.pipeline.config import RunConfig
+from decant.pipeline.execute import Job, Task
+from decant.pipeline.filter import filter_partition
+from decant.pipeline.records import EXTRACTED
+from decant.pipeline.sample_english import TOPICS, Writer
+from decant.pipeline.storage import Store
 
 RULES = [
     {"gopher_duplicate_line_fraction": {"at_most": 0.30}},

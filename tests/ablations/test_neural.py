@@ -7,11 +7,11 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="neural rungs need the ablations extra (torch)")
 
-from ablations import neural  # noqa: E402
-from ablations.devices import pick_device  # noqa: E402
-from ablations.model import Llama  # noqa: E402
-from ablations.neural import NeuralModel  # noqa: E402
-from ablations.rungs import Shape  # noqa: E402
+from decant.ablations import neural  # noqa: E402
+from decant.ablations.devices import pick_device  # noqa: E402
+from decant.ablations.model import Llama  # noqa: E402
+from decant.ablations.neural import NeuralModel  # noqa: E402
+from decant.ablations.rungs import Shape  # noqa: E402
 
 SHAPE = Shape(hidden=32, layers=2, heads=2, ff=48, vocab=50, context=12)
 

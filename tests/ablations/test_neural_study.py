@@ -10,15 +10,15 @@ import yaml
 
 pytest.importorskip("torch", reason="neural rungs need the ablations extra (torch)")
 
-from ablations.cli import FAILED, FINISHED, WRONG, ablate
-from ablations.rungs import rung
-from ablations.runs import reads
-from ablations.study import prepare
-from ablations.study_config import NeuralConfig, load
-from ablations.terms import gpus_of
-from ablations.train import train
-from pipeline.lock import Lock
-from pipeline.storage import Store
+from decant.ablations.cli import FAILED, FINISHED, WRONG, ablate
+from decant.ablations.rungs import rung
+from decant.ablations.runs import reads
+from decant.ablations.study import prepare
+from decant.ablations.study_config import NeuralConfig, load
+from decant.ablations.terms import gpus_of
+from decant.ablations.train import train
+from decant.pipeline.lock import Lock
+from decant.pipeline.storage import Store
 from tests.ablations.small_runs import make_texts, write_run
 
 STUDY = {
@@ -91,7 +91,7 @@ def test_what_is_trained_is_not_trained_again(study, run, monkeypatch):
         assert (kwargs["out_dir"] / "run.json").exists()
         return train(*args, **kwargs)
 
-    monkeypatch.setattr("ablations.neural_trainer.train", only_read)
+    monkeypatch.setattr("decant.ablations.neural_trainer.train", only_read)
     assert ablate(write_study(study, run), str(study / "out")) == FINISHED
 
 
@@ -249,8 +249,10 @@ def test_a_run_on_several_gpus_goes_through_the_group_and_is_read_back(
         asked.append((workers, use_gpu))
         return train(rung, data.open(), device="cpu", **recipe)
 
-    monkeypatch.setattr("ablations.neural_trainer.train_on_group", alone)
-    monkeypatch.setattr("ablations.distributed.connect", lambda *where: connected.append(where))
+    monkeypatch.setattr("decant.ablations.neural_trainer.train_on_group", alone)
+    monkeypatch.setattr(
+        "decant.ablations.distributed.connect", lambda *where: connected.append(where)
+    )
     config = write_study(tmp_path, run, neural={**STUDY["neural"], "gpus_per_run": 2})
     assert ablate(config, str(tmp_path / "out")) == FINISHED
     assert asked == [(2, False)] * 6

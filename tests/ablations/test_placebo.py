@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from ablations import hashing
-from ablations.placebo import KINDS, drop_highest, placebo_drop, word_share
-from ablations.pool import Pool
+from decant.ablations import hashing
+from decant.ablations.placebo import KINDS, drop_highest, placebo_drop, word_share
+from decant.ablations.pool import Pool
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from ablations import plots
+from decant.ablations import plots
 
 BARS = [
     plots.Bar(f"rule {k}", 0.001 * k, 0.001 * k - 0.002, 0.001 * k + 0.002, "") for k in range(4)

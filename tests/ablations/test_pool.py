@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from ablations import hashing
-from ablations.pool import Pool, draw
+from decant.ablations import hashing
+from decant.ablations.pool import Pool, draw
 
 
 def make_pool(lengths, domains=None):

@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from ablations.rates import agree, lines
-from ablations.verdict import HELPS, HURTS, INCONCLUSIVE, NEUTRAL
+from decant.ablations.rates import agree, lines
+from decant.ablations.verdict import HELPS, HURTS, INCONCLUSIVE, NEUTRAL
 from tests.ablations.test_verdict import make_effect, one
 
 HELPFUL = one(make_effect([0.02, 0.021, 0.019, 0.02, 0.022]))

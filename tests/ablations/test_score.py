@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from ablations import score
-from ablations.benchmarks import Question
+from decant.ablations import score
+from decant.ablations.benchmarks import Question
 
 
 class Letters:

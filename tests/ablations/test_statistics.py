@@ -7,8 +7,8 @@ import random
 import numpy as np
 import pytest
 
-from ablations import statistics
-from ablations.statistics import Spread
+from decant.ablations import statistics
+from decant.ablations.statistics import Spread
 
 
 def slow_holm(p):

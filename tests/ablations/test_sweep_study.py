@@ -6,8 +6,8 @@ from random import Random
 import pytest
 import yaml
 
-from ablations.cli import FINISHED, ablate
-from pipeline.sample_english import TOPICS, Writer
+from decant.ablations.cli import FINISHED, ablate
+from decant.pipeline.sample_english import TOPICS, Writer
 from tests.ablations.small_runs import write_run
 from tests.ablations.test_study import STUDY
 

@@ -15,13 +15,13 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="neural rungs need the ablations extra (torch)")
 
-from ablations import checkpoint  # noqa: E402
-from ablations import train as training  # noqa: E402
-from ablations.checkpoint import CheckpointError  # noqa: E402
-from ablations.rungs import Rung, Shape  # noqa: E402
-from ablations.schedule import schedule  # noqa: E402
-from ablations.stream import Replay, documents  # noqa: E402
-from ablations.train import BudgetTooSmall, Plan, TrainingDiverged, train  # noqa: E402
+from decant.ablations import checkpoint  # noqa: E402
+from decant.ablations import train as training  # noqa: E402
+from decant.ablations.checkpoint import CheckpointError  # noqa: E402
+from decant.ablations.rungs import Rung, Shape  # noqa: E402
+from decant.ablations.schedule import schedule  # noqa: E402
+from decant.ablations.stream import Replay, documents  # noqa: E402
+from decant.ablations.train import BudgetTooSmall, Plan, TrainingDiverged, train  # noqa: E402
 
 EOS = 30
 TINY = Rung("tiny", Shape(32, 1, 2, 48, 31, 16), 4, 1e-2, 4 * 16 * 40, "nothing")
@@ -68,7 +68,7 @@ def test_the_same_run_twice_gives_the_same_bytes(tmp_path):
 SLOW_RUN = """
 import sys, time
 from pathlib import Path
-from ablations import train as training
+from decant.ablations import train as training
 from tests.ablations.test_train import EOS, TINY, counting_text
 real = training._update
 def update(*given):

@@ -5,10 +5,10 @@ import itertools
 import numpy as np
 import pytest
 
-from ablations import finished_run, prepared, tokens
-from ablations.duplicates import without_duplicates
-from ablations.study_config import ArmsConfig, SweepConfig
-from ablations.variants import Arms, ArmsError, contrasts, recipe_steps
+from decant.ablations import finished_run, prepared, tokens
+from decant.ablations.duplicates import without_duplicates
+from decant.ablations.study_config import ArmsConfig, SweepConfig
+from decant.ablations.variants import Arms, ArmsError, contrasts, recipe_steps
 from tests.ablations.small_runs import make_texts, write_run
 
 GOOD, REPEATED, SHORT = 12, 5, 4
@@ -125,7 +125,7 @@ def test_a_run_that_stopped_at_the_first_rule_is_refused(tmp_path):
 
 
 def test_a_folder_that_is_no_run_is_refused(tmp_path):
-    from pipeline.storage import Store
+    from decant.pipeline.storage import Store
 
     with pytest.raises(finished_run.RunUnfit, match=r"no config\.yaml"):
         finished_run.read_config(Store(str(tmp_path)))

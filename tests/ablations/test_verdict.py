@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from ablations.effects import Effect
-from ablations.verdict import HELPS, HURTS, INCONCLUSIVE, NEUTRAL, Settings, judge
+from decant.ablations.effects import Effect
+from decant.ablations.verdict import HELPS, HURTS, INCONCLUSIVE, NEUTRAL, Settings, judge
 
 SIGNALS = ["novels", "news", "forum", "wiki", "web"]
 

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ablations import hashing
-from ablations.ngram import NgramIndex, Positions
-from ablations.placebo import drop_highest, word_share
-from ablations.pool import Draw, Pool
+from decant.ablations import hashing
+from decant.ablations.ngram import NgramIndex, Positions
+from decant.ablations.placebo import drop_highest, word_share
+from decant.ablations.pool import Draw, Pool
 
 WORDS, EOS = 2000, 2000
 BYTES_PER_WORD = 5

@@ -22,14 +22,14 @@ from pathlib import Path
 
 import numpy as np
 
-from ablations import finished_run, hashing, scored, statistics, tokens
-from ablations.benchmarks import DEFAULT_TASKS, load_questions
-from ablations.effects import Contrast, Design, measure
-from ablations.ngram import NgramIndex
-from ablations.pool import Draw, Pool
-from ablations.references import ReferenceSet
-from pipeline.config import RunConfig
-from pipeline.storage import Store
+from decant.ablations import finished_run, hashing, scored, statistics, tokens
+from decant.ablations.benchmarks import DEFAULT_TASKS, load_questions
+from decant.ablations.effects import Contrast, Design, measure
+from decant.ablations.ngram import NgramIndex
+from decant.ablations.pool import Draw, Pool
+from decant.ablations.references import ReferenceSet
+from decant.pipeline.config import RunConfig
+from decant.pipeline.storage import Store
 from tests.bench.calibration_pools import decoy_drops
 from tests.real_data import FOLDER
 

@@ -22,17 +22,17 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from pipeline.bands import band_keys, band_records, write_bands
-from pipeline.config import RunConfig, stage_digest
-from pipeline.dedup_stage import Stage
-from pipeline.deduplicate import cluster_labels, run, sketch_folder, survivors_of
-from pipeline.execute import Engine
-from pipeline.inspect_signatures import number_documents
-from pipeline.layout import plan
-from pipeline.lsh_params import meeting_probability
-from pipeline.records import EXTRACTED, SIGNATURE_OPTIONS, SIGNATURES
-from pipeline.runs import Run, read_catalog, write_catalog, write_run
-from pipeline.storage import Store
+from decant.pipeline.bands import band_keys, band_records, write_bands
+from decant.pipeline.config import RunConfig, stage_digest
+from decant.pipeline.dedup_stage import Stage
+from decant.pipeline.deduplicate import cluster_labels, run, sketch_folder, survivors_of
+from decant.pipeline.execute import Engine
+from decant.pipeline.inspect_signatures import number_documents
+from decant.pipeline.layout import plan
+from decant.pipeline.lsh_params import meeting_probability
+from decant.pipeline.records import EXTRACTED, SIGNATURE_OPTIONS, SIGNATURES
+from decant.pipeline.runs import Run, read_catalog, write_catalog, write_run
+from decant.pipeline.storage import Store
 
 PRIME = (1 << 61) - 1
 BANDS, ROWS = 14, 8
@@ -209,7 +209,7 @@ def datasketch(signatures: np.ndarray) -> tuple[dict, dict[int, int]]:
     """(clock, root by dropped document) of querying and inserting every document."""
     from datasketch import MinHashLSH
 
-    from pipeline.sketch_interop import to_minhash
+    from decant.pipeline.sketch_interop import to_minhash
 
     sketches = [to_minhash(one) for one in signatures]
     root = list(range(len(signatures)))
@@ -235,7 +235,7 @@ def planted_recall(pairs: int, seed: int = 2) -> dict[str, list[float]]:
 
     Pairs of random shingle sets of 300 with the exact overlap; signatures by the product's kernel.
     """
-    from pipeline.minhash import signature
+    from decant.pipeline.minhash import signature
 
     rng = np.random.default_rng(seed)
     found = {}

@@ -18,15 +18,15 @@ from pathlib import Path
 
 import numpy as np
 
-from filters.compile import kernel
-from pipeline.bands import band_records
-from pipeline.config import RunConfig, stage_digest
-from pipeline.dedup_stage import SCRATCH, Stage
-from pipeline.deduplicate import candidate_pairs, close, survivors_of
-from pipeline.execute import Engine
-from pipeline.layout import plan
-from pipeline.runs import Run, read_catalog, write_catalog, write_run
-from pipeline.storage import Store
+from decant.filters.compile import kernel
+from decant.pipeline.bands import band_records
+from decant.pipeline.config import RunConfig, stage_digest
+from decant.pipeline.dedup_stage import SCRATCH, Stage
+from decant.pipeline.deduplicate import candidate_pairs, close, survivors_of
+from decant.pipeline.execute import Engine
+from decant.pipeline.layout import plan
+from decant.pipeline.runs import Run, read_catalog, write_catalog, write_run
+from decant.pipeline.storage import Store
 
 BANDS, ROWS = 14, 8
 

@@ -22,17 +22,17 @@ from pathlib import Path
 
 import yaml
 
-from filters.language import LanguageId
-from pipeline import isolate
-from pipeline.charset import declared_text, fineweb_text
-from pipeline.config import RunConfig
-from pipeline.gates import Gates
-from pipeline.isolate import PageGuard, Unguarded
-from pipeline.language_model import model_path
-from pipeline.page_work import Limits, excess
-from pipeline.pages import response_of
-from pipeline.payload import decoded_body
-from pipeline.warc import Reader
+from decant.filters.language import LanguageId
+from decant.pipeline import isolate
+from decant.pipeline.charset import declared_text, fineweb_text
+from decant.pipeline.config import RunConfig
+from decant.pipeline.gates import Gates
+from decant.pipeline.isolate import PageGuard, Unguarded
+from decant.pipeline.language_model import model_path
+from decant.pipeline.page_work import Limits, excess
+from decant.pipeline.pages import response_of
+from decant.pipeline.payload import decoded_body
+from decant.pipeline.warc import Reader
 
 REAL = "../shared/data/web"
 SHORT_WORDS = 100  # of a kept main text

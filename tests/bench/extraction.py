@@ -20,8 +20,8 @@ from dataclasses import dataclass, field
 import trafilatura
 from trafilatura import deduplication
 
-from pipeline import fast_justext, fast_trafilatura
-from pipeline.main_text import EXACT_FOR
+from decant.pipeline import fast_justext, fast_trafilatura
+from decant.pipeline.main_text import EXACT_FOR
 from tests import real_data
 from tests.html_pages import pages
 from tests.real_pages import real_pages

@@ -19,14 +19,14 @@ from pathlib import Path
 
 import numpy as np
 
-from ablations import rates, rungs
-from ablations.effects import Contrast, Design, Effect, measure
-from ablations.neural_trainer import NeuralTrainer
-from ablations.pool import Pool
-from ablations.prepared import Prepared
-from ablations.score import EncodedDocuments
-from ablations.scored import Scored
-from ablations.verdict import HELPS, HURTS, Settings, Verdict, judge
+from decant.ablations import rates, rungs
+from decant.ablations.effects import Contrast, Design, Effect, measure
+from decant.ablations.neural_trainer import NeuralTrainer
+from decant.ablations.pool import Pool
+from decant.ablations.prepared import Prepared
+from decant.ablations.score import EncodedDocuments
+from decant.ablations.scored import Scored
+from decant.ablations.verdict import HELPS, HURTS, Settings, Verdict, judge
 from tests.bench.calibration_pools import (
     BYTES_PER_WORD,
     EOS,

@@ -23,16 +23,16 @@ os.environ.setdefault("HF_DATASETS_OFFLINE", "1")
 
 import numpy as np
 
-from ablations.benchmarks import load_questions
-from ablations.devices import pick_device
-from ablations.export import load
-from ablations.lmeval import agreement, harness_scores
-from ablations.neural import NeuralModel
-from ablations.rungs import rung
-from ablations.score import encode_questions, score_questions
-from ablations.stream import documents
-from ablations.tokens import read_tokenizer, train_bpe
-from ablations.train import train
+from decant.ablations.benchmarks import load_questions
+from decant.ablations.devices import pick_device
+from decant.ablations.export import load
+from decant.ablations.lmeval import agreement, harness_scores
+from decant.ablations.neural import NeuralModel
+from decant.ablations.rungs import rung
+from decant.ablations.score import encode_questions, score_questions
+from decant.ablations.stream import documents
+from decant.ablations.tokens import read_tokenizer, train_bpe
+from decant.ablations.train import train
 from tests.real_data import FOLDER
 
 TASKS = ("hellaswag", "arc_easy", "arc_challenge", "mmlu")

@@ -15,13 +15,13 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 
-from filters.language import LanguageId
-from filters.pii import PiiFormatter
-from filters.url import UrlRules
-from pipeline.blocklist import load_blocklist, load_words
-from pipeline.language_model import model_path
-from pipeline.sample_crawl import anchor_blocks, make_page
-from pipeline.tokens import token_counter
+from decant.filters.language import LanguageId
+from decant.filters.pii import PiiFormatter
+from decant.filters.url import UrlRules
+from decant.pipeline.blocklist import load_blocklist, load_words
+from decant.pipeline.language_model import model_path
+from decant.pipeline.sample_crawl import anchor_blocks, make_page
+from decant.pipeline.tokens import token_counter
 from tests import real_data
 
 Work = Callable[[str], object]
@@ -92,7 +92,7 @@ def pii_sides() -> dict[str, Work]:
 
 
 def token_sides(folder: os.PathLike[str]) -> dict[str, Work]:
-    from pipeline.tokens import load_tokenizer
+    from decant.pipeline.tokens import load_tokenizer
 
     tokenizer, counter = load_tokenizer(folder), token_counter(path=folder)
     return {

@@ -17,10 +17,10 @@ from pathlib import Path
 
 from fastwarc.warc import ArchiveIterator, WarcRecordType
 
-from filters.lexicon import MEMO
-from filters.recipe import Recipe
-from pipeline import config, minhash
-from pipeline.light_spacy import import_spacy
+from decant.filters.lexicon import MEMO
+from decant.filters.recipe import Recipe
+from decant.pipeline import config, minhash
+from decant.pipeline.light_spacy import import_spacy
 from tests import real_data
 
 FINEWEB = Path(__file__).parents[2] / "configs" / "fineweb.yaml"
@@ -30,9 +30,9 @@ SHORT_BYTES = 2_200  # the signature alone is also timed on pages cut to this si
 
 def english_pages(count: int) -> list[str]:
     """Main texts of real English pages, the same `count` each time."""
-    from filters.language import LanguageId
-    from pipeline.language_model import model_path
-    from pipeline.main_text import extractor
+    from decant.filters.language import LanguageId
+    from decant.pipeline.language_model import model_path
+    from decant.pipeline.main_text import extractor
 
     language, extract = LanguageId(model_path("lid.176.ftz")), extractor("trafilatura")
     found: list[str] = []
@@ -85,7 +85,7 @@ def reference_filter_and_sign(text: str) -> object:
 
 def sign(text: str) -> object:
     """Our signature, from text."""
-    from filters.doc import Doc
+    from decant.filters.doc import Doc
 
     return minhash.signature(minhash.shingles(Doc(text)))
 
@@ -148,7 +148,7 @@ def main() -> None:
         texts = english_pages(options.documents)
     random.Random(1).shuffle(texts)
     rows = measure(texts, options.reference)
-    from filters.doc import Doc
+    from decant.filters.doc import Doc
 
     words = sum(len(Doc(text).words) for text in texts) / len(texts)
     report = table(rows, words, len(texts))

@@ -16,12 +16,12 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from pipeline import shard
-from pipeline.config import RunConfig
-from pipeline.execute import Engine, Job, Task
-from pipeline.records import CLUSTERS, DUPLICATES, EXTRACTED, FILTERED, partition_name
-from pipeline.shard import published_files
-from pipeline.storage import Store
+from decant.pipeline import shard
+from decant.pipeline.config import RunConfig
+from decant.pipeline.execute import Engine, Job, Task
+from decant.pipeline.records import CLUSTERS, DUPLICATES, EXTRACTED, FILTERED, partition_name
+from decant.pipeline.shard import published_files
+from decant.pipeline.storage import Store
 from tests.pipeline.made_run import write_inputs
 
 WORDS = 50_000

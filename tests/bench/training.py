@@ -23,12 +23,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ablations import export
-from ablations.devices import pick_device
-from ablations.model import Llama
-from ablations.rungs import Rung, Shape, rung
-from ablations.stream import documents
-from ablations.train import BETAS, CLIP, EPSILON, _update
+from decant.ablations import export
+from decant.ablations.devices import pick_device
+from decant.ablations.model import Llama
+from decant.ablations.rungs import Rung, Shape, rung
+from decant.ablations.stream import documents
+from decant.ablations.train import BETAS, CLIP, EPSILON, _update
 
 STEPS = 8  # timed together: a single step of 0.1 s is at the mercy of the scheduler
 

@@ -15,12 +15,12 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline import config as configuration
-from pipeline import inputs
-from pipeline.execute import Engine
-from pipeline.run import run_stages
-from pipeline.shard import published_files
-from pipeline.storage import Store
+from decant.pipeline import config as configuration
+from decant.pipeline import inputs
+from decant.pipeline.execute import Engine
+from decant.pipeline.run import run_stages
+from decant.pipeline.shard import published_files
+from decant.pipeline.storage import Store
 
 WARM_UP_PAGES = 20
 CONFIGS = Path(__file__).parents[2] / "configs"
@@ -121,7 +121,7 @@ def table(sides: list[Side]) -> str:
 
 def tokenizer_file(path: Path, scratch: Path) -> Path:
     """One tokenizer.json that both sides read."""
-    from pipeline.tokens import load_tokenizer
+    from decant.pipeline.tokens import load_tokenizer
 
     target = scratch / "tokenizer.json"
     target.write_text(load_tokenizer(path).to_str())

@@ -8,8 +8,8 @@ swallow it whole, up to an end with a wrong checksum (3 of 2,000).
 import io
 from random import Random
 
-from pipeline.sample_english import Writer
-from pipeline.warc import Reader
+from decant.pipeline.sample_english import Writer
+from decant.pipeline.warc import Reader
 from tests.story.records import Warc, page, record_id, response
 
 RECORDS = 640

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import extract, inputs
-from pipeline.config import ExtractConfig, InputConfig, LanguageConfig, RunConfig
-from pipeline.execute import Engine
-from pipeline.storage import Store
+from decant.pipeline import extract, inputs
+from decant.pipeline.config import ExtractConfig, InputConfig, LanguageConfig, RunConfig
+from decant.pipeline.execute import Engine
+from decant.pipeline.storage import Store
 from tests.faults.warc_files import http, members, page, record, record_id
 
 MEGABYTE = 1_000_000

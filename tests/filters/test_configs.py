@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from filters.recipe import EDITS, RULES
-from pipeline import config
+from decant.filters.recipe import EDITS, RULES
+from decant.pipeline import config
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 RECIPES = ("fineweb", "fineweb-2024", "gopher", "c4", "refinedweb", "massivetext")

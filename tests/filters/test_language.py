@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from filters.language import Language, LanguageId, LanguageRule
-from filters.lid_file import directory, read_model
-from filters.lid_kernel import FastScores
-from pipeline.language_model import model_path
+from decant.filters.language import Language, LanguageId, LanguageRule
+from decant.filters.lid_file import directory, read_model
+from decant.filters.lid_kernel import FastScores
+from decant.pipeline.language_model import model_path
 
 MODEL = LanguageId(str(model_path()))
 ENGLISH = "The ship came home and everyone in the harbour was glad to see it again."

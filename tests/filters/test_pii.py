@@ -2,7 +2,7 @@
 
 import pytest
 
-from filters.pii import EMAIL_REPLACEMENTS, IP_REPLACEMENTS, PiiFormatter
+from decant.filters.pii import EMAIL_REPLACEMENTS, IP_REPLACEMENTS, PiiFormatter
 
 FIRST, SECOND = EMAIL_REPLACEMENTS
 IP = IP_REPLACEMENTS[0]

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from filters.recipe import catalogue
+from decant.filters.recipe import catalogue
 
 README = Path(__file__).parents[2] / "filters" / "README.md"
 

@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from filters.recipe import RULES, RecipeError, build, catalogue
-from filters.rule import above, at_least, at_most, below, between
+from decant.filters.recipe import RULES, RecipeError, build, catalogue
+from decant.filters.rule import above, at_least, at_most, below, between
 from tests.filters import made_texts
 
 FINEWEB = [

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from filters.recipe import EDITS, RULES, Recipe, build
+from decant.filters.recipe import EDITS, RULES, Recipe, build
 
 CASES = yaml.safe_load((Path(__file__).parents[1] / "cases" / "rules.yaml").read_text())
 

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from filters import lexicon
-from filters.doc import Doc
-from filters.lexicon import Lexicon
-from filters.split_kernel import split
-from filters.word_rules import CHARACTERS, KNOWN_PATTERNS, encode, pattern_digest, word_rules
-from filters.words import Splitter, simplify
+from decant.filters import lexicon
+from decant.filters.doc import Doc
+from decant.filters.lexicon import Lexicon
+from decant.filters.split_kernel import split
+from decant.filters.word_rules import CHARACTERS, KNOWN_PATTERNS, encode, pattern_digest, word_rules
+from decant.filters.words import Splitter, simplify
 from tests import real_data
 from tests.filters import made_texts
 
@@ -95,5 +95,5 @@ def test_a_lexicon_learns_the_same_with_the_kernel_and_without_it() -> None:
 
 
 def test_another_spacy_with_other_patterns_gets_no_tables(monkeypatch) -> None:
-    monkeypatch.setattr("filters.word_rules.KNOWN_PATTERNS", "those of another release")
+    monkeypatch.setattr("decant.filters.word_rules.KNOWN_PATTERNS", "those of another release")
     assert Lexicon(SPLITTER).rules is None

@@ -2,7 +2,7 @@
 
 import pytest
 
-from filters.url import URL_RULES, UrlOptions, UrlRules, UrlWords
+from decant.filters.url import URL_RULES, UrlOptions, UrlRules, UrlWords
 
 
 class Lists:

@@ -9,8 +9,8 @@ from fasttext.FastText import _FastText
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from filters.language import LanguageId, LanguageRule
-from pipeline.language_model import model_path
+from decant.filters.language import LanguageId, LanguageRule
+from decant.pipeline.language_model import model_path
 from tests import real_data
 
 pytestmark = pytest.mark.parity

@@ -15,13 +15,13 @@ torch = pytest.importorskip("torch", reason="neural rungs need the ablations ext
 pytest.importorskip("transformers", reason="the oracle needs the lmeval extra")
 pytest.importorskip("lm_eval", reason="the oracle needs the lmeval extra")
 
-from ablations.benchmarks import Question, load_questions  # noqa: E402
-from ablations.lmeval import agreement, harness_scores, near_ties  # noqa: E402
-from ablations.rungs import Rung, Shape  # noqa: E402
-from ablations.score import encode_questions, score_questions  # noqa: E402
-from ablations.stream import documents  # noqa: E402
-from ablations.tokens import train_bpe  # noqa: E402
-from ablations.train import train  # noqa: E402
+from decant.ablations.benchmarks import Question, load_questions  # noqa: E402
+from decant.ablations.lmeval import agreement, harness_scores, near_ties  # noqa: E402
+from decant.ablations.rungs import Rung, Shape  # noqa: E402
+from decant.ablations.score import encode_questions, score_questions  # noqa: E402
+from decant.ablations.stream import documents  # noqa: E402
+from decant.ablations.tokens import train_bpe  # noqa: E402
+from decant.ablations.train import train  # noqa: E402
 from tests import real_data  # noqa: E402
 
 pytestmark = [pytest.mark.parity, pytest.mark.filterwarnings("ignore")]

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from filters.pii import PiiFormatter
+from decant.filters.pii import PiiFormatter
 from tests import real_data
 
 pii = pytest.importorskip("datatrove.pipeline.formatters.pii")

@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
-from pipeline import tokens
-from pipeline.word_tokens import merges_of_tokenizer
+from decant.pipeline import tokens
+from decant.pipeline.word_tokens import merges_of_tokenizer
 from tests import real_data, small_tokenizer
 
 pytestmark = pytest.mark.parity

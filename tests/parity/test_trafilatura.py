@@ -14,7 +14,7 @@ from justext.core import ParagraphMaker, classify_paragraphs, revise_paragraph_c
 from trafilatura import deduplication, readability_lxml, xpaths
 from trafilatura.utils import HTML_PARSER, repair_faulty_html
 
-from pipeline import (
+from decant.pipeline import (
     fast_bound,
     fast_justext,
     fast_predicates,
@@ -22,7 +22,7 @@ from pipeline import (
     fast_trafilatura,
     fast_tree,
 )
-from pipeline.main_text import EXACT_FOR, FAST, plain_trafilatura_text, trafilatura_text
+from decant.pipeline.main_text import EXACT_FOR, FAST, plain_trafilatura_text, trafilatura_text
 from tests.html_pages import PageMaker, pages
 from tests.real_pages import real_pages
 
@@ -261,7 +261,7 @@ def test_justext_keeps_the_library_s_paragraphs():
 
 
 def test_a_version_that_is_not_proven_runs_the_library_with_a_notice(monkeypatch, caplog):
-    from pipeline import main_text
+    from decant.pipeline import main_text
 
     html = next(pages(2, seed=5))
     monkeypatch.setattr(main_text, "FAST", False)

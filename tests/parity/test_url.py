@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tldextract import TLDExtract
 
-from filters.url import URL_RULES, UrlRules
-from pipeline.blocklist import load_blocklist, load_words
+from decant.filters.url import URL_RULES, UrlRules
+from decant.pipeline.blocklist import load_blocklist, load_words
 from tests import real_data
 
 pytest.importorskip("ahocorasick", reason="datatrove's URLFilter needs pyahocorasick")

@@ -4,11 +4,11 @@ import io
 
 import pytest
 
-from pipeline.page_type import PAGE_TYPES, looks_like_page
-from pipeline.pages import response_of, url_of
-from pipeline.payload import decoded_body
-from pipeline.warc import Reader, first_member
-from pipeline.warc_bytes import container
+from decant.pipeline.page_type import PAGE_TYPES, looks_like_page
+from decant.pipeline.pages import response_of, url_of
+from decant.pipeline.payload import decoded_body
+from decant.pipeline.warc import Reader, first_member
+from decant.pipeline.warc_bytes import container
 from tests.faults.warc_files import crawl, http, members, page, record
 from tests.real_data import folder
 

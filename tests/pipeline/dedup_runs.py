@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from pipeline.config import RunConfig
-from pipeline.deduplicate import run
-from pipeline.execute import Engine
-from pipeline.records import EXTRACTED, partition_name, signatures_schema
-from pipeline.storage import Store
+from decant.pipeline.config import RunConfig
+from decant.pipeline.deduplicate import run
+from decant.pipeline.execute import Engine
+from decant.pipeline.records import EXTRACTED, partition_name, signatures_schema
+from decant.pipeline.storage import Store
 
 PRIME = (1 << 61) - 1
 

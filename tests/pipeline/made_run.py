@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import pyarrow as pa
 
-from pipeline.records import CLUSTERS, DUPLICATES, EXTRACTED, FILTERED, partition_name
-from pipeline.storage import Store
+from decant.pipeline.records import CLUSTERS, DUPLICATES, EXTRACTED, FILTERED, partition_name
+from decant.pipeline.storage import Store
 
 INPUTS = pa.schema([("file", pa.int32()), ("partition", pa.int32())])
 

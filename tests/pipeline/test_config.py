@@ -1,6 +1,6 @@
 import pytest
 
-from pipeline.config import ConfigError, load, parse_size, stage_digest, stage_keys
+from decant.pipeline.config import ConfigError, load, parse_size, stage_digest, stage_keys
 
 
 @pytest.fixture

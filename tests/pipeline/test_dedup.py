@@ -6,12 +6,12 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from pipeline import bands, deduplicate, layout, runs
-from pipeline.config import RunConfig
-from pipeline.execute import StepError
-from pipeline.inspect_signatures import SignatureError, made_with
-from pipeline.records import FILTERED, SIGNATURE_OPTIONS
-from pipeline.storage import StorageError, Store
+from decant.pipeline import bands, deduplicate, layout, runs
+from decant.pipeline.config import RunConfig
+from decant.pipeline.execute import StepError
+from decant.pipeline.inspect_signatures import SignatureError, made_with
+from decant.pipeline.records import FILTERED, SIGNATURE_OPTIONS
+from decant.pipeline.storage import StorageError, Store
 from tests.pipeline.dedup_runs import (
     Planted,
     brute_clusters,

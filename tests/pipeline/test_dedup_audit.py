@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from filters.doc import Doc
-from pipeline import execute, layout
-from pipeline.lsh_params import meeting_probability
-from pipeline.minhash import shingles, signature
+from decant.filters.doc import Doc
+from decant.pipeline import execute, layout
+from decant.pipeline.lsh_params import meeting_probability
+from decant.pipeline.minhash import shingles, signature
 from tests.pipeline.dedup_runs import (
     Planted,
     decisions_bytes,

@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from pipeline import greedy_leads, greedy_memory, layout
+from decant.pipeline import greedy_leads, greedy_memory, layout
 from tests.pipeline.dedup_runs import (
     Planted,
     chain,

@@ -7,11 +7,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from filters.doc import Doc
-from pipeline import greedy_memory, layout
-from pipeline.execute import StepError
-from pipeline.inspect_signatures import SignatureError
-from pipeline.minhash import shingles, signature
+from decant.filters.doc import Doc
+from decant.pipeline import greedy_memory, layout
+from decant.pipeline.execute import StepError
+from decant.pipeline.inspect_signatures import SignatureError
+from decant.pipeline.minhash import shingles, signature
 from tests.pipeline.dedup_runs import (
     Planted,
     chain,

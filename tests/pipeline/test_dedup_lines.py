@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline import joined, layout, ledger, line_steps, manifest, shard
-from pipeline.config import ConfigError, RunConfig, parse_yaml, validate
-from pipeline.execute import Engine
-from pipeline.inspect_signatures import SignatureError
-from pipeline.records import FILTERED, partition_name
-from pipeline.shard import published_files
-from pipeline.storage import Store
+from decant.pipeline import joined, layout, ledger, line_steps, manifest, shard
+from decant.pipeline.config import ConfigError, RunConfig, parse_yaml, validate
+from decant.pipeline.execute import Engine
+from decant.pipeline.inspect_signatures import SignatureError
+from decant.pipeline.records import FILTERED, partition_name
+from decant.pipeline.shard import published_files
+from decant.pipeline.storage import Store
 from tests.pipeline.dedup_runs import (
     Planted,
     decisions_bytes,

@@ -5,10 +5,10 @@ import json
 
 import pytest
 
-from pipeline import execute, manifest
-from pipeline.config import RunConfig
-from pipeline.execute import Engine, Job, StepError, Task
-from pipeline.storage import Store
+from decant.pipeline import execute, manifest
+from decant.pipeline.config import RunConfig
+from decant.pipeline.execute import Engine, Job, StepError, Task
+from decant.pipeline.storage import Store
 
 CONFIG = RunConfig()
 

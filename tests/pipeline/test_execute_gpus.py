@@ -6,9 +6,9 @@ import time
 import pytest
 import ray
 
-from pipeline.config import RunConfig
-from pipeline.execute import Engine, Job, Task
-from pipeline.storage import Store
+from decant.pipeline.config import RunConfig
+from decant.pipeline.execute import Engine, Job, Task
+from decant.pipeline.storage import Store
 
 MEETING_S = 60.0
 

@@ -6,8 +6,8 @@ import json
 import pyarrow as pa
 import pytest
 
-from pipeline import extract, inputs, quarantine
-from pipeline.config import (
+from decant.pipeline import extract, inputs, quarantine
+from decant.pipeline.config import (
     ExtractConfig,
     GatesConfig,
     InputConfig,
@@ -15,9 +15,9 @@ from pipeline.config import (
     RunConfig,
     UrlConfig,
 )
-from pipeline.execute import Engine
-from pipeline.isolate import Extraction, PageGuard
-from pipeline.storage import Store
+from decant.pipeline.execute import Engine
+from decant.pipeline.isolate import Extraction, PageGuard
+from decant.pipeline.storage import Store
 from tests.faults.warc_files import arc, crawl, http, members, page, record, record_id
 
 ANY_LANGUAGE = LanguageConfig(keep=None, threshold=0.0)
@@ -173,7 +173,7 @@ def test_damaged_records_are_errors_with_a_reason(tmp_path):
 
 
 def test_a_page_that_kills_its_extractor_is_kept_as_a_file_that_replays_it(tmp_path, monkeypatch):
-    monkeypatch.setattr("pipeline.isolate.Unguarded.extract", dies_over_page_two)
+    monkeypatch.setattr("decant.pipeline.isolate.Unguarded.extract", dies_over_page_two)
     data = members([record(number) for number in (1, 2, 3)])
     store, entry = run(tmp_path, data)
     assert entry["errors"] == 1
@@ -205,7 +205,7 @@ def test_the_run_is_the_same_however_many_records_are_settled_together(tmp_path,
     data = members([record(number, bodies.get(number)) for number in range(1, 24)])
     runs = []
     with PageGuard("resiliparse", cpu_s=0.1) as guard:
-        monkeypatch.setattr("pipeline.pages.page_extractor", lambda *_: guard)
+        monkeypatch.setattr("decant.pipeline.pages.page_extractor", lambda *_: guard)
         for records, size in ((1, 1), (1_000, 1 << 30)):
             monkeypatch.setattr(extract, "BATCH_RECORDS", records)
             monkeypatch.setattr(extract, "BATCH_BYTES", size)
@@ -224,7 +224,7 @@ def test_no_more_than_a_batch_of_pages_is_held(tmp_path, monkeypatch):
         sizes.append((len(pages), sum(map(len, pages))))
         return [Extraction(text="some text") for _ in pages]
 
-    monkeypatch.setattr("pipeline.isolate.Unguarded.extract_all", counted)
+    monkeypatch.setattr("decant.pipeline.isolate.Unguarded.extract_all", counted)
     monkeypatch.setattr(extract, "BATCH_BYTES", 100_000)
     small = [record(number, http(b"<p>" + b"word " * 10)) for number in range(1, 80)]
     large = [record(number, http(b"<p>" + b"word " * 5_000)) for number in range(80, 90)]

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pipeline import config
+from decant.pipeline import config
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 

@@ -7,17 +7,17 @@ from pathlib import Path
 import pytest
 import xxhash
 
-from pipeline import config as configuration
-from pipeline import filter as filtering
-from pipeline import inputs
-from pipeline import run as running
-from pipeline.config import ConfigError, RunConfig
-from pipeline.events import Progress
-from pipeline.execute import Engine, Job, Task
-from pipeline.records import EXTRACTED
-from pipeline.redecide import redecide
-from pipeline.run import Stage, run_stages
-from pipeline.storage import Store
+from decant.pipeline import config as configuration
+from decant.pipeline import filter as filtering
+from decant.pipeline import inputs
+from decant.pipeline import run as running
+from decant.pipeline.config import ConfigError, RunConfig
+from decant.pipeline.events import Progress
+from decant.pipeline.execute import Engine, Job, Task
+from decant.pipeline.records import EXTRACTED
+from decant.pipeline.redecide import redecide
+from decant.pipeline.run import Stage, run_stages
+from decant.pipeline.storage import Store
 from tests.filters import made_texts
 from tests.pipeline.made_run import document
 
@@ -208,7 +208,7 @@ def test_overlap_counts_what_each_rule_removes_and_what_it_alone_does(tmp_path):
 
 
 def test_a_rule_that_never_or_nearly_always_fires_is_named():
-    from pipeline.overlap import warnings
+    from decant.pipeline.overlap import warnings
 
     recipe = configuration.load(FINEWEB).recipe()
     entry = {"in": 10_000, "dropped": {"gopher_word_count_floor": 9_500, "gopher_stop_words": 1}}

@@ -6,10 +6,10 @@ import threading
 
 import pytest
 
-from pipeline import inputs
-from pipeline.config import InputConfig, RunConfig
-from pipeline.inputs import InputError, InputFile, file_path_of, find, freeze, partition
-from pipeline.storage import Store
+from decant.pipeline import inputs
+from decant.pipeline.config import InputConfig, RunConfig
+from decant.pipeline.inputs import InputError, InputFile, file_path_of, find, freeze, partition
+from decant.pipeline.storage import Store
 from tests.faults.warc_files import arc, crawl, members, one_member
 
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from datasketch import LeanMinHash, MinHashLSH
 
-from pipeline.config import DedupConfig, RunConfig
-from pipeline.lsh_params import half_point, meeting_probability, plot_curve, print_curve
-from pipeline.sketch_interop import (
+from decant.pipeline.config import DedupConfig, RunConfig
+from decant.pipeline.lsh_params import half_point, meeting_probability, plot_curve, print_curve
+from decant.pipeline.sketch_interop import (
     ForeignSignature,
     from_datasketch,
     to_lean_minhash,

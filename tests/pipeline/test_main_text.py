@@ -2,9 +2,9 @@
 
 import pytest
 
-from pipeline import main_text
-from pipeline.main_text import RESILIPARSE_OPTIONS, extractor, union_with_lineage
-from pipeline.union_text import union_lines
+from decant.pipeline import main_text
+from decant.pipeline.main_text import RESILIPARSE_OPTIONS, extractor, union_with_lineage
+from decant.pipeline.union_text import union_lines
 from tests.html_pages import PageMaker, pages
 
 ENGINES = ("trafilatura", "resiliparse", "union")

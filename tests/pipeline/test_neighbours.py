@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from filters.doc import Doc
-from pipeline.config import RunConfig
-from pipeline.minhash import shingles, signature
-from pipeline.neighbours import NeighbourError, neighbours
+from decant.filters.doc import Doc
+from decant.pipeline.config import RunConfig
+from decant.pipeline.minhash import shingles, signature
+from decant.pipeline.neighbours import NeighbourError, neighbours
 from tests.pipeline.dedup_runs import Planted, deduplicated, write_run_directory
 
 WORDS = [first + second for first in "bcdfghklmn" for second in ("ab", "el", "in", "os", "ut")]

@@ -3,9 +3,9 @@
 import re
 import xml.etree.ElementTree as ElementTree
 
-from pipeline import report_charts as charts
-from pipeline.report import funnel_text, rule_rows
-from pipeline.report_page import page
+from decant.pipeline import report_charts as charts
+from decant.pipeline.report import funnel_text, rule_rows
+from decant.pipeline.report_page import page
 
 STAGES = {
     "extract": {"in": 1_000, "kept": 600, "errors": 4, "dropped": {"language_score": 396}},

@@ -1,12 +1,12 @@
 import pytest
 
-from pipeline import inputs
-from pipeline.config import load
-from pipeline.execute import Engine
-from pipeline.run import run_stages
-from pipeline.sample_crawl import generate
-from pipeline.shard import published_files
-from pipeline.storage import Store
+from decant.pipeline import inputs
+from decant.pipeline.config import load
+from decant.pipeline.execute import Engine
+from decant.pipeline.run import run_stages
+from decant.pipeline.sample_crawl import generate
+from decant.pipeline.shard import published_files
+from decant.pipeline.storage import Store
 
 RETAIN = {
     "everything": (),

@@ -4,12 +4,12 @@ import json
 
 import pytest
 
-from pipeline import run as running
-from pipeline.config import RunConfig
-from pipeline.execute import Engine, Job, Task
-from pipeline.ledger import LedgerError
-from pipeline.run import RunError, Stage, run_stages
-from pipeline.storage import Store
+from decant.pipeline import run as running
+from decant.pipeline.config import RunConfig
+from decant.pipeline.execute import Engine, Job, Task
+from decant.pipeline.ledger import LedgerError
+from decant.pipeline.run import RunError, Stage, run_stages
+from decant.pipeline.storage import Store
 
 CONFIG = RunConfig()
 

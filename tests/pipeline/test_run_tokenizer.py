@@ -1,9 +1,9 @@
 """Each run counts with its own tokenizer, and no tokenizer is built twice in a row."""
 
-from pipeline import run_tokenizer
-from pipeline.config import InputConfig, RunConfig, TokensConfig
-from pipeline.storage import Store
-from pipeline.tokens import NullCounter
+from decant.pipeline import run_tokenizer
+from decant.pipeline.config import InputConfig, RunConfig, TokensConfig
+from decant.pipeline.storage import Store
+from decant.pipeline.tokens import NullCounter
 from tests import small_tokenizer
 
 

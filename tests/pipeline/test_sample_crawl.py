@@ -9,8 +9,8 @@ from random import Random
 import pytest
 from fastwarc.warc import ArchiveIterator, WarcRecordType
 
-from pipeline.charset import fineweb_text
-from pipeline.sample_crawl import (
+from decant.pipeline.charset import fineweb_text
+from decant.pipeline.sample_crawl import (
     ANCHOR_EVERY,
     TRUTH,
     anchor_blocks,
@@ -19,8 +19,8 @@ from pipeline.sample_crawl import (
     make_page,
     rewritten,
 )
-from pipeline.sample_kinds import KINDS
-from pipeline.sample_languages import TONGUES
+from decant.pipeline.sample_kinds import KINDS
+from decant.pipeline.sample_languages import TONGUES
 
 
 @pytest.fixture(scope="module")

@@ -1,12 +1,12 @@
 import pyarrow as pa
 import pytest
 
-from pipeline import shard, shard_plan, shuffle
-from pipeline.config import RunConfig
-from pipeline.execute import Engine, StepError
-from pipeline.records import CLUSTERS, PUBLISHED
-from pipeline.shard import published_files
-from pipeline.storage import Store
+from decant.pipeline import shard, shard_plan, shuffle
+from decant.pipeline.config import RunConfig
+from decant.pipeline.execute import Engine, StepError
+from decant.pipeline.records import CLUSTERS, PUBLISHED
+from decant.pipeline.shard import published_files
+from decant.pipeline.storage import Store
 from tests.pipeline.made_run import document, write_inputs, write_partition
 
 

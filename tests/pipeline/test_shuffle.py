@@ -4,9 +4,17 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from pipeline import shuffle
-from pipeline.shuffle import ORDER_SPAN, PIECE, Range, even_ranges, merged, sort_rows, write_piece
-from pipeline.storage import StorageError, Store
+from decant.pipeline import shuffle
+from decant.pipeline.shuffle import (
+    ORDER_SPAN,
+    PIECE,
+    Range,
+    even_ranges,
+    merged,
+    sort_rows,
+    write_piece,
+)
+from decant.pipeline.storage import StorageError, Store
 
 
 def make_rows(count: int, seed: int, text_bytes: int = 40) -> pa.Table:

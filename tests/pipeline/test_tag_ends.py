@@ -4,9 +4,9 @@ import random
 
 import pytest
 
-from pipeline import tag_ends
-from pipeline.page_work import Limits, attributes, excess
-from pipeline.tag_ends import has_few_attributes
+from decant.pipeline import tag_ends
+from decant.pipeline.page_work import Limits, attributes, excess
+from decant.pipeline.tag_ends import has_few_attributes
 from tests.pipeline.test_page_work import PIECES
 
 FILL = ["<p>", " b", "/c", "d='x'", ' e="<p>"', "='", '="', "f\n=\t'", "word ", ">", "'>"]

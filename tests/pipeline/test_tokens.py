@@ -4,8 +4,8 @@ import urllib.error
 
 import pytest
 
-from pipeline import tokens
-from pipeline.tokens import NullCounter, TokenizerMissing, find_tokenizer, token_counter
+from decant.pipeline import tokens
+from decant.pipeline.tokens import NullCounter, TokenizerMissing, find_tokenizer, token_counter
 from tests import small_tokenizer
 
 

@@ -5,8 +5,8 @@ import random
 
 import pytest
 
-from pipeline.warc import Reader, Record, first_member
-from pipeline.warc_bytes import container
+from decant.pipeline.warc import Reader, Record, first_member
+from decant.pipeline.warc_bytes import container
 from tests.faults.warc_files import (
     arc,
     blocks,

@@ -6,9 +6,9 @@ from collections import Counter
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.command import RunRequest, execute_run
-from pipeline.sample_crawl import TRUTH, generate
-from pipeline.sample_kinds import CHANCE
+from decant.pipeline.command import RunRequest, execute_run
+from decant.pipeline.sample_crawl import TRUTH, generate
+from decant.pipeline.sample_kinds import CHANCE
 from tests import small_tokenizer
 
 PAGES = 400

@@ -12,10 +12,10 @@ from random import Random
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.command import RunRequest, execute_run
-from pipeline.sample_crawl import jaccard, rewritten
-from pipeline.sample_english import Writer
-from pipeline.sample_languages import TONGUES
+from decant.pipeline.command import RunRequest, execute_run
+from decant.pipeline.sample_crawl import jaccard, rewritten
+from decant.pipeline.sample_english import Writer
+from decant.pipeline.sample_languages import TONGUES
 from tests import small_tokenizer
 from tests.story.records import PATH, Warc, chunked, page, record_id, response
 

@@ -1,0 +1,1 @@
+"""CommonCrawl WARC in, deduplicated pretraining corpus out, and proof of which filters pay."""
