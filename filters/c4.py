@@ -14,10 +14,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from decant.filters import line_kernels
 from decant.filters.doc import Doc
 from decant.filters.rule import Edit, Rule, at_least, at_most
-from decant.filters.words import CHUNK, UNSPEAKABLE
+from decant.filters.words import line_kernels
+from decant.filters.words.splitter import CHUNK, UNSPEAKABLE
 
 PAPER = "C4, Raffel et al. 2020, 2.2"
 CITATION = re.compile(r"\[\d*]|\[edit]|\[citation needed]")

@@ -8,8 +8,8 @@ from typing import Any, Generic, TypeVar, overload
 
 import numpy as np
 
-from decant.filters import kernels, line_kernels
-from decant.filters.lexicon import MEMO, Lexicon, Scan
+from decant.filters.words import line_kernels, ngrams
+from decant.filters.words.lexicon import MEMO, Lexicon, Scan
 
 Value = TypeVar("Value")
 LONE_SURROGATE = re.compile("[\ud800-\udfff]")
@@ -87,13 +87,13 @@ class Doc:
     @lazy
     def word_hashes(self) -> np.ndarray:
         """Running hashes of the words' characters, see `kernels.running_hashes`."""
-        return kernels.running_hashes(self.words, self.lexicon.tokens.hashes)
+        return ngrams.running_hashes(self.words, self.lexicon.tokens.hashes)
 
     @lazy
     def word_counts(self) -> tuple[int, int, int]:
         """Words that are no mere symbols, the characters of these, and words with a letter."""
         words, tokens = self.words, self.lexicon.tokens
-        return kernels.word_counts(words, tokens.chars, tokens.flags)
+        return ngrams.word_counts(words, tokens.chars, tokens.flags)
 
     @lazy
     def lines(self) -> list[str]:

@@ -7,8 +7,8 @@ C4's line removals left it.
 from __future__ import annotations
 
 from decant.filters.doc import Doc, repeated
-from decant.filters.punctuation import TERMINAL
 from decant.filters.rule import Rule, at_least, at_most, ratio
+from decant.filters.words.marks import TERMINAL
 
 PAPER = "FineWeb, Penedo et al. 2024, 3.6"
 # The code of the release knew five line ends, two of them quotation marks (datatrove 0.2.0).

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from decant.filters import kernels
 from decant.filters.doc import Doc
 from decant.filters.rule import Rule, at_least, at_most, ratio
+from decant.filters.words import ngrams
 
 PAPER = "Gopher, Rae et al. 2021, A1.1"
 STOP_WORDS = ("the", "be", "to", "of", "and", "that", "have", "with")
@@ -55,7 +55,7 @@ def alpha_word_fraction(doc: Doc) -> float:
 def stop_words(doc: Doc, *, words: Sequence[str] = STOP_WORDS, count: str = "distinct") -> float:
     """How many of `words` the text has, in this case: `distinct` ones, or all `occurrences`."""
     wanted = doc.lexicon.wanted_ids(tuple(words))
-    return float(kernels.count_wanted(doc.words, wanted, count == "distinct"))
+    return float(ngrams.count_wanted(doc.words, wanted, count == "distinct"))
 
 
 RULES = (

@@ -6,9 +6,9 @@ All of them run on the text as extracted. The reference is datatrove 0.10.1,
 
 from __future__ import annotations
 
-from decant.filters import kernels
 from decant.filters.doc import Doc, repeated
 from decant.filters.rule import Rule, at_least, at_most, ratio
+from decant.filters.words import ngrams
 
 PAPER = "Gopher, Rae et al. 2021, table A1"
 
@@ -50,14 +50,14 @@ def top_ngram_char_fraction(doc: Doc, *, n: int) -> float:
 
     An n-gram that occurs once counts too: a text of n words has a fraction near 1.
     """
-    chars = kernels.top_ngram_chars(doc.words, doc.lexicon.tokens.chars, n)
+    chars = ngrams.top_ngram_chars(doc.words, doc.lexicon.tokens.chars, n)
     return ratio(chars, len(doc.text))
 
 
 def duplicate_ngram_char_fraction(doc: Doc, *, n: int) -> float:
     """Characters in word n-grams that were there before, as a fraction of the text."""
     words, tokens = doc.words, doc.lexicon.tokens
-    chars = kernels.duplicate_ngram_chars(
+    chars = ngrams.duplicate_ngram_chars(
         words, doc.word_hashes, tokens.chars, tokens.byte_starts, tokens.bytes, n
     )
     return ratio(chars, len(doc.text))

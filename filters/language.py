@@ -17,9 +17,9 @@ from typing import Literal, NamedTuple
 import fasttext
 import numpy as np
 
-from decant.filters.lid_file import OtherModel, read_model
-from decant.filters.lid_kernel import FastScores
-from decant.filters.record_rule import RecordRule
+from decant.filters.lid.file import OtherModel, read_model
+from decant.filters.lid.kernel import FastScores
+from decant.filters.rule import RecordRule
 
 LANGUAGE_RULES = (
     RecordRule(

@@ -3,6 +3,11 @@
 A signature holds, per permutation, the least hash over the shingles of a document. With FineWeb's
 14 bands x 8 rows, two documents of Jaccard similarity s become a candidate pair with probability
 1 - (1 - s^8)^14: 0.56 at 0.70, 0.77 at 0.75, 0.92 at 0.80, 0.988 at 0.85.
+
+Bands and rows by intent: `threshold: 0.75, permutations: 112`, and the S-curve they give.
+
+The choice is datasketch's: the bands and rows whose areas of false positives below the threshold
+and of false negatives above it add up to least.
 """
 
 from __future__ import annotations
@@ -14,7 +19,50 @@ from typing import Literal
 import numpy as np
 
 from decant.filters.doc import Doc
-from decant.filters.shingles import MERSENNE, minima, sha1_shingles, spaced_bytes, xxhash_shingles
+from decant.filters.words.shingles import (
+    MERSENNE,
+    minima,
+    sha1_shingles,
+    spaced_bytes,
+    xxhash_shingles,
+)
+
+CURVE = tuple(step / 20 for step in range(8, 21))  # 0.40, 0.45, … 1.00
+
+
+@lru_cache(maxsize=64)
+def bands_and_rows(
+    threshold: float, permutations: int, false_negative_weight: float = 0.5
+) -> tuple[int, int]:
+    """(bands, rows) with bands x rows <= permutations.
+
+    >>> bands_and_rows(0.8, 112)
+    (9, 12)
+    """
+    from datasketch.lsh import _optimal_param  # imports scipy: half a second, only when asked
+
+    weights = 1 - false_negative_weight, false_negative_weight
+    bands, rows = _optimal_param(threshold, permutations, *weights)
+    return int(bands), int(rows)
+
+
+def meeting_probability(jaccard: float, bands: int, rows: int) -> float:
+    """The probability that two documents of this similarity share a band.
+
+    >>> round(meeting_probability(0.8, 14, 8), 3)
+    0.924
+    """
+    return 1 - (1 - jaccard**rows) ** bands
+
+
+def half_point(bands: int, rows: int) -> float:
+    """The similarity at which one pair in two is found."""
+    return (1 - 0.5 ** (1 / bands)) ** (1 / rows)
+
+
+def s_curve(bands: int, rows: int) -> list[tuple[float, float]]:
+    """(similarity, probability of being compared) for the similarities that matter."""
+    return [(jaccard, meeting_probability(jaccard, bands, rows)) for jaccard in CURVE]
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,11 @@
 A rule measures one number of a document and says which values it keeps; an edit turns one document
 into another. Measuring and deciding are apart: a `Bounds` decides, the same for one document as for
 a stored column of a million of them, and a NaN never passes.
+
+Rules about a record that are not a measure of its text: its address, its language.
+
+A rule of a recipe measures a text and compares the value with a bound (`filters/rule.py`). These
+match or identify instead, run before any recipe, and carry only what `decant rules` prints.
 """
 
 from __future__ import annotations
@@ -155,3 +160,14 @@ class Verdict:
     def text(self) -> str:
         """The text after every edit that was reached."""
         return self.doc.text
+
+
+@dataclass(frozen=True)
+class RecordRule:
+    """The name of one decision, what it keeps, who said so, and datatrove's reason for the same."""
+
+    name: str
+    keep: str
+    source: str
+    reference: str | None  # None: the reference drops without naming a reason
+    unit: str = "match"

@@ -17,7 +17,7 @@ from typing import NamedTuple, Protocol
 
 from tldextract import TLDExtract
 
-from decant.filters.record_rule import RecordRule
+from decant.filters.rule import RecordRule
 
 SOURCE = "FineWeb, Penedo et al. 2024, §3.3: URL filtering with a blocklist; datatrove URLFilter"
 SOFT_WORDS_TO_DROP = 2

@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 from fsspec.core import url_to_fs
 
 from decant.filters.doc import Doc
+from decant.filters.minhash import MinHash, shingles, signature
 from decant.pipeline.bands import band_keys, bin_counts, fill_bins
 from decant.pipeline.dedup_stage import Stage
 from decant.pipeline.execute import Job, Task
@@ -16,7 +17,6 @@ from decant.pipeline.index import Entry
 from decant.pipeline.index_entry import EntryFiles, gathered
 from decant.pipeline.layout import Layout
 from decant.pipeline.light_spacy import import_spacy
-from decant.pipeline.minhash import MinHash, shingles, signature
 
 TEXT_COLUMNS = ("text", "content", "raw_content")
 ID_COLUMNS = ("id", "doc_id", "url")

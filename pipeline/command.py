@@ -10,6 +10,7 @@ from decant.pipeline import config as configuration
 from decant.pipeline import report, run_tokenizer
 from decant.pipeline.against import DatasetError
 from decant.pipeline.config import ConfigError, RunConfig
+from decant.pipeline.dedup_report import print_curve
 from decant.pipeline.events import Progress
 from decant.pipeline.execute import Engine, StepError
 from decant.pipeline.inputs import InputError, freeze
@@ -17,7 +18,6 @@ from decant.pipeline.inspect_signatures import SignatureError
 from decant.pipeline.language_model import ModelMissing, model_path
 from decant.pipeline.ledger import LedgerError
 from decant.pipeline.lock import Lock, LockError
-from decant.pipeline.lsh_params import print_curve
 from decant.pipeline.neighbours import NeighbourError
 from decant.pipeline.ranks import RankError
 from decant.pipeline.run import Outcome, RunError, run_stages
@@ -118,7 +118,7 @@ def _execute(request: RunRequest) -> int:
 def _run(store: Store, config: RunConfig, request: RunRequest, progress: Progress) -> Outcome:
     progress.event("begin", stages=request.stages, pid=os.getpid())
     if request.stages == ("deduplicate",):
-        progress.say(print_curve(config))
+        progress.say(print_curve(config.dedup.bands, config.dedup.rows))
     began = time.monotonic()
     with Engine(store, config, config.workers, request.ray, progress) as engine:
         outcome = run_stages(engine, store, config, request.stages)

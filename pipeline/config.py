@@ -144,7 +144,7 @@ class DedupConfig(Section):
         chosen = data["threshold"], data.get("permutations") or 112
         if not all(isinstance(value, int | float) for value in chosen) or not 0 < chosen[0] < 1:
             return data  # the fields' own checks say what is wrong
-        from decant.pipeline.lsh_params import bands_and_rows
+        from decant.filters.minhash import bands_and_rows
 
         bands, rows = bands_and_rows(*chosen)
         given = data.get("bands", bands), data.get("rows", rows)

@@ -12,11 +12,11 @@ import numpy as np
 
 from decant.filters.compile import kernel
 from decant.filters.doc import Doc
+from decant.filters.minhash import MinHash, shingles
 from decant.pipeline.dedup_stage import Stage
 from decant.pipeline.execute import Job, Task
 from decant.pipeline.layout import Layout, Part, parts_of, rows_between
 from decant.pipeline.light_spacy import import_spacy
-from decant.pipeline.minhash import MinHash, shingles
 from decant.pipeline.names import document_columns
 from decant.pipeline.records import partition_name
 from decant.pipeline.runs import read_bins

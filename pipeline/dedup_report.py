@@ -5,8 +5,20 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from decant.filters.minhash import half_point, meeting_probability, s_curve
 from decant.pipeline.layout import Layout
-from decant.pipeline.lsh_params import meeting_probability, s_curve
+
+
+def print_curve(bands: int, rows: int) -> str:
+    """The S-curve of bands x rows as text, a bar per similarity."""
+    lines = [
+        f"{bands} bands x {rows} rows = {bands * rows} permutations; "
+        f"half of the pairs at Jaccard {half_point(bands, rows):.3f} are compared"
+    ]
+    for jaccard, probability in s_curve(bands, rows):
+        lines.append(f"{jaccard:.2f} {probability:7.4f} {'#' * round(50 * probability)}")
+    return "\n".join(lines)
+
 
 LEVELS = (0.5, 0.6, 0.7, 0.75, 0.8, 0.9)
 LISTED = 20

@@ -1,6 +1,6 @@
 """Why a document ends at deduplication: the rules as `decant rules` prints them."""
 
-from decant.filters.record_rule import RecordRule
+from decant.filters.rule import RecordRule
 
 FINEWEB = "FineWeb, Penedo et al. 2024, §3.4: MinHash, 5-grams, 14 bands of 8; datatrove minhash.py"
 

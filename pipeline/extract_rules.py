@@ -5,7 +5,7 @@ counterpart there: they stand in for its wall-clock limit, which drops what a sl
 slow.
 """
 
-from decant.filters.record_rule import RecordRule
+from decant.filters.rule import RecordRule
 from decant.pipeline.gates import GATE_RULES
 from decant.pipeline.page_work import WORK_RULES
 

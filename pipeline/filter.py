@@ -15,14 +15,15 @@ import numpy as np
 import pyarrow as pa
 import xxhash
 
+from decant.filters import minhash
+from decant.filters.minhash import MinHash
 from decant.filters.recipe import Recipe
 from decant.filters.rule import Verdict
-from decant.pipeline import inputs, ledger, minhash, overlap
+from decant.pipeline import inputs, ledger, overlap
 from decant.pipeline.config import RunConfig, stage_digest
 from decant.pipeline.execute import Engine, Job, Step, Task
 from decant.pipeline.inspect_signatures import METADATA_KEY, made_with
 from decant.pipeline.light_spacy import import_spacy
-from decant.pipeline.minhash import MinHash
 from decant.pipeline.records import (
     DROPPED,
     FILTERED,

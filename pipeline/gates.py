@@ -16,7 +16,7 @@ from collections.abc import Collection
 from itertools import islice
 
 from decant.filters.language import LanguageId
-from decant.filters.record_rule import RecordRule
+from decant.filters.rule import RecordRule
 from decant.pipeline.config import GatesConfig
 from decant.pipeline.outcomes import DETAIL_CHARS, Dropped
 from decant.pipeline.page_text import page_text

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from decant.pipeline.lines import without_lines
+from decant.filters.repeated_lines import without_lines
 from decant.pipeline.records import partition_name
 from decant.pipeline.storage import Store
 

@@ -10,12 +10,12 @@ import numpy as np
 import pyarrow.compute as pc
 
 from decant.filters.doc import Doc
+from decant.filters.minhash import MinHash, shingles, signature
 from decant.pipeline.config import RunConfig
 from decant.pipeline.decisions import band_list
 from decant.pipeline.inspect_signatures import check_schema
 from decant.pipeline.layout import signature_path, signature_rows
 from decant.pipeline.light_spacy import import_spacy
-from decant.pipeline.minhash import MinHash, shingles, signature
 from decant.pipeline.scope import extracted_path
 from decant.pipeline.sketches import SKETCH_TYPE, compare_rows
 from decant.pipeline.storage import Store, partition_numbers

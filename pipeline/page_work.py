@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from decant.filters.record_rule import RecordRule
+from decant.filters.rule import RecordRule
 from decant.pipeline import page_tags
 from decant.pipeline.tag_ends import has_few_attributes
 

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from decant.filters import recipe
 from decant.filters.language import LANGUAGE_RULES
-from decant.filters.record_rule import RecordRule
+from decant.filters.rule import RecordRule
 from decant.filters.url import URL_RULES
 from decant.pipeline.config import RunConfig, parse_yaml
 from decant.pipeline.dedup_rules import DEDUP_RULES

@@ -4,6 +4,30 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
+from decant.filters.minhash import half_point, meeting_probability
+
+
+def plot_curve(bands: int, rows: int, width: int = 480, height: int = 240) -> str:
+    """The S-curve as a self-contained SVG drawing, for the report."""
+    points = " ".join(
+        f"{40 + (width - 60) * step / 100:.1f},"
+        f"{height - 30 - (height - 50) * meeting_probability(step / 100, bands, rows):.1f}"
+        for step in range(101)
+    )
+    middle = 40 + (width - 60) * half_point(bands, rows)
+    label = f"{bands} bands x {rows} rows"
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
+        f'viewBox="0 0 {width} {height}" font-family="sans-serif" font-size="12">'
+        f'<polyline points="{points}" fill="none" stroke="currentColor" stroke-width="2"/>'
+        f'<line x1="{middle:.1f}" x2="{middle:.1f}" y1="20" y2="{height - 30}" '
+        f'stroke="currentColor" stroke-dasharray="3 3"/>'
+        f'<text x="40" y="14">probability of being compared, {label}</text>'
+        f'<text x="40" y="{height - 10}">Jaccard similarity 0 … 1; half at '
+        f"{half_point(bands, rows):.2f}</text></svg>"
+    )
+
+
 WIDTH, HEIGHT, FOOT = 260, 70, 16
 
 

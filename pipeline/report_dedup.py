@@ -5,8 +5,8 @@ from html import escape
 from typing import Any
 
 from decant.pipeline import report_charts as charts
-from decant.pipeline.config import RunConfig
-from decant.pipeline.lsh_params import plot_curve
+from decant.pipeline.config import DedupConfig
+from decant.pipeline.report_charts import plot_curve
 from decant.pipeline.report_tables import head, number, table
 
 SHOWN_CLUSTERS = 10
@@ -43,7 +43,8 @@ def _similarity(dedup: Mapping[str, Any]) -> str:
 def _curve(config: Mapping[str, Any]) -> str:
     if not config.get("dedup"):
         return ""
-    return f"<p>{plot_curve(RunConfig.model_validate({'dedup': config['dedup']}))}</p>"
+    dedup = DedupConfig.model_validate(config["dedup"])
+    return f"<p>{plot_curve(dedup.bands, dedup.rows)}</p>"
 
 
 def _clusters(dedup: Mapping[str, Any]) -> str:

@@ -14,7 +14,7 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from decant.filters.compile import Number, kernel
-from decant.filters.kernels import GOLDEN
+from decant.filters.words.ngrams import GOLDEN
 
 SPACE, LETTER, DIGIT, OTHER = 0, 1, 2, 3
 KINDS = np.full(256, OTHER, np.int8)  # of a byte; no letter is among those of U+2000-U+203F

@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 
 from decant.filters.compile import Number, kernel, leaf_kernel
-from decant.filters.lid_file import LidModel
+from decant.filters.lid.file import LidModel
 
 FNV_START, FNV_PRIME = np.uint32(2166136261), np.uint32(16777619)
 BEGIN, END = np.uint8(ord("<")), np.uint8(ord(">"))  # fastText's marks around a word

@@ -11,10 +11,11 @@ from typing import NamedTuple
 import numpy as np
 
 from decant.filters.compile import Number, kernel, leaf_kernel
-from decant.filters.flags import ALPHABETIC, PUNCTUATION_MARK, SENTENCE_END, WORDLIKE
-from decant.filters.scan import chunk_key, find_chunk
-from decant.filters.split_kernel import NOT_HERE, split
-from decant.filters.tables import (
+from decant.filters.words.marks import ALPHABETIC, PUNCTUATION_MARK, SENTENCE_END, WORDLIKE
+from decant.filters.words.scan import chunk_key, find_chunk
+from decant.filters.words.spacy_tables import DIGIT, GAP, IN_NUMBER, UPPER, VISIBLE, WordRules
+from decant.filters.words.split_kernel import NOT_HERE, split
+from decant.filters.words.tables import (
     CHUNK_BYTES,
     CHUNKS,
     ROOM,
@@ -28,7 +29,6 @@ from decant.filters.tables import (
     intern_token,
     slot_shift,
 )
-from decant.filters.word_rules import DIGIT, GAP, IN_NUMBER, UPPER, VISIBLE, WordRules
 
 LONGEST = 120  # bytes; a longer chunk is split in Python
 ZERO = ord("0")

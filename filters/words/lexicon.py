@@ -14,11 +14,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from decant.filters import kernels, tables
-from decant.filters.flags import JOINED_SHINGLES, JOINED_WORDS
-from decant.filters.learn_kernel import learn
-from decant.filters.scan import PADDING, scan
-from decant.filters.tables import (
+from decant.filters.words import ngrams, tables
+from decant.filters.words.learn_kernel import learn
+from decant.filters.words.marks import JOINED_SHINGLES, JOINED_WORDS
+from decant.filters.words.scan import PADDING, scan
+from decant.filters.words.spacy_tables import token_flags, word_rules
+from decant.filters.words.splitter import ChunkTokens, Splitter, simplify
+from decant.filters.words.tables import (
     CHUNK_BYTES,
     CHUNKS,
     ROOM,
@@ -27,8 +29,6 @@ from decant.filters.tables import (
     TOKENS,
     WORDS,
 )
-from decant.filters.word_rules import token_flags, word_rules
-from decant.filters.words import ChunkTokens, Splitter, simplify
 
 LEXICON_CHUNKS = 350_000  # about 90 MB with their tokens; eight WARC files of a crawl hold 225,000
 SEEDS = tables.drawn_seeds()
@@ -102,7 +102,7 @@ class Lexicon:
         )
         if (found.chunks < 0).any():
             self._learn(numbers, found)
-        joined = kernels.use(
+        joined = ngrams.use(
             found.chunks, self.chunks.uses, self.chunks.flags, np.uint8(JOINED_WORDS)
         )
         if joined.size:
@@ -143,7 +143,7 @@ class Lexicon:
 
     def words(self, chunks: np.ndarray) -> np.ndarray:
         """The word tokens of these chunks, int32."""
-        return kernels.expand(chunks, self.chunks.word_starts, self.chunks.word_tokens)
+        return ngrams.expand(chunks, self.chunks.word_starts, self.chunks.word_tokens)
 
     def shingle_words(self, text: str, chunks: np.ndarray) -> np.ndarray:
         """The tokens of the normalised `text`, int32."""
@@ -152,7 +152,7 @@ class Lexicon:
         return self._shingle_words(chunks)
 
     def _shingle_words(self, chunks: np.ndarray) -> np.ndarray:
-        return kernels.expand(chunks, self.chunks.shingle_starts, self.chunks.shingle_tokens)
+        return ngrams.expand(chunks, self.chunks.shingle_starts, self.chunks.shingle_tokens)
 
     def token_ids(self, tokens: Sequence[str]) -> np.ndarray:
         """The ids of `tokens`, int32; new ones enter the table."""

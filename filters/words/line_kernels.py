@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from decant.filters.compile import Number, kernel, leaf_kernel
-from decant.filters.flags import PUNCTUATION_MARK, SENTENCE_END
-from decant.filters.scan import OTHER_SPACE
+from decant.filters.words.marks import PUNCTUATION_MARK, SENTENCE_END
+from decant.filters.words.scan import OTHER_SPACE
 
 DOT, HYPHEN, LINE_FEED = ord("."), ord("-"), ord("\n")
 BULLET, ELLIPSIS = 0xA2, 0xA6  # last bytes of • and …; E2 80 stands before them

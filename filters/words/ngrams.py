@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from decant.filters.compile import Number, kernel
-from decant.filters.flags import ALPHABETIC, WORDLIKE
+from decant.filters.words.marks import ALPHABETIC, WORDLIKE
 
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio: spreads hashes over a table
 

@@ -16,10 +16,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-from decant.filters.flags import ALPHABETIC, PUNCTUATION_MARK, SENTENCE_END, WORDLIKE
-from decant.filters.punctuation import PUNCTUATION, SYMBOLS
-from decant.filters.scan import insert_chunks
-from decant.filters.spacy_english import SplitRules
+from decant.filters.words.marks import (
+    ALPHABETIC,
+    PUNCTUATION,
+    PUNCTUATION_MARK,
+    SENTENCE_END,
+    SYMBOLS,
+    WORDLIKE,
+)
+from decant.filters.words.scan import insert_chunks
+from decant.filters.words.spacy_english import SplitRules
 
 MARKS = "‘’“”–—…"  # each is E2 80 and one more byte in UTF-8
 CODES = 128 + len(MARKS)
@@ -152,7 +158,7 @@ def kind(char: str, rules: SplitRules) -> int:
 
 
 def token_flags(token: str, sentence_ends: frozenset[str]) -> int:
-    """What kernels need to know of the characters of a token, see `decant.filters.flags`."""
+    """What kernels need to know of the characters of a token, see `decant.filters.words.marks`."""
     if token.isascii() and token.isalnum():  # nine new tokens in ten
         return WORDLIKE if token.isdigit() else WORDLIKE | ALPHABETIC
     flags = 0

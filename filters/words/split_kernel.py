@@ -10,8 +10,8 @@ from __future__ import annotations
 import numpy as np
 
 from decant.filters.compile import Number, leaf_kernel
-from decant.filters.scan import chunk_key, find_chunk
-from decant.filters.word_rules import (
+from decant.filters.words.scan import chunk_key, find_chunk
+from decant.filters.words.spacy_tables import (
     CUTS_NUMBERS,
     CUTS_WORDS,
     DIGIT,

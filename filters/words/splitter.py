@@ -16,9 +16,8 @@ from typing import NamedTuple
 
 import regex
 
-from decant.filters.flags import JOINED_SHINGLES, JOINED_WORDS
-from decant.filters.punctuation import PUNCTUATION
-from decant.filters.spacy_english import PLAIN_SUFFIXES, ChunkTokenizer, english_rules
+from decant.filters.words.marks import JOINED_SHINGLES, JOINED_WORDS, PUNCTUATION
+from decant.filters.words.spacy_english import PLAIN_SUFFIXES, ChunkTokenizer, english_rules
 
 LONG_CHUNK_CHARS = 1_000
 NUMBER = regex.compile(r"\p{Nd}+(?:[.,،٫⎖⎗⎘]\p{Nd}+)?")

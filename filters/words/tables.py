@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 
 from decant.filters.compile import Number, kernel, leaf_kernel
-from decant.filters.scan import chunk_key, find_chunk, insert_chunks
+from decant.filters.words.scan import chunk_key, find_chunk, insert_chunks
 
 # Places in `sizes`.
 CHUNKS, CHUNK_BYTES, WORDS, SHINGLE_WORDS, TOKENS, TOKEN_BYTES = range(6)

@@ -22,6 +22,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from decant.filters.minhash import meeting_probability
 from decant.pipeline.bands import band_keys, band_records, write_bands
 from decant.pipeline.config import RunConfig, stage_digest
 from decant.pipeline.dedup_stage import Stage
@@ -29,7 +30,6 @@ from decant.pipeline.deduplicate import cluster_labels, run, sketch_folder, surv
 from decant.pipeline.execute import Engine
 from decant.pipeline.inspect_signatures import number_documents
 from decant.pipeline.layout import plan
-from decant.pipeline.lsh_params import meeting_probability
 from decant.pipeline.records import EXTRACTED, SIGNATURE_OPTIONS, SIGNATURES
 from decant.pipeline.runs import Run, read_catalog, write_catalog, write_run
 from decant.pipeline.storage import Store
@@ -235,7 +235,7 @@ def planted_recall(pairs: int, seed: int = 2) -> dict[str, list[float]]:
 
     Pairs of random shingle sets of 300 with the exact overlap; signatures by the product's kernel.
     """
-    from decant.pipeline.minhash import signature
+    from decant.filters.minhash import signature
 
     rng = np.random.default_rng(seed)
     found = {}

@@ -17,9 +17,10 @@ from pathlib import Path
 
 from fastwarc.warc import ArchiveIterator, WarcRecordType
 
-from decant.filters.lexicon import MEMO
+from decant.filters import minhash
 from decant.filters.recipe import Recipe
-from decant.pipeline import config, minhash
+from decant.filters.words.lexicon import MEMO
+from decant.pipeline import config
 from decant.pipeline.light_spacy import import_spacy
 from tests import real_data
 

@@ -5,10 +5,10 @@ import unicodedata
 
 import pytest
 
+from decant.filters import minhash
 from decant.filters.doc import Doc
 from decant.filters.recipe import build
-from decant.filters.words import decomposed
-from decant.pipeline import minhash
+from decant.filters.words.splitter import decomposed
 from tests.filters.hostile import HOSTILE
 from tests.filters.test_recipe import FINEWEB
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from decant.filters.language import Language, LanguageId, LanguageRule
-from decant.filters.lid_file import directory, read_model
-from decant.filters.lid_kernel import FastScores
+from decant.filters.lid.file import directory, read_model
+from decant.filters.lid.kernel import FastScores
 from decant.pipeline.language_model import model_path
 
 MODEL = LanguageId(str(model_path()))

@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 from datasketch import LeanMinHash, MinHashLSH
 
+from decant.filters.minhash import half_point, meeting_probability
 from decant.pipeline.config import DedupConfig, RunConfig
-from decant.pipeline.lsh_params import half_point, meeting_probability, plot_curve, print_curve
+from decant.pipeline.dedup_report import print_curve
+from decant.pipeline.report_charts import plot_curve
 from decant.pipeline.sketch_interop import (
     ForeignSignature,
     from_datasketch,
@@ -37,9 +39,8 @@ def test_the_curve_of_fineweb_is_the_published_one():
     assert round(meeting_probability(0.75, 14, 8), 2) == 0.77
     assert round(meeting_probability(0.8, 14, 8), 2) == 0.92
     assert meeting_probability(half_point(14, 8), 14, 8) == pytest.approx(0.5)
-    config = RunConfig()
-    assert "0.80  0.9235 ####" in print_curve(config)
-    assert plot_curve(config).startswith("<svg ")
+    assert "0.80  0.9235 ####" in print_curve(14, 8)
+    assert plot_curve(14, 8).startswith("<svg ")
 
 
 def test_a_signature_survives_datasketch_and_serialisation():

@@ -1,8 +1,8 @@
 """Signatures against values written down once from datatrove 0.10.1."""
 
+from decant.filters import minhash
 from decant.filters.doc import Doc
-from decant.pipeline import minhash
-from decant.pipeline.minhash import MinHash
+from decant.filters.minhash import MinHash
 
 FINEWEB = MinHash(5, 14, 8, "sha1", 1)
 TEXT = "The quick brown fox jumps over the lazy dog while 12 cats watch."

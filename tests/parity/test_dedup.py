@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from decant.filters.doc import Doc
-from decant.pipeline.minhash import MinHash, shingles, signature
+from decant.filters.minhash import MinHash, shingles, signature
 from tests import real_data
 from tests.pipeline.dedup_runs import (
     Planted,

@@ -7,11 +7,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from decant.filters import minhash
 from decant.filters.doc import Doc
-from decant.filters.punctuation import PUNCTUATION, SYMBOLS, TERMINAL
-from decant.filters.words import simplify
-from decant.pipeline import config, minhash
-from decant.pipeline.minhash import MinHash
+from decant.filters.minhash import MinHash
+from decant.filters.words.marks import PUNCTUATION, SYMBOLS, TERMINAL
+from decant.filters.words.splitter import simplify
+from decant.pipeline import config
 from tests import real_data
 from tests.filters import made_texts
 from tests.parity import reference_rules as reference

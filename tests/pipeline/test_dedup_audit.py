@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 
 from decant.filters.doc import Doc
+from decant.filters.minhash import meeting_probability, shingles, signature
 from decant.pipeline import execute, layout
-from decant.pipeline.lsh_params import meeting_probability
-from decant.pipeline.minhash import shingles, signature
 from tests.pipeline.dedup_runs import (
     Planted,
     decisions_bytes,

@@ -8,10 +8,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from decant.filters.doc import Doc
+from decant.filters.minhash import shingles, signature
 from decant.pipeline import greedy_memory, layout
 from decant.pipeline.execute import StepError
 from decant.pipeline.inspect_signatures import SignatureError
-from decant.pipeline.minhash import shingles, signature
 from tests.pipeline.dedup_runs import (
     Planted,
     chain,

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from decant.filters.doc import Doc
+from decant.filters.minhash import shingles, signature
 from decant.pipeline.config import RunConfig
-from decant.pipeline.minhash import shingles, signature
 from decant.pipeline.neighbours import NeighbourError, neighbours
 from tests.pipeline.dedup_runs import Planted, deduplicated, write_run_directory
 

@@ -6,12 +6,18 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from decant.filters import lexicon
 from decant.filters.doc import Doc
-from decant.filters.lexicon import Lexicon
-from decant.filters.split_kernel import split
-from decant.filters.word_rules import CHARACTERS, KNOWN_PATTERNS, encode, pattern_digest, word_rules
-from decant.filters.words import Splitter, simplify
+from decant.filters.words import lexicon
+from decant.filters.words.lexicon import Lexicon
+from decant.filters.words.spacy_tables import (
+    CHARACTERS,
+    KNOWN_PATTERNS,
+    encode,
+    pattern_digest,
+    word_rules,
+)
+from decant.filters.words.split_kernel import split
+from decant.filters.words.splitter import Splitter, simplify
 from tests import real_data
 from tests.filters import made_texts
 
@@ -95,5 +101,7 @@ def test_a_lexicon_learns_the_same_with_the_kernel_and_without_it() -> None:
 
 
 def test_another_spacy_with_other_patterns_gets_no_tables(monkeypatch) -> None:
-    monkeypatch.setattr("decant.filters.word_rules.KNOWN_PATTERNS", "those of another release")
+    monkeypatch.setattr(
+        "decant.filters.words.spacy_tables.KNOWN_PATTERNS", "those of another release"
+    )
     assert Lexicon(SPLITTER).rules is None

@@ -6,10 +6,10 @@ import sys
 
 import pytest
 
-from decant.filters import lexicon
 from decant.filters.doc import Doc
-from decant.filters.lexicon import Lexicon, Memo
-from decant.filters.words import Splitter
+from decant.filters.words import lexicon
+from decant.filters.words.lexicon import Lexicon, Memo
+from decant.filters.words.splitter import Splitter
 from tests.filters import made_texts
 
 SPLITTER = Splitter()
@@ -88,7 +88,7 @@ def test_chunks_up_to_a_thousand_characters_are_split_as_spacy_does(spacy_words)
 
 
 def test_urls_beyond_the_pattern_limit_are_found_as_the_pattern_finds_them() -> None:
-    from decant.filters.spacy_english import is_long_url
+    from decant.filters.words.spacy_english import is_long_url
 
     generator = random.Random(7)
     parts = (

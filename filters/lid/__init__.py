@@ -1,0 +1,1 @@
+"""fastText's language classifier: its file, and its score bit for bit."""
