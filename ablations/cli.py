@@ -20,12 +20,13 @@ from decant.ablations.study import Measured, Study, measure, prepare
 from decant.ablations.study_config import StudyConfig, load
 from decant.ablations.variants import ArmsError
 from decant.ablations.verdict import HURTS, INCONCLUSIVE
-from decant.pipeline.config import ConfigError, RunConfig
-from decant.pipeline.events import Progress
-from decant.pipeline.execute import Engine, StepError
-from decant.pipeline.lock import Lock, LockError
-from decant.pipeline.storage import StorageError, Store
-from decant.pipeline.versions import versions
+from decant.pipeline.config import RunConfig
+from decant.pipeline.engine.events import Progress
+from decant.pipeline.engine.execute import Engine, StepError
+from decant.pipeline.engine.lock import Lock, LockError
+from decant.pipeline.engine.storage import StorageError, Store
+from decant.pipeline.engine.strict_yaml import ConfigError
+from decant.pipeline.rundir.versions import versions
 
 FINISHED, FAILED, WRONG, GATE_CLOSED = 0, 1, 2, 4
 

@@ -24,7 +24,7 @@ from decant.ablations.model import Llama
 from decant.ablations.pool import Pool
 from decant.ablations.rungs import RungUnfit, Shape
 from decant.ablations.stream import Replay, Stream, documents_of
-from decant.pipeline.storage import Store, file_checksum
+from decant.pipeline.engine.storage import Store, file_checksum
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from decant.ablations.neural import NeuralModel
 from decant.ablations.rungs import Rung, Shape
 from decant.ablations.stream import Replay, Stream
 from decant.ablations.train import train
-from decant.pipeline.execute import connect_ray
+from decant.pipeline.engine.execute import connect_ray
 
 MAX_FAILURES = 3  # of a group; each costs the updates since its last state
 

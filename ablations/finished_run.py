@@ -6,9 +6,8 @@ not, and signatures of all of them. Anything less is refused: an arm would silen
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -20,9 +19,11 @@ from decant.ablations import hashing
 from decant.ablations.duplicates import shared_bands
 from decant.pipeline.bands import band_keys
 from decant.pipeline.config import RunConfig
+from decant.pipeline.engine.storage import Store
 from decant.pipeline.layout import Part, signature_rows
-from decant.pipeline.scope import Salts, only_dump
-from decant.pipeline.storage import Store
+from decant.pipeline.rundir.records import only_dump
+from decant.pipeline.rundir.texts import _path, partitions
+from decant.pipeline.scope import Salts
 
 
 class RunUnfit(Exception):
@@ -79,30 +80,6 @@ def read_documents(store: Store, config: RunConfig, sites: str = "registered") -
         bands,
         shared_bands(bands, signed),
     )
-
-
-def partitions(store: Store) -> list[int]:
-    """The numbers of the run's partitions, ascending."""
-    names = [PurePosixPath(path) for path in store.list("2-filtered/signatures")]
-    return sorted(int(name.stem) for name in names if name.suffix == ".parquet")
-
-
-def read_texts(store: Store) -> Iterator[str]:
-    """The text of every document as the rules left it, in the order of `read_documents`."""
-    for number in partitions(store):
-        edited = {}
-        for folder in ("kept", "dropped"):
-            table = store.read_table(_path(folder, number), ["offset", "text"])
-            offsets, texts = table.column("offset").to_pylist(), table.column("text").to_pylist()
-            edited.update((o, t) for o, t in zip(offsets, texts, strict=True) if t is not None)
-        for batch in store.iter_batches(f"1-extracted/{number:05d}.parquet", ["offset", "text"]):
-            offsets, texts = batch.column("offset").to_pylist(), batch.column("text").to_pylist()
-            for offset, text in zip(offsets, texts, strict=True):
-                yield edited.get(offset, text) or ""
-
-
-def _path(folder: str, number: int) -> str:
-    return f"2-filtered/{folder}/{number:05d}.parquet"
 
 
 def _read_partition(

@@ -21,7 +21,7 @@ from decant.ablations.ngram import NgramIndex
 from decant.ablations.pool import Draw, Pool, draw
 from decant.ablations.prepared import Prepared
 from decant.ablations.score import LanguageModel
-from decant.pipeline.execute import Job
+from decant.pipeline.engine.execute import Job
 
 
 class Trainer(Protocol):

@@ -6,7 +6,7 @@ from decant.ablations.rungs import Rung, RungUnfit, rung
 from decant.ablations.study import Study
 from decant.ablations.study_config import StudyConfig
 from decant.ablations.terms import group_size
-from decant.pipeline.storage import Store
+from decant.pipeline.engine.storage import Store
 
 
 def check_storage(config: StudyConfig, store: Store) -> None:

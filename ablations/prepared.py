@@ -20,7 +20,7 @@ from decant.ablations.pool import Pool
 from decant.ablations.references import ReferenceSet
 from decant.ablations.scored import Scored
 from decant.ablations.tokens import StudyTokenizer
-from decant.pipeline.storage import Store
+from decant.pipeline.engine.storage import Store
 
 ARRAYS = ("tokens", "first", "size_bytes", "identity", "domain")
 TOKENIZER = "pool/tokenizer.json"

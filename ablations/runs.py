@@ -19,7 +19,7 @@ from decant.ablations import effects, measuring, prepared
 from decant.ablations.effects import Contrast, Design
 from decant.ablations.pool import Draw, Pool
 from decant.ablations.terms import VERSION, digest, gpus_of, group_size
-from decant.pipeline.execute import Engine, Job, Task
+from decant.pipeline.engine.execute import Engine, Job, Task
 
 HEALTH = -1  # the number of the health check among the contrasts
 

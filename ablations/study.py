@@ -32,8 +32,9 @@ from decant.ablations.study_config import StudyConfig
 from decant.ablations.terms import VERSION, Terms, digest, gpus_of
 from decant.ablations.variants import Arms, ArmsError, contrasts, recipe_steps
 from decant.pipeline.config import RunConfig
-from decant.pipeline.execute import Engine, Task
-from decant.pipeline.storage import Store
+from decant.pipeline.engine.execute import Engine, Task
+from decant.pipeline.engine.storage import Store
+from decant.pipeline.rundir.texts import read_texts
 
 SHARED_DOCUMENTS = 0.5  # of the smaller run: two extractors keep most pages, two crawls share few
 
@@ -85,7 +86,7 @@ def prepare(config: StudyConfig, store: Store) -> Study:
     run_config = finished_run.read_config(source)
     documents = finished_run.read_documents(source, run_config, config.budget.sites)
     tokenizer = _tokenizer(config, source)
-    ids, first, size = tokens.tokenise(tokenizer, finished_run.read_texts(source))
+    ids, first, size = tokens.tokenise(tokenizer, read_texts(source))
     pool = prepared.make_pool(documents, ids, first, size, tokenizer)
     other = None
     if config.arms.against:
@@ -119,7 +120,7 @@ def _listed(values: tuple[str, ...] | None) -> list[str] | None:
 def _tokenizer(config: StudyConfig, source: Store) -> tokens.StudyTokenizer:
     if config.tokenizer.path:
         return tokens.read_tokenizer(config.tokenizer.path)
-    return tokens.train_bpe(finished_run.read_texts(source), config.tokenizer.vocab_size)
+    return tokens.train_bpe(read_texts(source), config.tokenizer.vocab_size)
 
 
 def _both_runs(
@@ -132,7 +133,7 @@ def _both_runs(
     source = Store(config.arms.against or "")
     other_config = finished_run.read_config(source)
     documents = finished_run.read_documents(source, other_config, config.budget.sites)
-    ids, first, size = tokens.tokenise(tokenizer, finished_run.read_texts(source))
+    ids, first, size = tokens.tokenise(tokenizer, read_texts(source))
     second = prepared.make_pool(documents, ids, first, size, tokenizer)
     shared = len(np.intersect1d(pool.identity, second.identity))
     if shared < SHARED_DOCUMENTS * min(len(pool), len(second)):
@@ -169,7 +170,7 @@ def _contamination(
     ]
     texts += [(f"{r.name}/{k}", text) for r in held for k, text in enumerate(r.texts)]
     wanted = contamination.wanted(texts)
-    return contamination.find_hits(wanted, ids, finished_run.read_texts(source))
+    return contamination.find_hits(wanted, ids, read_texts(source))
 
 
 def _without_leaks(

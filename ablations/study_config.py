@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from decant.ablations.benchmarks import DEFAULT_TASKS
-from decant.pipeline.config import Section, read_yaml, validated
+from decant.pipeline.engine.strict_yaml import Section, read_yaml, validated
 
 DesignName = Literal[
     "add-one-in", "leave-one-out", "cumulative", "threshold-sweep", "placebo", "removed-only",

@@ -37,7 +37,7 @@ from decant.ablations.neural import NeuralModel
 from decant.ablations.rungs import Rung
 from decant.ablations.schedule import Schedule, schedule
 from decant.ablations.stream import Sequences
-from decant.pipeline.storage import file_checksum
+from decant.pipeline.engine.storage import file_checksum
 
 CLIP = 1.0  # of the gradient's norm; with betas, epsilon and weight decay as FineWeb's launcher
 BETAS = (0.9, 0.95)

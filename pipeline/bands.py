@@ -9,7 +9,7 @@ import numpy as np
 
 from decant.filters.compile import kernel
 from decant.filters.words.ngrams import GOLDEN
-from decant.pipeline.execute import Job
+from decant.pipeline.engine.execute import Job
 from decant.pipeline.layout import Layout, Part, band_type, rows_between, signature_rows
 from decant.pipeline.runs import read_bins, write_run
 from decant.pipeline.scope import Salts

@@ -22,7 +22,7 @@ import xxhash
 
 from decant.filters.url import UrlWords, normalize_word
 from decant.filters.url_table import HashedSet, key_bytes
-from decant.pipeline.cache import cache_dir, whole_file
+from decant.pipeline.engine.cache import cache_dir, whole_file
 
 ARCHIVE = "url_filterblacklistsv0_3_0.tar.gz"
 MAGIC = 0x4445_4341_4E54_0001  # "DECANT", format 1

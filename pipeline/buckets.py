@@ -7,7 +7,7 @@ the task of a bin keeps one entry per bucket in plain arrays.
 import numpy as np
 
 from decant.filters.compile import kernel
-from decant.pipeline.execute import Job
+from decant.pipeline.engine.execute import Job
 from decant.pipeline.layout import Layout
 from decant.pipeline.pairs import BucketReader
 from decant.pipeline.runs import Spill

@@ -16,9 +16,9 @@ from rich.console import Console
 
 from decant.pipeline import report
 from decant.pipeline.command import EXPECTED, RunRequest, execute_run, exit_code
-from decant.pipeline.config import ConfigError, parse_size
+from decant.pipeline.engine.storage import Store
+from decant.pipeline.engine.strict_yaml import ConfigError, parse_size
 from decant.pipeline.run import stored_config
-from decant.pipeline.storage import Store
 
 app = typer.Typer(
     no_args_is_help=True,

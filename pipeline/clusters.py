@@ -8,7 +8,7 @@ smallest document of a component does not depend on the way there.
 import numpy as np
 
 from decant.filters.compile import kernel
-from decant.pipeline.execute import Job
+from decant.pipeline.engine.execute import Job
 from decant.pipeline.layout import Layout
 from decant.pipeline.runs import read_bins, write_run
 

@@ -9,19 +9,20 @@ from dataclasses import dataclass
 from decant.pipeline import config as configuration
 from decant.pipeline import report, run_tokenizer
 from decant.pipeline.against import DatasetError
-from decant.pipeline.config import ConfigError, RunConfig
+from decant.pipeline.config import RunConfig
 from decant.pipeline.dedup_report import print_curve
-from decant.pipeline.events import Progress
-from decant.pipeline.execute import Engine, StepError
-from decant.pipeline.inputs import InputError, freeze
+from decant.pipeline.engine.events import Progress
+from decant.pipeline.engine.execute import Engine, StepError
+from decant.pipeline.engine.lock import Lock, LockError
+from decant.pipeline.engine.storage import StorageError, Store
+from decant.pipeline.engine.strict_yaml import ConfigError
 from decant.pipeline.inspect_signatures import SignatureError
 from decant.pipeline.language_model import ModelMissing, model_path
-from decant.pipeline.ledger import LedgerError
-from decant.pipeline.lock import Lock, LockError
 from decant.pipeline.neighbours import NeighbourError
 from decant.pipeline.ranks import RankError
 from decant.pipeline.run import Outcome, RunError, run_stages
-from decant.pipeline.storage import StorageError, Store
+from decant.pipeline.rundir.inputs import InputError, freeze
+from decant.pipeline.rundir.ledger import LedgerError
 from decant.pipeline.tokens import TokenizerMissing
 
 OK, FAILED, USAGE, QUARANTINED = 0, 1, 2, 3

@@ -8,7 +8,7 @@ document that a million others point to is not sent a million times.
 
 import numpy as np
 
-from decant.pipeline.execute import Engine, Job, Task
+from decant.pipeline.engine.execute import Engine, Job, Task
 from decant.pipeline.layout import Layout
 from decant.pipeline.runs import (
     Spill,

@@ -6,46 +6,21 @@ and how much, and enter through `overrides` (`--set key=value`).
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar, get_args
+from typing import Annotated, Any, Literal
 
-import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
 from decant.filters import recipe
-
-SIZE_UNITS = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12}
-
-
-class ConfigError(Exception):
-    """The configuration is wrong; the message names file, line, value and what would be right."""
-
-
-def parse_size(value: Any) -> Any:
-    """A size in bytes from 256MB, 1.5 GB or a plain number.
-
-    >>> parse_size("256MB")
-    256000000
-    """
-    if not isinstance(value, str):
-        return value
-    text = value.strip().lower()
-    number = text.rstrip("abcdefghijklmnopqrstuvwxyz ")
-    unit = text[len(number) :].strip()
-    if unit not in SIZE_UNITS:
-        raise ValueError(f"{value!r} is not a size; write bytes or 256MB, 2GB")
-    return int(float(number) * SIZE_UNITS[unit])
-
-
-Bytes = Annotated[int, BeforeValidator(parse_size), Field(gt=0)]
-
-
-Model = TypeVar("Model", bound=BaseModel)
-
-
-class Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=False)
+from decant.pipeline.engine.strict_yaml import (
+    Bytes,
+    ConfigError,
+    Lines,
+    Section,
+    read_yaml,
+    validated,
+)
 
 
 class InputConfig(Section):
@@ -80,7 +55,7 @@ class ExtractConfig(Section):
     """What a page may cost, and how bytes become text."""
 
     isolate: bool = True  # parse in a child process; false: a page may end the worker
-    options: dict[str, Any] = {}  # resiliparse's own keyword arguments
+    options: dict[str, Any] = Field(default_factory=dict)  # resiliparse's own keyword arguments
     max_bytes: Bytes = 6_000_000  # decoded; CommonCrawl cuts at 1 to 5 MiB
     max_elements: Annotated[int, Field(ge=1)] = 25_000
     max_depth: Annotated[int, Field(ge=1)] = 2_000
@@ -205,21 +180,6 @@ def load(path: str | Path, overrides: Sequence[str] = ()) -> RunConfig:
     return validate(*read_yaml(path, overrides), name)
 
 
-def read_yaml(path: str | Path, overrides: Sequence[str] = ()) -> "tuple[dict, Lines]":
-    """The data of a YAML file with overrides applied, and the line or flag of each key."""
-    name = str(path)
-    try:
-        source = Path(path).read_text(encoding="utf-8")
-    except OSError as error:
-        raise ConfigError(f"{name}: cannot be read: {error.strerror or error}") from error
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{name}: not UTF-8 text (byte {error.start})") from error
-    data, lines = parse_yaml(source, name)
-    for override in overrides:
-        apply_override(data, lines, override)
-    return data, lines
-
-
 def validate(data: Mapping[str, Any], lines: "Lines", name: str) -> RunConfig:
     """The frozen run, or a ConfigError that points at the line of the first mistake."""
     config = validated(RunConfig, data, lines, name)
@@ -229,124 +189,6 @@ def validate(data: Mapping[str, Any], lines: "Lines", name: str) -> RunConfig:
         where = lines.where(name, ("filter", "rules", *error.path))
         raise ConfigError(f"{where}: {error}") from None
     return config
-
-
-def validated(
-    model: type[Model],
-    data: Mapping[str, Any],
-    lines: "Lines",
-    name: str,
-    listed: Callable[[Iterable[str]], list[str]] = sorted,
-) -> Model:
-    """The data as a frozen model; a mistake is named with file, line and the valid keys.
-
-    `listed` orders those keys: by name, or `list` for the order of their declaration.
-    """
-    try:
-        return model.model_validate(data)
-    except ValidationError as error:
-        valid = listed(_keys_at(model, tuple(error.errors()[0]["loc"])[:-1]))
-        raise ConfigError(_explain(error, valid, lines, name)) from None
-
-
-class Lines:
-    """The line of every key of a YAML file, and where a command-line override came from."""
-
-    def __init__(self) -> None:
-        self._lines: dict[tuple, int | str] = {(): 1}
-
-    def __setitem__(self, path: tuple, line: int | str) -> None:
-        self._lines[path] = line
-
-    def where(self, name: str, path: tuple) -> str:
-        """`file:line` of the deepest known part of `path`, or the flag that set it."""
-        while path not in self._lines:
-            path = path[:-1]
-        line = self._lines[path]
-        return line if isinstance(line, str) else f"{name}:{line}"
-
-    def __contains__(self, path: tuple) -> bool:
-        return path in self._lines
-
-
-def parse_yaml(source: str, name: str) -> tuple[dict, Lines]:
-    """The plain data of a YAML mapping and the line of each of its keys."""
-    try:
-        node = yaml.compose(source, Loader=yaml.SafeLoader)
-        data = yaml.safe_load(source)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = mark.line + 1 if mark else 1
-        problem = getattr(error, "problem", None) or str(error).splitlines()[0]
-        raise ConfigError(f"{name}:{line}: not valid YAML: {problem}") from None
-    lines = Lines()
-    if data is None:
-        return {}, lines
-    if not isinstance(data, dict):
-        raise ConfigError(f"{name}:1: expected keys such as `input:` and `filter:` at the top")
-    _collect_lines(node, (), lines, name)
-    return data, lines
-
-
-def _collect_lines(node: Any, path: tuple, lines: Lines, name: str) -> None:
-    if isinstance(node, yaml.MappingNode):
-        seen: dict[str, int] = {}
-        for key, value in node.value:
-            line = key.start_mark.line + 1
-            if key.value in seen:
-                raise ConfigError(
-                    f"{name}:{line}: {key.value!r} stands twice (first in line {seen[key.value]})"
-                )
-            seen[key.value] = line
-            lines[(*path, key.value)] = line
-            _collect_lines(value, (*path, key.value), lines, name)
-    elif isinstance(node, yaml.SequenceNode):
-        for index, item in enumerate(node.value):
-            lines[(*path, index)] = item.start_mark.line + 1
-            _collect_lines(item, (*path, index), lines, name)
-
-
-def apply_override(data: dict, lines: Lines, override: str) -> None:
-    """Set `key.sub=value` in `data`; the value is read as YAML."""
-    key, separator, text = override.partition("=")
-    path = tuple(key.strip().split("."))
-    if not separator or not all(path):
-        raise ConfigError(f"--set {override!r}: write key.sub=value, as in seed=2")
-    try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError:
-        raise ConfigError(f"--set {override!r}: the value is not valid YAML") from None
-    target = data
-    for part in path[:-1]:
-        if target.get(part) is None:  # absent, or `lines: null`
-            target[part] = {}
-        target = target[part]
-        if not isinstance(target, dict):
-            raise ConfigError(f"--set {override!r}: {part!r} is not a section")
-    target[path[-1]] = value
-    for length in range(1, len(path) + 1):
-        if path[:length] not in lines or length == len(path):
-            lines[path[:length]] = f"--set {key}"
-
-
-def _explain(error: ValidationError, valid: Sequence[str], lines: Lines, name: str) -> str:
-    first = error.errors()[0]
-    path = tuple(first["loc"])
-    where = lines.where(name, path)
-    dotted = ".".join(str(part) for part in path)
-    if first["type"] == "extra_forbidden":
-        return f"{where}: unknown key {dotted!r}; valid keys here: {', '.join(valid)}"
-    given = first.get("input")
-    return f"{where}: {dotted}: {first['msg']} (given: {given!r})"
-
-
-def _keys_at(model: Any, path: tuple) -> list[str]:
-    for part in path:
-        if part not in getattr(model, "model_fields", {}):
-            return []  # the mistake lies in a value: no section of keys
-        kind = model.model_fields[part].annotation
-        model = next((one for one in get_args(kind) if hasattr(one, "model_fields")), kind)
-    return list(getattr(model, "model_fields", ()))
 
 
 # The keys each stage reads. A stage's manifests carry the digest of these and of nothing else, so

@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 import numpy as np
 import pyarrow as pa
 
+from decant.pipeline.engine.execute import Job
 from decant.pipeline.exact import RULES as EXACT_RULES
-from decant.pipeline.execute import Job
 from decant.pipeline.layout import Layout, Part, rows_between
-from decant.pipeline.names import columns_at
-from decant.pipeline.records import CLUSTERS, DUPLICATES, partition_name
+from decant.pipeline.rundir.records import CLUSTERS, DUPLICATES, partition_name
+from decant.pipeline.rundir.texts import columns_at
 from decant.pipeline.runs import read_whole
 from decant.pipeline.survivors import BRIDGE
 
@@ -125,7 +125,7 @@ def dropped_table(
 ) -> pa.Table:
     docs = rows["doc"].astype(np.int64)
     file, offset = row_keys(job, part, docs)
-    own = columns_at(job.store, part, offset, ["id", "url"])
+    own = columns_at(job.store, part.number, offset, ["id", "url"])
     jaccard, met = decisions.similarity(docs, layout.bands * layout.rows)
     estimate = pa.array(jaccard, pa.float64(), from_pandas=True)  # NaN becomes null
     count = len(rows)

@@ -14,15 +14,16 @@ from decant.filters.compile import kernel
 from decant.filters.doc import Doc
 from decant.filters.minhash import MinHash, shingles
 from decant.pipeline.dedup_stage import Stage
-from decant.pipeline.execute import Job, Task
+from decant.pipeline.engine.execute import Job, Task
+from decant.pipeline.engine.light_spacy import import_spacy
+from decant.pipeline.engine.storage import Store
 from decant.pipeline.layout import Layout, Part, parts_of, rows_between
-from decant.pipeline.light_spacy import import_spacy
 from decant.pipeline.names import document_columns
-from decant.pipeline.records import partition_name
+from decant.pipeline.rundir.records import extracted_path, partition_name
+from decant.pipeline.rundir.texts import texts_at
 from decant.pipeline.runs import read_bins
-from decant.pipeline.scope import Salts, extracted_path
+from decant.pipeline.scope import Salts
 from decant.pipeline.sketches import read_sketches
-from decant.pipeline.storage import Store
 from decant.pipeline.verify import sketches_of
 
 SAMPLE_CHARS = 200  # of a text, in the lists of large clusters
@@ -218,11 +219,3 @@ def texts_of(store: Store, part: Part, docs: np.ndarray) -> Iterator[tuple[int, 
         edited = {key: text for key, text in texts_at(store, kept, wanted) if text is not None}
     for offset, text in texts_at(store, extracted_path(part.number), wanted):
         yield wanted[offset], edited.get(offset, text or "")
-
-
-def texts_at(store: Store, path: str, offsets) -> Iterator[tuple[int, str | None]]:
-    """(offset, text) of the rows of a table at some record offsets."""
-    for batch in store.iter_batches(path, ["offset", "text"], batch_rows=1_000):
-        keys = batch.column("offset").to_numpy()
-        for row in np.flatnonzero(np.isin(keys, list(offsets))).tolist():
-            yield int(keys[row]), batch.column("text")[row].as_py()

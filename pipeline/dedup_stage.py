@@ -6,7 +6,7 @@ from typing import Any
 
 from decant.pipeline.compare import compare
 from decant.pipeline.config import RunConfig
-from decant.pipeline.execute import Engine, Task
+from decant.pipeline.engine.execute import Engine, Task
 from decant.pipeline.layout import Layout, Part, parts_of
 from decant.pipeline.runs import settle, write_catalog
 

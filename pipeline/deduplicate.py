@@ -19,6 +19,8 @@ from decant.pipeline.config import RunConfig, stage_digest
 from decant.pipeline.decisions import write_decisions
 from decant.pipeline.dedup_audit import measure_precision, measure_recall, sample_texts
 from decant.pipeline.dedup_stage import SCRATCH, VERSION, Stage
+from decant.pipeline.engine.execute import Engine, Task
+from decant.pipeline.engine.storage import Store
 from decant.pipeline.exact import (
     RULES as EXACT_RULES,
 )
@@ -29,7 +31,6 @@ from decant.pipeline.exact import (
     spill_hashes,
     spill_spread,
 )
-from decant.pipeline.execute import Engine, Task
 from decant.pipeline.greedy_rounds import greedy_labels
 from decant.pipeline.index import absolute, numbered, open_entries, write_entries
 from decant.pipeline.index_entry import add_to_index, asked_of, identity
@@ -40,9 +41,9 @@ from decant.pipeline.line_steps import RULE as LINES_RULE
 from decant.pipeline.names import spill_name_requests, spill_names
 from decant.pipeline.pairs import find_pairs
 from decant.pipeline.ranks import check_order
+from decant.pipeline.rundir.records import partition_numbers
 from decant.pipeline.runs import read_catalog, write_catalog
 from decant.pipeline.star_closure import close_on_disk
-from decant.pipeline.storage import Store, partition_numbers
 from decant.pipeline.survivors import choose_survivors, spill_followed, spill_members
 from decant.pipeline.verify import accept_pairs, relink
 

@@ -12,13 +12,14 @@ import numpy as np
 import pyarrow as pa
 
 from decant.pipeline.config import RunConfig
-from decant.pipeline.execute import Job
+from decant.pipeline.engine.execute import Job
+from decant.pipeline.engine.storage import StorageError
 from decant.pipeline.layout import Layout, Part, hash_words, rows_between
 from decant.pipeline.pairs import pair_type
 from decant.pipeline.ranks import RANK_COLUMNS, Ranks
+from decant.pipeline.rundir.records import extracted_path
 from decant.pipeline.runs import Spill, read_bins, read_whole
-from decant.pipeline.scope import Salts, extracted_path
-from decant.pipeline.storage import StorageError
+from decant.pipeline.scope import Salts
 from decant.pipeline.survivors import choice_type
 
 PAYLOAD, TEXT, SHORT = 0, 1, 2

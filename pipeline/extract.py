@@ -12,15 +12,15 @@ from typing import Any
 
 import pyarrow as pa
 
-from decant.pipeline import inputs, ledger, quarantine
-from decant.pipeline.borders import wrong_starts
+from decant.pipeline import quarantine
 from decant.pipeline.config import RunConfig, stage_digest
-from decant.pipeline.execute import Engine, Job, Task
-from decant.pipeline.inputs import Partition
+from decant.pipeline.engine.execute import Engine, Job, Task
+from decant.pipeline.engine.storage import Store, TableWriter
 from decant.pipeline.outcomes import Dropped, Failed, Outcome, Page
 from decant.pipeline.pages import PageJudge, Waiting, url_of
-from decant.pipeline.records import DROPPED, EXTRACTED, LINEAGE, partition_name
-from decant.pipeline.storage import Store, TableWriter
+from decant.pipeline.rundir import inputs, ledger
+from decant.pipeline.rundir.inputs import Partition, wrong_starts
+from decant.pipeline.rundir.records import DROPPED, EXTRACTED, LINEAGE, partition_name
 from decant.pipeline.warc import Reader, Record
 from decant.pipeline.warc_headers import parse_fields
 

@@ -19,21 +19,23 @@ from decant.filters import minhash
 from decant.filters.minhash import MinHash
 from decant.filters.recipe import Recipe
 from decant.filters.rule import Verdict
-from decant.pipeline import inputs, ledger, overlap
+from decant.pipeline import overlap
 from decant.pipeline.config import RunConfig, stage_digest
-from decant.pipeline.execute import Engine, Job, Step, Task
-from decant.pipeline.inspect_signatures import METADATA_KEY, made_with
-from decant.pipeline.light_spacy import import_spacy
-from decant.pipeline.records import (
+from decant.pipeline.engine.execute import Engine, Job, Step, Task
+from decant.pipeline.engine.light_spacy import import_spacy
+from decant.pipeline.engine.storage import Store, TableWriter
+from decant.pipeline.rundir import inputs, ledger
+from decant.pipeline.rundir.records import (
     DROPPED,
     FILTERED,
+    METADATA_KEY,
     SIGNATURE_OPTIONS,
     TEXT,
+    made_with,
     partition_name,
     signatures_schema,
     with_measures,
 )
-from decant.pipeline.storage import Store, TableWriter
 
 STAGE = "filter"
 VERSION = 2  # 2: signatures are stored as bytes

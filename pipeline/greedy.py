@@ -15,7 +15,7 @@ import numpy as np
 
 from decant.filters.compile import kernel
 from decant.pipeline.clusters import label_type
-from decant.pipeline.execute import Job
+from decant.pipeline.engine.execute import Job
 from decant.pipeline.layout import Layout
 from decant.pipeline.ranks import RANK_COLUMNS, Ranks
 from decant.pipeline.runs import Spill, read_bins, read_whole, write_run

@@ -7,7 +7,7 @@ dropped had met the one it follows. Of k kept members, those beyond the limit ha
 
 from collections.abc import Iterable, Mapping
 
-from decant.pipeline.execute import Job
+from decant.pipeline.engine.execute import Job
 from decant.pipeline.greedy_leads import Announced, read_votes
 from decant.pipeline.layout import Layout
 

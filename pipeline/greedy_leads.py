@@ -7,7 +7,7 @@ import numpy as np
 
 from decant.filters.compile import kernel
 from decant.pipeline.buckets import bucket_places
-from decant.pipeline.execute import Job
+from decant.pipeline.engine.execute import Job
 from decant.pipeline.greedy import UNDECIDED, lead_type, vote_type
 from decant.pipeline.layout import Layout
 from decant.pipeline.runs import Spill, read_bins

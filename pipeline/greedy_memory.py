@@ -9,7 +9,7 @@ import numpy as np
 
 from decant.filters.compile import kernel
 from decant.pipeline.clusters import label_type
-from decant.pipeline.execute import Job
+from decant.pipeline.engine.execute import Job
 from decant.pipeline.greedy import lead_type, rows_in
 from decant.pipeline.greedy_leads import MOST_COMPARED, pairs_beyond
 from decant.pipeline.layout import Layout

@@ -6,7 +6,7 @@ from typing import Any
 from decant.pipeline import greedy_leads, greedy_memory
 from decant.pipeline.buckets import find_buckets
 from decant.pipeline.dedup_stage import Stage
-from decant.pipeline.execute import Task
+from decant.pipeline.engine.execute import Task
 from decant.pipeline.greedy import enter, judge
 from decant.pipeline.greedy_counts import count_last, with_greedy_pairs
 from decant.pipeline.greedy_leads import spill_leads

@@ -17,10 +17,10 @@ from typing import Any
 import numpy as np
 from fsspec.core import url_to_fs
 
+from decant.pipeline.engine.storage import Store
 from decant.pipeline.inspect_signatures import SignatureError
 from decant.pipeline.layout import band_type
 from decant.pipeline.runs import Run, RunName
-from decant.pipeline.storage import Store
 
 FORMAT = 2  # 2: band keys by multiplication
 

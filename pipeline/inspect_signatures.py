@@ -11,36 +11,24 @@ import numpy as np
 import pyarrow as pa
 import xxhash
 
-from decant.pipeline.config import RunConfig, stage_digest
-from decant.pipeline.execute import Engine, Job, Task
-from decant.pipeline.layout import Part, hash_words, signature_path
-from decant.pipeline.records import SIGNATURES
-from decant.pipeline.scope import only_dump
-from decant.pipeline.storage import StorageError, Store
+from decant.pipeline.config import RunConfig
+from decant.pipeline.engine.execute import Engine, Job, Task
+from decant.pipeline.engine.storage import StorageError, Store
+from decant.pipeline.layout import Part, hash_words
+from decant.pipeline.rundir.records import (
+    METADATA_KEY,
+    SIGNATURES,
+    made_with,
+    only_dump,
+    signature_parameters,
+    signature_path,
+)
 
 PARTITIONS_PER_TASK = 64
-METADATA_KEY = b"minhash"
 
 
 class SignatureError(ValueError):
     """A signature file cannot be used; the message names it and says what to do."""
-
-
-def signature_parameters(config: RunConfig) -> dict:
-    """What two signatures must have in common to be compared."""
-    dedup = config.dedup
-    return {
-        "hash": dedup.hash,
-        "ngram": dedup.ngram,
-        "permutations": dedup.bands * dedup.rows,
-        "seed": dedup.seed,
-    }
-
-
-def made_with(config: RunConfig) -> dict:
-    """What a signature file says of its making; one of other texts or rules is another run's."""
-    stages = {f"{name}_keys": stage_digest(config, name)[:16] for name in ("extract", "filter")}
-    return signature_parameters(config) | stages
 
 
 def number_documents(

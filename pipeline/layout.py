@@ -13,8 +13,8 @@ import numpy as np
 import pyarrow as pa
 
 from decant.pipeline.config import RunConfig
-from decant.pipeline.records import partition_name
-from decant.pipeline.storage import StorageError, Store
+from decant.pipeline.engine.storage import StorageError, Store
+from decant.pipeline.rundir.records import signature_path
 
 # Bytes of working memory per document of a slot: 14 keys of 8 bytes, their records of 12, the
 # same again while they are put in order, and a signature of 112 x 4.
@@ -97,10 +97,6 @@ def plan(rows: int, earlier: int, config: RunConfig, index: str = "") -> Layout:
 def parts_of(parts: list[Part], low: int, high: int) -> list[Part]:
     """The parts that hold documents low <= number < high."""
     return [part for part in parts if part.base < high and part.base + part.rows > low]
-
-
-def signature_path(number: int) -> str:
-    return f"2-filtered/signatures/{partition_name(number)}.parquet"
 
 
 def rows_between(

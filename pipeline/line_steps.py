@@ -22,10 +22,10 @@ import xxhash
 from decant.filters.repeated_lines import filled_lines, lines_of, windows, without_lines
 from decant.pipeline.config import LinesConfig, RunConfig
 from decant.pipeline.dedup_stage import SCRATCH, Stage
-from decant.pipeline.execute import Job, Task
-from decant.pipeline.joined import unique_documents
+from decant.pipeline.engine.execute import Job, Task
 from decant.pipeline.layout import Part
-from decant.pipeline.records import DUPLICATES, REMOVED_LINES, partition_name
+from decant.pipeline.rundir.records import DUPLICATES, REMOVED_LINES, partition_name
+from decant.pipeline.rundir.texts import unique_documents
 from decant.pipeline.runs import Spill, read_bins, read_whole
 from decant.pipeline.scope import dump_salt
 

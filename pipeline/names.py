@@ -6,12 +6,12 @@ sketches in compare.py, in runs whose string width is that of the longest id on 
 
 import numpy as np
 
-from decant.pipeline.execute import Job
+from decant.pipeline.engine.execute import Job
+from decant.pipeline.engine.storage import Store
 from decant.pipeline.index import read_entries
 from decant.pipeline.layout import Layout, Part, parts_of, rows_between
+from decant.pipeline.rundir.texts import columns_at
 from decant.pipeline.runs import Spill, read_bins
-from decant.pipeline.scope import extracted_path
-from decant.pipeline.storage import StorageError, Store
 
 LONGEST_ID = 1_000  # bytes; a longer id is cut, its row key still finds the record
 
@@ -97,19 +97,4 @@ def document_columns(
     for first, batch in rows_between(store, [part], low, high, ["offset"]):
         start, stop = np.searchsorted(docs, [first, first + batch.num_rows])
         offsets[start:stop] = batch.column("offset").to_numpy()[docs[start:stop] - first]
-    return columns_at(store, part, offsets, columns)
-
-
-def columns_at(
-    store: Store, part: Part, offsets: np.ndarray, columns: list[str]
-) -> dict[str, list]:
-    """Columns of `1-extracted` at ascending record offsets of one partition, as Python lists."""
-    path = extracted_path(part.number)
-    found: dict[str, list] = {column: [] for column in columns}
-    for batch in store.iter_batches(path, ["offset", *columns], batch_rows=8_192):
-        rows = np.flatnonzero(np.isin(batch.column("offset").to_numpy(), offsets))
-        for column in columns:
-            found[column] += batch.column(column).take(rows).to_pylist()
-    if len(found[columns[0]]) != len(offsets):
-        raise StorageError(f"{path} lacks documents that have a signature")
-    return found
+    return columns_at(store, part.number, offsets, columns)

@@ -11,12 +11,12 @@ from itertools import chain
 import numpy as np
 
 from decant.filters.compile import kernel
-from decant.pipeline.execute import Job
+from decant.pipeline.engine.execute import Job
+from decant.pipeline.engine.storage import Store
 from decant.pipeline.index import index_keys, read_entries
 from decant.pipeline.layout import SORT_BYTES_PER_RECORD, Layout
 from decant.pipeline.radix import sort_pairs
 from decant.pipeline.runs import Spill, read_bins
-from decant.pipeline.storage import Store
 
 Table = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 

@@ -10,12 +10,12 @@ import pyarrow.compute as pc
 from decant.filters.pii import PiiFormatter
 from decant.pipeline import run_tokenizer, shard_plan
 from decant.pipeline.config import RunConfig
-from decant.pipeline.execute import Job
-from decant.pipeline.joined import surviving_documents
-from decant.pipeline.records import partition_name
+from decant.pipeline.engine.execute import Job
+from decant.pipeline.engine.storage import Store
+from decant.pipeline.rundir.records import partition_name
+from decant.pipeline.rundir.texts import surviving_documents
 from decant.pipeline.shard_plan import dump_folder
 from decant.pipeline.shuffle import PIECE, SORT_BYTES, shuffle_key, sort_rows, write_piece
-from decant.pipeline.storage import Store
 
 FILE_BITS = 24  # order key of `input` order: file number, then 40 bits of offset
 

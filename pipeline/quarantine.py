@@ -7,8 +7,8 @@ is continued finds it and does not try again: what was decided once stays decide
 import gzip
 import io
 
-from decant.pipeline.records import partition_name
-from decant.pipeline.storage import Store
+from decant.pipeline.engine.storage import Store
+from decant.pipeline.rundir.records import partition_name
 from decant.pipeline.warc import Reader, Record
 
 FOLDER = "1-extracted/quarantine"

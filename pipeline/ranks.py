@@ -11,10 +11,9 @@ import numpy as np
 import pyarrow.compute as pc
 
 from decant.pipeline.config import RunConfig
+from decant.pipeline.engine.storage import Store
 from decant.pipeline.layout import Part, rows_between
-from decant.pipeline.records import partition_name
-from decant.pipeline.scope import extracted_path
-from decant.pipeline.storage import Store
+from decant.pipeline.rundir.records import extracted_path, partition_name
 
 RANK_COLUMNS = ("rank", "tie")
 ORDERS = ("row_key", "longest", "newest_dump", "source_rank", "score:COLUMN")

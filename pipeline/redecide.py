@@ -22,12 +22,13 @@ import pyarrow.compute as pc
 from decant.filters.recipe import Recipe
 from decant.filters.rule import Rule
 from decant.pipeline import filter as filtering
-from decant.pipeline.config import ConfigError, RunConfig, stage_keys
-from decant.pipeline.events import Progress
-from decant.pipeline.execute import Engine, Job
-from decant.pipeline.records import SIGNATURE_OPTIONS, partition_name
+from decant.pipeline.config import RunConfig, stage_keys
+from decant.pipeline.engine.events import Progress
+from decant.pipeline.engine.execute import Engine, Job
+from decant.pipeline.engine.storage import Store
+from decant.pipeline.engine.strict_yaml import ConfigError
 from decant.pipeline.run import Outcome, run_stages, stored_config
-from decant.pipeline.storage import Store
+from decant.pipeline.rundir.records import SIGNATURE_OPTIONS, partition_name
 
 EXTRACT_MARKER = "manifests/extract.done.json"
 

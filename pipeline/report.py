@@ -14,13 +14,14 @@ from decant.filters import recipe
 from decant.filters.language import LANGUAGE_RULES
 from decant.filters.rule import RecordRule
 from decant.filters.url import URL_RULES
-from decant.pipeline.config import RunConfig, parse_yaml
+from decant.pipeline.config import RunConfig
 from decant.pipeline.dedup_rules import DEDUP_RULES
+from decant.pipeline.engine.storage import StorageError, Store
+from decant.pipeline.engine.strict_yaml import parse_yaml
 from decant.pipeline.extract_rules import EXTRACT_RULES
-from decant.pipeline.ledger import STAGES
 from decant.pipeline.report_page import page
 from decant.pipeline.run import Outcome
-from decant.pipeline.storage import StorageError, Store
+from decant.pipeline.rundir.ledger import STAGES
 
 BAR_CHARS = 30
 

@@ -6,8 +6,8 @@ from typing import Any
 
 from decant.pipeline import report_charts as charts
 from decant.pipeline import report_dedup
-from decant.pipeline.ledger import STAGES
 from decant.pipeline.report_tables import head, table
+from decant.pipeline.rundir.ledger import STAGES
 
 STYLE = """
 :root { --ink: #1d2329; --soft: #5b6570; --line: #dfe3e8; --kept: #2f6f9f; --lost: #d9a441;

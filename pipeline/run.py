@@ -14,13 +14,16 @@ from typing import Any
 
 import yaml
 
-from decant.pipeline import deduplicate, extract, ledger, manifest, shard
+from decant.pipeline import deduplicate, extract, shard
 from decant.pipeline import filter as filtering
-from decant.pipeline.config import RunConfig, parse_yaml, stage_digest, stage_keys, validate
-from decant.pipeline.execute import Engine
-from decant.pipeline.retain import release, released_patterns
-from decant.pipeline.storage import Store, Written
-from decant.pipeline.versions import versions
+from decant.pipeline.config import RunConfig, stage_digest, stage_keys, validate
+from decant.pipeline.engine import manifest
+from decant.pipeline.engine.execute import Engine
+from decant.pipeline.engine.storage import Store, Written
+from decant.pipeline.engine.strict_yaml import parse_yaml
+from decant.pipeline.rundir import ledger
+from decant.pipeline.rundir.retain import release, released_patterns
+from decant.pipeline.rundir.versions import versions
 
 StageFunction = Callable[[Engine, Store, RunConfig], dict[str, Any]]
 

@@ -10,7 +10,7 @@ from functools import lru_cache
 from tokenizers import Tokenizer
 
 from decant.pipeline.config import RunConfig
-from decant.pipeline.storage import Store
+from decant.pipeline.engine.storage import Store
 from decant.pipeline.tokens import (
     Counter,
     NullCounter,

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from decant.filters.compile import kernel
-from decant.pipeline.execute import Engine, Job, Task
-from decant.pipeline.storage import StorageError, Store
+from decant.pipeline.engine.execute import Engine, Job, Task
+from decant.pipeline.engine.storage import StorageError, Store
 
 MAGIC = b"DECANTR1"
 REMOTE_PIECE_BYTES = 8 << 20  # a request costs as much as 8 MB of transfer

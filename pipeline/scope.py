@@ -8,9 +8,9 @@ import numpy as np
 import xxhash
 
 from decant.pipeline.config import RunConfig
+from decant.pipeline.engine.storage import StorageError, Store
 from decant.pipeline.layout import Part
-from decant.pipeline.records import partition_name
-from decant.pipeline.storage import StorageError, Store
+from decant.pipeline.rundir.records import extracted_path
 
 
 def dump_salt(dump: str | None) -> int:
@@ -46,17 +46,3 @@ class Salts:
         if len(offsets) and not np.array_equal(self._offsets[found], offsets):
             raise StorageError(f"{self._path} lacks documents that have a signature")
         return self._salts[found] if len(offsets) else np.empty(0, np.uint64)
-
-
-def extracted_path(number: int) -> str:
-    return f"1-extracted/{partition_name(number)}.parquet"
-
-
-def only_dump(store: Store, number: int) -> str | None:
-    """The dump of all documents of a partition; None where there are several."""
-    found: set[str] = set()
-    for batch in store.iter_batches(extracted_path(number), ["dump"], batch_rows=50_000):
-        found |= set(batch.column("dump").unique().to_pylist())
-        if len(found) > 1:
-            return None
-    return min(found, default="") if None not in found else None

@@ -16,10 +16,11 @@ import pyarrow.compute as pc
 
 from decant.pipeline import run_tokenizer
 from decant.pipeline.config import RunConfig, stage_digest
-from decant.pipeline.execute import Engine, Job, Task
-from decant.pipeline.manifest import Manifest
+from decant.pipeline.engine.execute import Engine, Job, Task
+from decant.pipeline.engine.manifest import Manifest
+from decant.pipeline.engine.storage import Store
 from decant.pipeline.pieces import make_pieces
-from decant.pipeline.records import PUBLISHED, partition_name
+from decant.pipeline.rundir.records import PUBLISHED, partition_name, partition_numbers
 from decant.pipeline.shard_plan import ShardPlan, plan_shards
 from decant.pipeline.shuffle import (
     MERGE_FAN_IN,
@@ -28,7 +29,6 @@ from decant.pipeline.shuffle import (
     merged,
     write_piece,
 )
-from decant.pipeline.storage import Store, partition_numbers
 
 VERSION = 2  # 2: pieces are Arrow files
 GROUP_FILE_BYTES = 512 << 20  # a merged piece is cut here, so that a shard reads few row groups

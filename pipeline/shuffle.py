@@ -15,8 +15,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import xxhash
 
-from decant.pipeline.records import KEY, PUBLISHED
-from decant.pipeline.storage import Store
+from decant.pipeline.engine.storage import Store
+from decant.pipeline.rundir.records import KEY, PUBLISHED
 
 ORDER_SPAN = 1 << 64
 

@@ -8,9 +8,9 @@ size and need no decoding.
 import numpy as np
 
 from decant.filters.compile import kernel
+from decant.pipeline.engine.storage import StorageError, Store
 from decant.pipeline.index import index_sketches, read_entries
 from decant.pipeline.layout import Layout
-from decant.pipeline.storage import StorageError, Store
 
 SKETCH_TYPE = "<u4"
 

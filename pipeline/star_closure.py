@@ -15,7 +15,7 @@ import numpy as np
 from decant.filters.compile import kernel
 from decant.pipeline.clusters import flatten, label_type, unite
 from decant.pipeline.dedup_stage import Stage
-from decant.pipeline.execute import Job
+from decant.pipeline.engine.execute import Job
 from decant.pipeline.layout import Layout
 from decant.pipeline.runs import Spill, read_bins, write_run
 

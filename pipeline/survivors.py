@@ -7,7 +7,7 @@ member by a number, ties by the hash of its text, then by row key.
 import numpy as np
 
 from decant.pipeline.clusters import label_type
-from decant.pipeline.execute import Job
+from decant.pipeline.engine.execute import Job
 from decant.pipeline.index import read_entries
 from decant.pipeline.layout import Layout
 from decant.pipeline.pairs import pair_type

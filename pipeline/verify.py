@@ -8,7 +8,7 @@ set, pairs estimated below it do not join either.
 
 import numpy as np
 
-from decant.pipeline.execute import Job
+from decant.pipeline.engine.execute import Job
 from decant.pipeline.layout import Layout
 from decant.pipeline.pairs import pair_type
 from decant.pipeline.runs import read_bins, read_whole, write_run

@@ -9,7 +9,7 @@ import typer
 from decant.ablations.program import app
 from decant.filters import recipe
 from decant.pipeline import config, report
-from decant.pipeline.records import PUBLISHED
+from decant.pipeline.rundir.records import PUBLISHED
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bar
 
-from decant.pipeline.storage import Store
+from decant.pipeline.engine.storage import Store
 
 PLAIN_EVERY_S = 10.0  # a line per this many seconds where stderr is no terminal
 PLAIN_STEP_S = 2.0  # deduplication has a dozen steps of milliseconds: those pass unmentioned

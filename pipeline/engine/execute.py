@@ -15,11 +15,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from decant.pipeline import manifest
-from decant.pipeline.config import RunConfig
-from decant.pipeline.events import Progress
-from decant.pipeline.manifest import Manifest
-from decant.pipeline.storage import Store
+from decant.pipeline.engine import manifest
+from decant.pipeline.engine.events import Progress
+from decant.pipeline.engine.manifest import Manifest
+from decant.pipeline.engine.storage import Store
 
 MAX_ATTEMPTS = 4
 BACKOFF_S = 1.0  # doubled per attempt, with jitter
@@ -55,7 +54,7 @@ class Job:
     """What a step's function sees in a worker."""
 
     store: Store
-    config: RunConfig
+    config: Any  # what the driver handed in: a RunConfig, a study's own
     task: Task
 
 
@@ -79,7 +78,7 @@ class Engine:
     def __init__(
         self,
         store: Store,
-        config: RunConfig,
+        config: Any,
         workers: int | None = 0,
         ray_address: str | None = None,
         progress: Progress | None = None,
@@ -221,9 +220,7 @@ class Engine:
         return self._ray
 
 
-def execute(
-    step: str, function: Step, url: str, config: RunConfig, task: Task, asked: str
-) -> Manifest:
+def execute(step: str, function: Step, url: str, config: Any, task: Task, asked: str) -> Manifest:
     """Run one task where it stands and commit its manifest after its data."""
     store = Store(url)
     counts = function(Job(store, config, task))

@@ -16,7 +16,7 @@ import threading
 import time
 import uuid
 
-from decant.pipeline.storage import Store
+from decant.pipeline.engine.storage import Store
 
 LEASE_S = 60.0
 RENEW_S = 15.0

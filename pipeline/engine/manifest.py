@@ -17,7 +17,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from decant.pipeline.storage import Store, Written
+from decant.pipeline.engine.storage import Store, Written
 
 MERGE_EVERY = 1_000
 

@@ -204,12 +204,6 @@ class Store:
             raise StorageError(f"{what}; delete it and run its stage again") from error
 
 
-def partition_numbers(store: Store) -> list[int]:
-    """The partitions of a run, ascending, as its frozen input list gives them."""
-    column = store.read_table("inputs.parquet", ["partition"]).column("partition")
-    return sorted(set(column.to_pylist()))
-
-
 class TableWriter:
     """Collects batches into row groups of bounded bytes and writes one parquet file.
 

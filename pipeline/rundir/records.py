@@ -9,6 +9,54 @@ from collections.abc import Sequence
 
 import pyarrow as pa
 
+from decant.pipeline.config import RunConfig, stage_digest
+from decant.pipeline.engine.storage import Store
+
+
+def extracted_path(number: int) -> str:
+    return f"1-extracted/{partition_name(number)}.parquet"
+
+
+def only_dump(store: Store, number: int) -> str | None:
+    """The dump of all documents of a partition; None where there are several."""
+    found: set[str] = set()
+    for batch in store.iter_batches(extracted_path(number), ["dump"], batch_rows=50_000):
+        found |= set(batch.column("dump").unique().to_pylist())
+        if len(found) > 1:
+            return None
+    return min(found, default="") if None not in found else None
+
+
+def signature_path(number: int) -> str:
+    return f"2-filtered/signatures/{partition_name(number)}.parquet"
+
+
+METADATA_KEY = b"minhash"
+
+
+def signature_parameters(config: RunConfig) -> dict:
+    """What two signatures must have in common to be compared."""
+    dedup = config.dedup
+    return {
+        "hash": dedup.hash,
+        "ngram": dedup.ngram,
+        "permutations": dedup.bands * dedup.rows,
+        "seed": dedup.seed,
+    }
+
+
+def made_with(config: RunConfig) -> dict:
+    """What a signature file says of its making; one of other texts or rules is another run's."""
+    stages = {f"{name}_keys": stage_digest(config, name)[:16] for name in ("extract", "filter")}
+    return signature_parameters(config) | stages
+
+
+def partition_numbers(store: Store) -> list[int]:
+    """The partitions of a run, ascending, as its frozen input list gives them."""
+    column = store.read_table("inputs.parquet", ["partition"]).column("partition")
+    return sorted(set(column.to_pylist()))
+
+
 KEY = (pa.field("file", pa.int32(), nullable=False), pa.field("offset", pa.int64(), nullable=False))
 
 # Text columns are large_string: a partition of a dump can pass 2 GiB of text, where the 32-bit

@@ -12,9 +12,9 @@ import numpy as np
 import pyarrow as pa
 
 from decant.pipeline.config import RetainConfig, RunConfig
-from decant.pipeline.execute import Engine, Job, Task
-from decant.pipeline.records import EXTRACTED, partition_name
-from decant.pipeline.storage import Store, partition_numbers
+from decant.pipeline.engine.execute import Engine, Job, Task
+from decant.pipeline.engine.storage import Store
+from decant.pipeline.rundir.records import EXTRACTED, partition_name, partition_numbers
 
 TEXTS = r"1-extracted/\d+\.parquet"
 SIGNATURES = r"2-filtered/signatures/.*"

@@ -6,14 +6,63 @@ lies in one file, so the join is one pass in bounded memory.
 """
 
 from collections.abc import Iterator
+from pathlib import PurePosixPath
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from decant.filters.repeated_lines import without_lines
-from decant.pipeline.records import partition_name
-from decant.pipeline.storage import Store
+from decant.pipeline.engine.storage import StorageError, Store
+from decant.pipeline.rundir.records import extracted_path, partition_name
+
+
+def texts_at(store: Store, path: str, offsets) -> Iterator[tuple[int, str | None]]:
+    """(offset, text) of the rows of a table at some record offsets."""
+    for batch in store.iter_batches(path, ["offset", "text"], batch_rows=1_000):
+        keys = batch.column("offset").to_numpy()
+        for row in np.flatnonzero(np.isin(keys, list(offsets))).tolist():
+            yield int(keys[row]), batch.column("text")[row].as_py()
+
+
+def columns_at(
+    store: Store, number: int, offsets: np.ndarray, columns: list[str]
+) -> dict[str, list]:
+    """Columns of `1-extracted` at ascending record offsets of one partition, as Python lists."""
+    path = extracted_path(number)
+    found: dict[str, list] = {column: [] for column in columns}
+    for batch in store.iter_batches(path, ["offset", *columns], batch_rows=8_192):
+        rows = np.flatnonzero(np.isin(batch.column("offset").to_numpy(), offsets))
+        for column in columns:
+            found[column] += batch.column(column).take(rows).to_pylist()
+    if len(found[columns[0]]) != len(offsets):
+        raise StorageError(f"{path} lacks documents that have a signature")
+    return found
+
+
+def partitions(store: Store) -> list[int]:
+    """The numbers of the run's partitions, ascending."""
+    names = [PurePosixPath(path) for path in store.list("2-filtered/signatures")]
+    return sorted(int(name.stem) for name in names if name.suffix == ".parquet")
+
+
+def read_texts(store: Store) -> Iterator[str]:
+    """The text of every document as the rules left it, in the order of `read_documents`."""
+    for number in partitions(store):
+        edited = {}
+        for folder in ("kept", "dropped"):
+            table = store.read_table(_path(folder, number), ["offset", "text"])
+            offsets, texts = table.column("offset").to_pylist(), table.column("text").to_pylist()
+            edited.update((o, t) for o, t in zip(offsets, texts, strict=True) if t is not None)
+        for batch in store.iter_batches(f"1-extracted/{number:05d}.parquet", ["offset", "text"]):
+            offsets, texts = batch.column("offset").to_pylist(), batch.column("text").to_pylist()
+            for offset, text in zip(offsets, texts, strict=True):
+                yield edited.get(offset, text) or ""
+
+
+def _path(folder: str, number: int) -> str:
+    return f"2-filtered/{folder}/{number:05d}.parquet"
+
 
 JOIN_ROWS = 1_000
 

@@ -8,11 +8,11 @@ import pyarrow as pa
 import yaml
 
 from decant.pipeline.config import RunConfig
-from decant.pipeline.execute import Job, Task
+from decant.pipeline.engine.execute import Job, Task
+from decant.pipeline.engine.storage import Store
 from decant.pipeline.filter import filter_partition
-from decant.pipeline.records import EXTRACTED
+from decant.pipeline.rundir.records import EXTRACTED
 from decant.pipeline.sample_english import TOPICS, Writer
-from decant.pipeline.storage import Store
 
 RULES = [
     {"gopher_duplicate_line_fraction": {"at_most": 0.30}},

@@ -17,8 +17,8 @@ from decant.ablations.study import prepare
 from decant.ablations.study_config import NeuralConfig, load
 from decant.ablations.terms import gpus_of
 from decant.ablations.train import train
-from decant.pipeline.lock import Lock
-from decant.pipeline.storage import Store
+from decant.pipeline.engine.lock import Lock
+from decant.pipeline.engine.storage import Store
 from tests.ablations.small_runs import make_texts, write_run
 
 STUDY = {

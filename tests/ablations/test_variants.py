@@ -9,6 +9,7 @@ from decant.ablations import finished_run, prepared, tokens
 from decant.ablations.duplicates import without_duplicates
 from decant.ablations.study_config import ArmsConfig, SweepConfig
 from decant.ablations.variants import Arms, ArmsError, contrasts, recipe_steps
+from decant.pipeline.rundir.texts import read_texts
 from tests.ablations.small_runs import make_texts, write_run
 
 GOOD, REPEATED, SHORT = 12, 5, 4
@@ -23,8 +24,8 @@ def store(tmp_path_factory):
 def pool(store):
     config = finished_run.read_config(store)
     documents = finished_run.read_documents(store, config)
-    tokenizer = tokens.train_bpe(finished_run.read_texts(store), 400)
-    ids, first, size = tokens.tokenise(tokenizer, finished_run.read_texts(store))
+    tokenizer = tokens.train_bpe(read_texts(store), 400)
+    ids, first, size = tokens.tokenise(tokenizer, read_texts(store))
     return prepared.make_pool(documents, ids, first, size, tokenizer)
 
 
@@ -42,7 +43,7 @@ def test_the_pool_has_every_document_with_every_verdict(pool):
 
 
 def test_texts_come_in_the_order_of_the_pool(store, pool):
-    texts = list(finished_run.read_texts(store))
+    texts = list(read_texts(store))
     assert [len(t.encode()) for t in texts] == pool.size_bytes.tolist()
 
 
@@ -125,7 +126,7 @@ def test_a_run_that_stopped_at_the_first_rule_is_refused(tmp_path):
 
 
 def test_a_folder_that_is_no_run_is_refused(tmp_path):
-    from decant.pipeline.storage import Store
+    from decant.pipeline.engine.storage import Store
 
     with pytest.raises(finished_run.RunUnfit, match=r"no config\.yaml"):
         finished_run.read_config(Store(str(tmp_path)))

@@ -29,7 +29,8 @@ from decant.ablations.ngram import NgramIndex
 from decant.ablations.pool import Draw, Pool
 from decant.ablations.references import ReferenceSet
 from decant.pipeline.config import RunConfig
-from decant.pipeline.storage import Store
+from decant.pipeline.engine.storage import Store
+from decant.pipeline.rundir.texts import read_texts
 from tests.bench.calibration_pools import decoy_drops
 from tests.real_data import FOLDER
 
@@ -153,7 +154,7 @@ def load(run: str) -> Crawl:
     config = finished_run.read_config(store)
     documents = finished_run.read_documents(store, config)
     more, texts, more_failed = _c4_pages(config)
-    texts = [*finished_run.read_texts(store), *texts]
+    texts = [*read_texts(store), *texts]
     tokenizer = tokens.train_bpe(texts, 4096)
     ids, first, size = tokens.tokenise(tokenizer, texts)
     domain = np.concatenate([documents.domain, finished_run.site_hashes(more, "registered")])

@@ -27,12 +27,12 @@ from decant.pipeline.bands import band_keys, band_records, write_bands
 from decant.pipeline.config import RunConfig, stage_digest
 from decant.pipeline.dedup_stage import Stage
 from decant.pipeline.deduplicate import cluster_labels, run, sketch_folder, survivors_of
-from decant.pipeline.execute import Engine
+from decant.pipeline.engine.execute import Engine
+from decant.pipeline.engine.storage import Store
 from decant.pipeline.inspect_signatures import number_documents
 from decant.pipeline.layout import plan
-from decant.pipeline.records import EXTRACTED, SIGNATURE_OPTIONS, SIGNATURES
+from decant.pipeline.rundir.records import EXTRACTED, SIGNATURE_OPTIONS, SIGNATURES
 from decant.pipeline.runs import Run, read_catalog, write_catalog, write_run
-from decant.pipeline.storage import Store
 
 PRIME = (1 << 61) - 1
 BANDS, ROWS = 14, 8

@@ -23,10 +23,10 @@ from decant.pipeline.bands import band_records
 from decant.pipeline.config import RunConfig, stage_digest
 from decant.pipeline.dedup_stage import SCRATCH, Stage
 from decant.pipeline.deduplicate import candidate_pairs, close, survivors_of
-from decant.pipeline.execute import Engine
+from decant.pipeline.engine.execute import Engine
+from decant.pipeline.engine.storage import Store
 from decant.pipeline.layout import plan
 from decant.pipeline.runs import Run, read_catalog, write_catalog, write_run
-from decant.pipeline.storage import Store
 
 BANDS, ROWS = 14, 8
 

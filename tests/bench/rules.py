@@ -21,7 +21,7 @@ from decant.filters import minhash
 from decant.filters.recipe import Recipe
 from decant.filters.words.lexicon import MEMO
 from decant.pipeline import config
-from decant.pipeline.light_spacy import import_spacy
+from decant.pipeline.engine.light_spacy import import_spacy
 from tests import real_data
 
 FINEWEB = Path(__file__).parents[2] / "configs" / "fineweb.yaml"

@@ -18,10 +18,10 @@ import pyarrow as pa
 
 from decant.pipeline import shard
 from decant.pipeline.config import RunConfig
-from decant.pipeline.execute import Engine, Job, Task
-from decant.pipeline.records import CLUSTERS, DUPLICATES, EXTRACTED, FILTERED, partition_name
+from decant.pipeline.engine.execute import Engine, Job, Task
+from decant.pipeline.engine.storage import Store
+from decant.pipeline.rundir.records import CLUSTERS, DUPLICATES, EXTRACTED, FILTERED, partition_name
 from decant.pipeline.shard import published_files
-from decant.pipeline.storage import Store
 from tests.pipeline.made_run import write_inputs
 
 WORDS = 50_000

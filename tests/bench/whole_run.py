@@ -16,11 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from decant.pipeline import config as configuration
-from decant.pipeline import inputs
-from decant.pipeline.execute import Engine
+from decant.pipeline.engine.execute import Engine
+from decant.pipeline.engine.storage import Store
 from decant.pipeline.run import run_stages
+from decant.pipeline.rundir import inputs
 from decant.pipeline.shard import published_files
-from decant.pipeline.storage import Store
 
 WARM_UP_PAGES = 20
 CONFIGS = Path(__file__).parents[2] / "configs"

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from decant.pipeline import extract, inputs
+from decant.pipeline import extract
 from decant.pipeline.config import ExtractConfig, InputConfig, LanguageConfig, RunConfig
-from decant.pipeline.execute import Engine
-from decant.pipeline.storage import Store
+from decant.pipeline.engine.execute import Engine
+from decant.pipeline.engine.storage import Store
+from decant.pipeline.rundir import inputs
 from tests.faults.warc_files import http, members, page, record, record_id
 
 MEGABYTE = 1_000_000

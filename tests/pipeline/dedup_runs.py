@@ -12,9 +12,9 @@ import pyarrow as pa
 
 from decant.pipeline.config import RunConfig
 from decant.pipeline.deduplicate import run
-from decant.pipeline.execute import Engine
-from decant.pipeline.records import EXTRACTED, partition_name, signatures_schema
-from decant.pipeline.storage import Store
+from decant.pipeline.engine.execute import Engine
+from decant.pipeline.engine.storage import Store
+from decant.pipeline.rundir.records import EXTRACTED, partition_name, signatures_schema
 
 PRIME = (1 << 61) - 1
 

@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import pyarrow as pa
 
-from decant.pipeline.records import CLUSTERS, DUPLICATES, EXTRACTED, FILTERED, partition_name
-from decant.pipeline.storage import Store
+from decant.pipeline.engine.storage import Store
+from decant.pipeline.rundir.records import CLUSTERS, DUPLICATES, EXTRACTED, FILTERED, partition_name
 
 INPUTS = pa.schema([("file", pa.int32()), ("partition", pa.int32())])
 

@@ -1,6 +1,7 @@
 import pytest
 
-from decant.pipeline.config import ConfigError, load, parse_size, stage_digest, stage_keys
+from decant.pipeline.config import load, stage_digest, stage_keys
+from decant.pipeline.engine.strict_yaml import ConfigError, parse_size
 
 
 @pytest.fixture

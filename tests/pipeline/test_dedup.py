@@ -8,10 +8,10 @@ import pytest
 
 from decant.pipeline import bands, deduplicate, layout, runs
 from decant.pipeline.config import RunConfig
-from decant.pipeline.execute import StepError
-from decant.pipeline.inspect_signatures import SignatureError, made_with
-from decant.pipeline.records import FILTERED, SIGNATURE_OPTIONS
-from decant.pipeline.storage import StorageError, Store
+from decant.pipeline.engine.execute import StepError
+from decant.pipeline.engine.storage import StorageError, Store
+from decant.pipeline.inspect_signatures import SignatureError
+from decant.pipeline.rundir.records import FILTERED, SIGNATURE_OPTIONS, made_with
 from tests.pipeline.dedup_runs import (
     Planted,
     brute_clusters,

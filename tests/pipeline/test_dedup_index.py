@@ -10,7 +10,7 @@ import pytest
 from decant.filters.doc import Doc
 from decant.filters.minhash import shingles, signature
 from decant.pipeline import greedy_memory, layout
-from decant.pipeline.execute import StepError
+from decant.pipeline.engine.execute import StepError
 from decant.pipeline.inspect_signatures import SignatureError
 from tests.pipeline.dedup_runs import (
     Planted,

@@ -9,13 +9,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from decant.pipeline import joined, layout, ledger, line_steps, manifest, shard
-from decant.pipeline.config import ConfigError, RunConfig, parse_yaml, validate
-from decant.pipeline.execute import Engine
+from decant.pipeline import layout, line_steps, shard
+from decant.pipeline.config import RunConfig, validate
+from decant.pipeline.engine import manifest
+from decant.pipeline.engine.execute import Engine
+from decant.pipeline.engine.storage import Store
+from decant.pipeline.engine.strict_yaml import ConfigError, parse_yaml
 from decant.pipeline.inspect_signatures import SignatureError
-from decant.pipeline.records import FILTERED, partition_name
+from decant.pipeline.rundir import ledger
+from decant.pipeline.rundir import texts as joined
+from decant.pipeline.rundir.records import FILTERED, partition_name
 from decant.pipeline.shard import published_files
-from decant.pipeline.storage import Store
 from tests.pipeline.dedup_runs import (
     Planted,
     decisions_bytes,

@@ -40,8 +40,8 @@ def test_a_plan_stays_within_its_memory_and_a_few_objects_per_partition(document
 
 def test_merge_rounds_are_those_of_settle(tmp_path):
     """The model's rounds and files for runs written by hand, without any deduplication."""
-    from decant.pipeline.execute import Engine
-    from decant.pipeline.storage import Store
+    from decant.pipeline.engine.execute import Engine
+    from decant.pipeline.engine.storage import Store
 
     store, bins, payload = Store(str(tmp_path)), 32, 1 << 14
     names, kind = [], np.dtype([("doc", "<u4")])

@@ -6,7 +6,7 @@ import json
 import pyarrow as pa
 import pytest
 
-from decant.pipeline import extract, inputs, quarantine
+from decant.pipeline import extract, quarantine
 from decant.pipeline.config import (
     ExtractConfig,
     GatesConfig,
@@ -15,9 +15,10 @@ from decant.pipeline.config import (
     RunConfig,
     UrlConfig,
 )
-from decant.pipeline.execute import Engine
+from decant.pipeline.engine.execute import Engine
+from decant.pipeline.engine.storage import Store
 from decant.pipeline.isolate import Extraction, PageGuard
-from decant.pipeline.storage import Store
+from decant.pipeline.rundir import inputs
 from tests.faults.warc_files import arc, crawl, http, members, page, record, record_id
 
 ANY_LANGUAGE = LanguageConfig(keep=None, threshold=0.0)

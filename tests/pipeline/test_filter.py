@@ -9,15 +9,16 @@ import xxhash
 
 from decant.pipeline import config as configuration
 from decant.pipeline import filter as filtering
-from decant.pipeline import inputs
 from decant.pipeline import run as running
-from decant.pipeline.config import ConfigError, RunConfig
-from decant.pipeline.events import Progress
-from decant.pipeline.execute import Engine, Job, Task
-from decant.pipeline.records import EXTRACTED
+from decant.pipeline.config import RunConfig
+from decant.pipeline.engine.events import Progress
+from decant.pipeline.engine.execute import Engine, Job, Task
+from decant.pipeline.engine.storage import Store
+from decant.pipeline.engine.strict_yaml import ConfigError
 from decant.pipeline.redecide import redecide
 from decant.pipeline.run import Stage, run_stages
-from decant.pipeline.storage import Store
+from decant.pipeline.rundir import inputs
+from decant.pipeline.rundir.records import EXTRACTED
 from tests.filters import made_texts
 from tests.pipeline.made_run import document
 

@@ -6,10 +6,10 @@ import pytest
 
 from decant.pipeline import run as running
 from decant.pipeline.config import RunConfig
-from decant.pipeline.execute import Engine, Job, Task
-from decant.pipeline.ledger import LedgerError
+from decant.pipeline.engine.execute import Engine, Job, Task
+from decant.pipeline.engine.storage import Store
 from decant.pipeline.run import RunError, Stage, run_stages
-from decant.pipeline.storage import Store
+from decant.pipeline.rundir.ledger import LedgerError
 
 CONFIG = RunConfig()
 

@@ -2,7 +2,7 @@
 
 from decant.pipeline import run_tokenizer
 from decant.pipeline.config import InputConfig, RunConfig, TokensConfig
-from decant.pipeline.storage import Store
+from decant.pipeline.engine.storage import Store
 from decant.pipeline.tokens import NullCounter
 from tests import small_tokenizer
 

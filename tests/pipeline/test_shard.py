@@ -3,10 +3,10 @@ import pytest
 
 from decant.pipeline import shard, shard_plan, shuffle
 from decant.pipeline.config import RunConfig
-from decant.pipeline.execute import Engine, StepError
-from decant.pipeline.records import CLUSTERS, PUBLISHED
+from decant.pipeline.engine.execute import Engine, StepError
+from decant.pipeline.engine.storage import Store
+from decant.pipeline.rundir.records import CLUSTERS, PUBLISHED
 from decant.pipeline.shard import published_files
-from decant.pipeline.storage import Store
 from tests.pipeline.made_run import document, write_inputs, write_partition
 
 

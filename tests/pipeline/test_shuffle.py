@@ -5,6 +5,7 @@ import pyarrow as pa
 import pytest
 
 from decant.pipeline import shuffle
+from decant.pipeline.engine.storage import StorageError, Store
 from decant.pipeline.shuffle import (
     ORDER_SPAN,
     PIECE,
@@ -14,7 +15,6 @@ from decant.pipeline.shuffle import (
     sort_rows,
     write_piece,
 )
-from decant.pipeline.storage import StorageError, Store
 
 
 def make_rows(count: int, seed: int, text_bytes: int = 40) -> pa.Table:

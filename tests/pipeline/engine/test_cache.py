@@ -2,7 +2,7 @@
 
 import pytest
 
-from decant.pipeline.cache import cache_dir, whole_file
+from decant.pipeline.engine.cache import cache_dir, whole_file
 
 
 def test_the_cache_folder_is_the_one_that_was_chosen(tmp_path, monkeypatch):

@@ -5,10 +5,10 @@ import json
 
 import pytest
 
-from decant.pipeline import execute, manifest
 from decant.pipeline.config import RunConfig
-from decant.pipeline.execute import Engine, Job, StepError, Task
-from decant.pipeline.storage import Store
+from decant.pipeline.engine import execute, manifest
+from decant.pipeline.engine.execute import Engine, Job, StepError, Task
+from decant.pipeline.engine.storage import Store
 
 CONFIG = RunConfig()
 

@@ -7,8 +7,8 @@ import pytest
 import ray
 
 from decant.pipeline.config import RunConfig
-from decant.pipeline.execute import Engine, Job, Task
-from decant.pipeline.storage import Store
+from decant.pipeline.engine.execute import Engine, Job, Task
+from decant.pipeline.engine.storage import Store
 
 MEETING_S = 60.0
 

@@ -7,8 +7,8 @@ import time
 
 import pytest
 
-from decant.pipeline.lock import LOCK, Lock, LockError, process_started
-from decant.pipeline.storage import Store
+from decant.pipeline.engine.lock import LOCK, Lock, LockError, process_started
+from decant.pipeline.engine.storage import Store
 
 
 def write_lock(store: Store, **fields) -> None:

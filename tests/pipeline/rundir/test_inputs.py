@@ -6,10 +6,17 @@ import threading
 
 import pytest
 
-from decant.pipeline import inputs
 from decant.pipeline.config import InputConfig, RunConfig
-from decant.pipeline.inputs import InputError, InputFile, file_path_of, find, freeze, partition
-from decant.pipeline.storage import Store
+from decant.pipeline.engine.storage import Store
+from decant.pipeline.rundir import inputs
+from decant.pipeline.rundir.inputs import (
+    InputError,
+    InputFile,
+    file_path_of,
+    find,
+    freeze,
+    partition,
+)
 from tests.faults.warc_files import arc, crawl, members, one_member
 
 

@@ -1,6 +1,6 @@
 import pytest
 
-from decant.pipeline import ledger
+from decant.pipeline.rundir import ledger
 
 
 def entry(taken: int, kept: int, errors: int = 0, **dropped: int) -> dict:

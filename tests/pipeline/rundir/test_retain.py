@@ -1,12 +1,12 @@
 import pytest
 
-from decant.pipeline import inputs
 from decant.pipeline.config import load
-from decant.pipeline.execute import Engine
+from decant.pipeline.engine.execute import Engine
+from decant.pipeline.engine.storage import Store
 from decant.pipeline.run import run_stages
+from decant.pipeline.rundir import inputs
 from decant.pipeline.sample_crawl import generate
 from decant.pipeline.shard import published_files
-from decant.pipeline.storage import Store
 
 RETAIN = {
     "everything": (),
