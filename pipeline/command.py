@@ -17,8 +17,8 @@ from decant.pipeline.engine.lock import Lock, LockError
 from decant.pipeline.engine.storage import StorageError, Store
 from decant.pipeline.engine.strict_yaml import ConfigError
 from decant.pipeline.inspect_signatures import SignatureError
-from decant.pipeline.language_model import ModelMissing, model_path
 from decant.pipeline.neighbours import NeighbourError
+from decant.pipeline.page.language_model import ModelMissing, model_path
 from decant.pipeline.ranks import RankError
 from decant.pipeline.run import Outcome, RunError, run_stages
 from decant.pipeline.rundir.inputs import InputError, freeze

@@ -18,7 +18,7 @@ from decant.pipeline.config import RunConfig
 from decant.pipeline.dedup_rules import DEDUP_RULES
 from decant.pipeline.engine.storage import StorageError, Store
 from decant.pipeline.engine.strict_yaml import parse_yaml
-from decant.pipeline.extract_rules import EXTRACT_RULES
+from decant.pipeline.page.judge import EXTRACT_RULES
 from decant.pipeline.report_page import page
 from decant.pipeline.run import Outcome
 from decant.pipeline.rundir.ledger import STAGES

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from fastwarc.warc import ArchiveIterator, WarcRecordType
 
-from decant.pipeline.charset import fineweb_text
+from decant.pipeline.page.charset import fineweb_text
 from tests import real_data
 
 

@@ -35,6 +35,7 @@ def all_stages(job: Job) -> dict:
         "kept": ledger["stages"]["shard"]["kept"],
         "pid": os.getpid(),
         "torch": "torch" in sys.modules,
+        "trafilatura": "trafilatura" in sys.modules,
     }
 
 
@@ -52,3 +53,4 @@ def test_a_ray_worker_that_did_the_work_of_all_stages_has_not_imported_torch(tmp
     assert done["kept"] > 5
     assert done["pid"] != os.getpid()
     assert done["torch"] is False
+    assert done["trafilatura"] is False  # 50 MB that only the page's child process needs

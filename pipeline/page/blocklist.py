@@ -4,6 +4,15 @@ The lists ship in datatrove's wheel (UT1/Toulouse "adult", snapshot of December 
 reads them into Python sets: 6.5 s and 1.2 GB in every process. Here the first process of a machine
 turns them into 73 MB of sorted hashes (`filters/url_table.py`) in the cache folder; every later one
 maps that file in milliseconds and shares its pages with the others.
+
+Membership in a fixed set of millions of strings, by sorted 128-bit hashes.
+
+The bytes may lie in a memory-mapped file: nothing is copied, and every process of a machine shares
+one copy. Only the 64 high bits are searched; the 64 low bits stand in a second array whose pages
+are touched at a hit alone, so a lookup walks 36 MB for the 4.6 million FineWeb entries, not 73 MB.
+
+A string that is not in the set is found only if all 128 bits agree: for n entries and m lookups,
+at most n·m / 2^128, which is 1.4e-20 for 4.6 million entries and a trillion lookups.
 """
 
 import contextlib
@@ -12,7 +21,8 @@ import importlib.util
 import io
 import mmap
 import tarfile
-from collections.abc import Iterable, Iterator
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,8 +31,40 @@ import numpy as np
 import xxhash
 
 from decant.filters.url import UrlWords, normalize_word
-from decant.filters.url_table import HashedSet, key_bytes
 from decant.pipeline.engine.cache import cache_dir, whole_file
+
+LOW_64 = (1 << 64) - 1
+
+
+def key_bytes(text: str) -> bytes:
+    """The 16 bytes, most significant first, that stand for `text` in a table."""
+    return xxhash.xxh3_128_digest(text.encode("utf-8", "surrogatepass"))
+
+
+class HashedSet:
+    """`text in table`, for two parallel arrays: sorted high halves, and the low halves."""
+
+    def __init__(self, high: Sequence[int], low: Sequence[int]) -> None:
+        if len(high) != len(low):
+            raise ValueError(f"{len(high)} high halves but {len(low)} low halves")
+        self._high = high
+        self._low = low
+
+    def __len__(self) -> int:
+        return len(self._high)
+
+    def __contains__(self, text: str) -> bool:
+        if not text:
+            return False
+        key = int.from_bytes(key_bytes(text), "big")
+        high, low = key >> 64, key & LOW_64
+        at = bisect_left(self._high, high)
+        while at < len(self._high) and self._high[at] == high:
+            if self._low[at] == low:
+                return True
+            at += 1
+        return False
+
 
 ARCHIVE = "url_filterblacklistsv0_3_0.tar.gz"
 MAGIC = 0x4445_4341_4E54_0001  # "DECANT", format 1

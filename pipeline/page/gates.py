@@ -18,8 +18,8 @@ from itertools import islice
 from decant.filters.language import LanguageId
 from decant.filters.rule import RecordRule
 from decant.pipeline.config import GatesConfig
-from decant.pipeline.outcomes import DETAIL_CHARS, Dropped
-from decant.pipeline.page_text import page_text
+from decant.pipeline.page.outcomes import DETAIL_CHARS, Dropped
+from decant.pipeline.page.page_text import page_text
 
 SOURCE = "decant; extract.gates, off in the exact recipe"
 CLD2 = RecordRule(

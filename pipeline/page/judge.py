@@ -2,35 +2,66 @@
 
 The cheapest test that can settle a record comes first, in FineWeb's order: payload type, charset,
 URL rules, main text, language.
+
+Why a record ends at extraction: the rules beside those of URL and language.
+
+Each is an outcome that FineWeb's reader and extractor have without a name. The page limits have no
+counterpart there: they stand in for its wall-clock limit, which drops what a slow machine finds
+slow.
 """
 
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import xxhash
 
 from decant.filters.language import LANGUAGE_RULES, LanguageId, LanguageRule
 from decant.filters.url import UrlOptions, UrlRules
-from decant.pipeline.blocklist import load_blocklist, load_words
-from decant.pipeline.charset import declared_text, fineweb_text, is_utf8
 from decant.pipeline.config import RunConfig
-from decant.pipeline.extract_rules import (
+from decant.pipeline.page.blocklist import load_blocklist, load_words
+from decant.pipeline.page.charset import declared_text, fineweb_text, is_utf8
+from decant.pipeline.page.gates import GATE_RULES, Gates
+from decant.pipeline.page.language_model import model_path
+from decant.pipeline.page.limits import WORK_RULES, Limits, excess
+from decant.pipeline.page.outcomes import (
+    DETAIL_CHARS,
     EMPTY_PAYLOAD,
     EXTRACT_ERROR,
     EXTRACTION_EMPTY,
     NOT_HTML,
     UNDECODABLE,
+    Dropped,
+    Failed,
+    Outcome,
+    Page,
 )
-from decant.pipeline.gates import Gates
-from decant.pipeline.isolate import Extraction, PageGuard, Unguarded
-from decant.pipeline.language_model import model_path
-from decant.pipeline.outcomes import DETAIL_CHARS, Dropped, Failed, Outcome, Page
-from decant.pipeline.page_type import accepts, looks_like_page
-from decant.pipeline.page_work import Limits, excess
-from decant.pipeline.payload import Response, TooLarge, decoded_body, split_http
-from decant.pipeline.warc import Record
+from decant.pipeline.page.payload import (
+    Response,
+    TooLarge,
+    accepts,
+    decoded_body,
+    looks_like_page,
+    split_http,
+)
+from decant.pipeline.text.guard import PageGuard
+from decant.pipeline.text.protocol import Extraction
+from decant.pipeline.warc.reader import Record
+
+if TYPE_CHECKING:
+    from decant.pipeline.text.worker import Unguarded
+
+EXTRACT_RULES = (
+    NOT_HTML,
+    EMPTY_PAYLOAD,
+    UNDECODABLE,
+    *GATE_RULES,
+    *WORK_RULES,
+    EXTRACTION_EMPTY,
+    EXTRACT_ERROR,
+)
 
 
 class PageJudge:
@@ -187,6 +218,10 @@ def language_id(model: str, newline: str) -> LanguageId:
 
 
 @lru_cache(maxsize=1)
-def page_extractor(engine: str, options: str, isolate: bool) -> PageGuard | Unguarded:
+def page_extractor(engine: str, options: str, isolate: bool) -> "PageGuard | Unguarded":
     """What turns pages into text: a child process (one for each process), or this one."""
-    return (PageGuard if isolate else Unguarded)(engine, json.loads(options))
+    if isolate:
+        return PageGuard(engine, json.loads(options))
+    from decant.pipeline.text.worker import Unguarded  # 50 MB that a guarded worker never loads
+
+    return Unguarded(engine, json.loads(options))

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from decant.filters.rule import RecordRule
-from decant.pipeline import page_tags
-from decant.pipeline.tag_ends import has_few_attributes
+from decant.pipeline.page import tags
+from decant.pipeline.page.tags import has_few_attributes
 
 SOURCE = "decant; in place of the reference's limit of one second (datatrove Trafilatura, timeout)"
 
@@ -61,7 +61,7 @@ def elements(page: bytes) -> int:
     >>> elements(b"<p>1 < 2<br></p>")
     2
     """
-    return int(page_tags.start_tags(_codes(page)))
+    return int(tags.start_tags(_codes(page)))
 
 
 def depth(page: bytes) -> int:
@@ -70,7 +70,7 @@ def depth(page: bytes) -> int:
     >>> depth(b"</b><div><p>a<p>b<b>c</b></div>")
     2
     """
-    return int(page_tags.deepest(_codes(page)))
+    return int(tags.deepest(_codes(page)))
 
 
 def attributes(page: bytes, enough: int = sys.maxsize) -> int:
@@ -79,7 +79,7 @@ def attributes(page: bytes, enough: int = sys.maxsize) -> int:
     >>> attributes(b"<a b='x > y' c d=1><!-- <a b c d e>")
     3
     """
-    return int(page_tags.most_attributes(_codes(page), enough))
+    return int(tags.most_attributes(_codes(page), enough))
 
 
 def _codes(page: bytes) -> np.ndarray:

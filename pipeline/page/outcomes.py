@@ -2,6 +2,17 @@
 
 from dataclasses import dataclass
 
+from decant.filters.rule import RecordRule
+
+READER = "FineWeb, Penedo et al. 2024, §3.1; datatrove WarcReader"
+EXTRACTOR = "FineWeb, Penedo et al. 2024, §3.2; datatrove Trafilatura"
+
+NOT_HTML = RecordRule("not_html", "payload type is HTML or XHTML", READER, None)
+EMPTY_PAYLOAD = RecordRule("empty_payload", "payload has bytes", READER, None)
+UNDECODABLE = RecordRule("undecodable_charset", "UTF-8 or the detected charset", READER, None)
+EXTRACTION_EMPTY = RecordRule("extraction_empty", "extractor finds text", EXTRACTOR, None)
+EXTRACT_ERROR = RecordRule("extract_error", "extractor does not fail", EXTRACTOR, None)
+
 DETAIL_CHARS = 200
 
 

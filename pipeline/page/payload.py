@@ -2,8 +2,16 @@
 
 Lenient where warcio, the reference's reader, is: a body that claims to be chunked or compressed and
 is not passes as it stands, and one that breaks off gives what came before the break.
+
+Whether a record is a page at all, by its declared type or by its first bytes.
+
+Reference: datatrove `pipeline/readers/warc.py`. Where a record carries no payload type, the
+reference asks libmagic, a system library; here our own look at the first bytes decides. A listed
+deviation: of 2,290 real pages, libmagic 5.44 takes 318 for JavaScript and 23 for XML or octets, and
+the reference drops them; we keep them. Whatever libmagic calls HTML, so do we (2 exceptions).
 """
 
+import re
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,7 +19,7 @@ from dataclasses import dataclass
 import brotli
 import pyarrow as pa
 
-from decant.pipeline.warc_headers import Headers, header_end, parse_fields
+from decant.pipeline.warc.headers import Headers, header_end, parse_fields
 
 MAX_HTTP_HEADER_BYTES = 1 << 20
 # A page in one-byte chunks of 64 MB costs seconds of loop; real servers send kilobytes per chunk.
@@ -176,3 +184,40 @@ DECODERS: dict[str, Callable[[bytes, int], bytes]] = {
     "br": unbrotlied,
     "zstd": unzstded,
 }
+
+PAGE_TYPES = ("text/html", "application/xhtml+xml")
+SNIFF_BYTES = 4096
+
+# Elements that a page may begin with, after white space, comments and an XML declaration.
+_PAGE_START = re.compile(
+    rb"(?:\xef\xbb\xbf)?(?:\s|<!--.*?-->)*<(?:!doctype\s+html|html|head|title|body|script|style|"
+    rb"meta|link|base|frameset|table|center|font|form|div|span|section|article|header|main|nav|"
+    rb"img|ul|ol|h[1-6]|a|p|b|br|hr)[\s>/]",
+    re.IGNORECASE | re.DOTALL,
+)
+_PAGE_INSIDE = re.compile(rb"<(?:!doctype\s+html|html|head|title|body)[\s>]", re.IGNORECASE)
+_XHTML_INSIDE = re.compile(rb"<(?:!doctype\s+html|html)[\s>]", re.IGNORECASE)
+
+
+def accepts(payload_type: str, record_type: str) -> bool:
+    """Whether a record of this declared payload type is a page to FineWeb's reader."""
+    return payload_type in PAGE_TYPES or (
+        record_type == "conversion" and payload_type == "text/plain"
+    )
+
+
+def looks_like_page(payload: bytes) -> bool:
+    """Whether bytes without a declared type start like HTML.
+
+    >>> looks_like_page(b"  <!DOCTYPE html><p>"), looks_like_page(b"%PDF-1.4 <html>")
+    (True, False)
+    """
+    head = payload[:SNIFF_BYTES]
+    if b"\0" in head:
+        return False
+    start = head.lstrip(b"\xef\xbb\xbf \t\r\n")
+    if start.startswith(b"<?xml"):
+        return _XHTML_INSIDE.search(head) is not None  # a feed has titles, too
+    if _PAGE_START.match(head):
+        return True
+    return start.startswith(b"<") and _PAGE_INSIDE.search(head) is not None

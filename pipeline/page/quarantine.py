@@ -9,7 +9,7 @@ import io
 
 from decant.pipeline.engine.storage import Store
 from decant.pipeline.rundir.records import partition_name
-from decant.pipeline.warc import Reader, Record
+from decant.pipeline.warc.reader import Reader, Record
 
 FOLDER = "1-extracted/quarantine"
 REASON = "decant-quarantine"  # a header field of its own in the record

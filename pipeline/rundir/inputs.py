@@ -28,8 +28,7 @@ from fsspec.core import url_to_fs
 from decant.pipeline.config import RunConfig
 from decant.pipeline.engine.storage import Store
 from decant.pipeline.rundir.records import partition_name
-from decant.pipeline.warc import first_member
-from decant.pipeline.warc_bytes import container
+from decant.pipeline.warc.reader import container, first_member
 
 PATH = "inputs.parquet"
 SUFFIXES = (".warc", ".warc.gz", ".warc.lz4", ".warc.wet", ".warc.wet.gz", ".arc", ".arc.gz")

@@ -17,17 +17,17 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import IO, Any
 
-# The protocol. A question: how many pages, then the bytes of each. Shared memory: the number of the
-# page that the child is at, and from PAGES_AT on the pages. An answer: the bytes that follow; in
-# them for each page one byte of what is answered, eight of length, and the text.
-COUNT = struct.Struct("<Q")
-HEAD = struct.Struct("<cQ")
-TEXT, NOTHING, FAILED, NO_MEMORY = b"t", b"n", b"e", b"m"  # no page follows one without memory
-READY = b"r"  # said once, before the first question
-PAGES_AT = mmap.PAGESIZE  # the child may write before this place only
+from decant.pipeline.text.protocol import (
+    COUNT,
+    HEAD,
+    NO_MEMORY,
+    PAGES_AT,
+    READY,
+    Extraction,
+    extraction,
+)
 
 # At least 20 times the slowest page under the limits of pipeline/page_work.py.
 CPU_S = 1_000
@@ -48,15 +48,6 @@ class Lost(Exception):
 
 class NoChild(RuntimeError):
     """The child does not even start: no page's fault, and no page may be counted as lost."""
-
-
-@dataclass(frozen=True)
-class Extraction:
-    """What became of a page: its text, or an error of the extractor, or a death of the child."""
-
-    text: str | None = None
-    error: str | None = None
-    lost: str | None = None
 
 
 class PageGuard:
@@ -136,7 +127,7 @@ class PageGuard:
             raise Lost(self._death(child), min(at, len(pages) - 1)) from error
         if answers[-1][0] == NO_MEMORY:
             raise Lost("memory", len(answers) - 1)
-        return [_extraction(*answer) for answer in answers]
+        return [extraction(*answer) for answer in answers]
 
     def _ready(self, size: int) -> tuple[subprocess.Popen, mmap.mmap]:
         """A running child with this much shared memory, or more."""
@@ -152,7 +143,7 @@ class PageGuard:
 
     def _start(self, memory: int, capacity: int) -> subprocess.Popen:
         # A fresh interpreter, not a fork: the parent may be a Ray worker with threads and sockets.
-        command = [sys.executable, "-P", "-m", "decant.pipeline.page_worker", *self._arguments]
+        command = [sys.executable, "-P", "-m", "decant.pipeline.text.worker", *self._arguments]
         command += [str(memory), str(capacity)]
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
         child = subprocess.Popen(
@@ -219,30 +210,3 @@ def _memory_file() -> IO[bytes]:
     if sys.platform == "linux":
         return open(os.memfd_create("decant-page"), "r+b")
     return tempfile.TemporaryFile()
-
-
-class Unguarded:
-    """The same without a child process, for debugging and for tests of everything else."""
-
-    def __init__(self, engine: str, options: Mapping[str, Any] | None = None):
-        # 50 MB that a guarded worker leaves to its child
-        from decant.pipeline import main_text, page_worker
-
-        self._answer = page_worker.answer
-        self._engine = main_text.extractor(engine, options, lineage=True)
-
-    def extract(self, page: bytes) -> Extraction:
-        return _extraction(*self._answer(page, self._engine))
-
-    def extract_all(self, pages: Sequence[bytes]) -> list[Extraction]:
-        return [self.extract(page) for page in pages]
-
-
-def _extraction(status: bytes, body: bytes) -> Extraction:
-    """An answer in words."""
-    if status == NO_MEMORY:
-        return Extraction(lost="memory")
-    said = body.decode("utf-8", "surrogatepass")
-    if status == FAILED:
-        return Extraction(error=said)
-    return Extraction(text=said if status == TEXT else None)

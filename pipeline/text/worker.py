@@ -1,8 +1,8 @@
 """The child process that pages are extracted in: a page that kills its parser kills only this.
 
-`decant.pipeline.isolate` starts it as `python -m decant.pipeline.page_worker ENGINE OPTIONS CPU_S
-MEMORY_BYTES FILE CAPACITY`. Reads questions about the pages in shared memory (FILE, a descriptor)
-from standard input and answers on standard output, until its input ends.
+`decant.pipeline.text.guard` starts it as `python -m decant.pipeline.text.worker ENGINE OPTIONS
+CPU_S MEMORY_BYTES FILE CAPACITY`. Reads questions about the pages in shared memory (FILE, a
+descriptor) from standard input and answers on standard output, until its input ends.
 """
 
 import contextlib
@@ -14,10 +14,11 @@ import resource
 import signal
 import struct
 import sys
-from collections.abc import Sequence
-from typing import BinaryIO
+from collections.abc import Mapping, Sequence
+from typing import Any, BinaryIO
 
-from decant.pipeline.isolate import (
+from decant.pipeline.text.engines import Extractor, extractor
+from decant.pipeline.text.protocol import (
     COUNT,
     FAILED,
     HEAD,
@@ -26,8 +27,22 @@ from decant.pipeline.isolate import (
     PAGES_AT,
     READY,
     TEXT,
+    Extraction,
+    extraction,
 )
-from decant.pipeline.main_text import Extractor, extractor
+
+
+class Unguarded:
+    """What `PageGuard` does, without a child process: for debugging, and for tests of the rest."""
+
+    def __init__(self, engine: str, options: Mapping[str, Any] | None = None):
+        self._engine = extractor(engine, options, lineage=True)
+
+    def extract(self, page: bytes) -> Extraction:
+        return extraction(*answer(page, self._engine))
+
+    def extract_all(self, pages: Sequence[bytes]) -> list[Extraction]:
+        return [self.extract(page) for page in pages]
 
 
 def main(

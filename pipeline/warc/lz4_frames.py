@@ -5,7 +5,9 @@ from collections.abc import Iterator
 import pyarrow as pa
 import xxhash
 
-from decant.pipeline.warc_bytes import LZ4_MAGIC, PIECE_BYTES, Damage, Format, Window
+from decant.pipeline.warc.members import PIECE_BYTES, Damage, Format, Window
+
+LZ4_MAGIC = b"\x04\x22\x4d\x18"
 
 MAX_HEADER = 4 + 2 + 8 + 4 + 1
 

@@ -6,22 +6,13 @@ reader goes on at the next member that opens, and says which byte range it could
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
-from zlib_ng import zlib_ng  # zlib with vector instructions: inflates a dump in half the time
-
-from decant.pipeline.warc_headers import RECORD_START
+from decant.pipeline.warc.headers import RECORD_START
 
 # Output is handed on in pieces of at most this size, so a decompression bomb costs no memory.
 PIECE_BYTES = 1 << 20
 WINDOW_BYTES = 1 << 20
-# zlib copies its unused input at the end of every member: small meals keep that copy small.
-MEAL_BYTES = 64 << 10
-
-BROKEN: type[Exception] = zlib_ng.error  # type: ignore[assignment]  (its stub says an instance)
-
-GZIP_MAGIC = b"\x1f\x8b\x08"
-LZ4_MAGIC = b"\x04\x22\x4d\x18"
 
 
 @dataclass(slots=True)
@@ -79,29 +70,6 @@ def _read_fully(file: BinaryIO, size: int) -> bytes:
         blocks.append(block)
         missing -= len(block)
     return b"".join(blocks)
-
-
-def container(head: bytes) -> str:
-    """gzip, lz4 or plain, by the first bytes of a file; its name says nothing.
-
-    >>> container(b"WARC/1.0")
-    'plain'
-    """
-    if head.startswith(GZIP_MAGIC):
-        return "gzip"
-    return "lz4" if head.startswith(LZ4_MAGIC) else "plain"
-
-
-def pieces(file: BinaryIO, kind: str, start: int) -> Iterator[Piece]:
-    """The file's decompressed bytes from `start` on; past 0, from the first member that opens."""
-    window = Window(file)
-    if kind == "plain":
-        return _plain(window, start)
-    if kind == "lz4":
-        from decant.pipeline.warc_lz4 import LZ4
-
-        return _members(window, start, LZ4)
-    return _members(window, start, GZIP)
 
 
 def _plain(window: Window, at: int) -> Iterator[Piece]:
@@ -215,94 +183,3 @@ def _opens(window: Window, at: int, form: Format) -> bool:
     except StopIteration:
         return True
     return False
-
-
-def _open_gzip(window: Window, at: int) -> Iterator[bytes]:
-    """The bytes of the gzip member at `at` in pieces; its end is returned."""
-    header = gzip_header_bytes(window.view(at, MEAL_BYTES))
-    if header is None:
-        raise Damage("gzip header")
-    body, at = at + header, at + header
-    inflate, crc, size, given = zlib_ng.decompressobj(-zlib_ng.MAX_WBITS), 0, 0, 0
-    out: list[bytes] = []
-    while not inflate.eof:
-        meal = window.view(at, MEAL_BYTES)
-        try:
-            data = inflate.decompress(meal, PIECE_BYTES - (size - given))
-        except BROKEN as error:
-            yield from _salvaged(window, body, given)
-            raise Damage("deflate") from error
-        at += len(meal) - len(_unread(inflate))
-        crc, size = zlib_ng.crc32(data, crc), size + len(data)
-        out.append(data)
-        if size - given >= PIECE_BYTES:
-            yield b"".join(out)
-            out, given = [], size
-        elif not meal:
-            yield b"".join(out)
-            raise Damage("truncated")
-    if size > given:
-        yield b"".join(out)
-    trailer = crc.to_bytes(4, "little") + (size & 0xFFFFFFFF).to_bytes(4, "little")
-    if bytes(window.view(at, 8)) != trailer:
-        raise Damage("checksum", end=at + 8)
-    return at + 8
-
-
-def _unread(inflate: Any) -> bytes:
-    """The rest of the last meal. At the end both tails are set, and hold the same bytes."""
-    return inflate.unused_data if inflate.eof else inflate.unconsumed_tail
-
-
-GZIP = Format(GZIP_MAGIC, _open_gzip)
-
-SALVAGE_BYTES = 4096
-
-
-def _salvaged(window: Window, at: int, skip: int) -> Iterator[bytes]:
-    """What a broken deflate stream gives before its error, without its first `skip` bytes.
-
-    The call that raises loses all its output, so the stream is read once more in small steps, the
-    last of them byte by byte: the records before the damage are whole.
-    """
-    inflate, out, held = zlib_ng.decompressobj(-zlib_ng.MAX_WBITS), [], 0
-    step = SALVAGE_BYTES
-    while meal := window.view(at, SALVAGE_BYTES):
-        before = inflate.copy() if step > 1 else inflate
-        try:
-            data = inflate.decompress(meal, step)
-        except BROKEN:
-            if step == 1:
-                break
-            inflate, step = before, 1
-            continue
-        at += len(meal) - len(_unread(inflate))
-        out.append(data[skip:])
-        skip -= min(skip, len(data))
-        held += len(out[-1])
-        if held >= PIECE_BYTES:
-            yield b"".join(out)
-            out, held = [], 0
-    if held:
-        yield b"".join(out)
-
-
-def gzip_header_bytes(head: memoryview) -> int | None:
-    """The length of a gzip member header; None where these bytes are none.
-
-    >>> gzip_header_bytes(memoryview(b"\\x1f\\x8b\\x08\\x00" + bytes(6)))
-    10
-    """
-    if len(head) < 10 or bytes(head[:3]) != GZIP_MAGIC or head[3] & 0xE0:
-        return None
-    flags, size = head[3], 10
-    if flags & 4:  # extra field
-        size += 2 + int.from_bytes(head[size : size + 2], "little")
-    for flag in (8, 16):  # file name, comment
-        if flags & flag:
-            end = bytes(head).find(b"\0", size)
-            if end < 0:
-                return None
-            size = end + 1
-    size += 2 if flags & 2 else 0  # header checksum
-    return size if size <= len(head) else None

@@ -12,15 +12,41 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import BinaryIO
 
-from decant.pipeline.warc_bytes import container, pieces
-from decant.pipeline.warc_headers import (
+from decant.pipeline.warc.gzip_members import GZIP, GZIP_MAGIC
+from decant.pipeline.warc.headers import (
     RECORD_START,
     Headers,
     length_of,
     parse_arc_line,
     parse_fields,
 )
-from decant.pipeline.warc_stream import Stream
+from decant.pipeline.warc.lz4_frames import LZ4_MAGIC
+from decant.pipeline.warc.members import Piece, Window, _members, _plain
+from decant.pipeline.warc.stream import Stream
+
+
+def container(head: bytes) -> str:
+    """gzip, lz4 or plain, by the first bytes of a file; its name says nothing.
+
+    >>> container(b"WARC/1.0")
+    'plain'
+    """
+    if head.startswith(GZIP_MAGIC):
+        return "gzip"
+    return "lz4" if head.startswith(LZ4_MAGIC) else "plain"
+
+
+def pieces(file: BinaryIO, kind: str, start: int) -> Iterator[Piece]:
+    """The file's decompressed bytes from `start` on; past 0, from the first member that opens."""
+    window = Window(file)
+    if kind == "plain":
+        return _plain(window, start)
+    if kind == "lz4":
+        from decant.pipeline.warc.lz4_frames import LZ4
+
+        return _members(window, start, LZ4)
+    return _members(window, start, GZIP)
+
 
 # How far behind a record of wrong length its member's checksum is looked for.
 CHECKSUM_BYTES = 1 << 20

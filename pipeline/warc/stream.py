@@ -8,8 +8,7 @@ import re
 from collections import deque
 from collections.abc import Iterator
 
-from decant.pipeline.warc_bytes import Piece
-from decant.pipeline.warc_headers import (
+from decant.pipeline.warc.headers import (
     ARC_INSIDE,
     MAX_HEADER_BYTES,
     MAX_LINE_BYTES,
@@ -19,6 +18,7 @@ from decant.pipeline.warc_headers import (
     header_end,
     parse_arc_line,
 )
+from decant.pipeline.warc.members import Piece
 
 BLANK = re.compile(rb"[\r\n]*")
 COMPACT_BYTES = 4 << 20

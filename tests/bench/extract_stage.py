@@ -23,16 +23,16 @@ from pathlib import Path
 import yaml
 
 from decant.filters.language import LanguageId
-from decant.pipeline import isolate
-from decant.pipeline.charset import declared_text, fineweb_text
 from decant.pipeline.config import RunConfig
-from decant.pipeline.gates import Gates
-from decant.pipeline.isolate import PageGuard, Unguarded
-from decant.pipeline.language_model import model_path
-from decant.pipeline.page_work import Limits, excess
-from decant.pipeline.pages import response_of
-from decant.pipeline.payload import decoded_body
-from decant.pipeline.warc import Reader
+from decant.pipeline.page.charset import declared_text, fineweb_text
+from decant.pipeline.page.gates import Gates
+from decant.pipeline.page.judge import response_of
+from decant.pipeline.page.language_model import model_path
+from decant.pipeline.page.limits import Limits, excess
+from decant.pipeline.page.payload import decoded_body
+from decant.pipeline.text.guard import CPU_S, PageGuard
+from decant.pipeline.text.worker import Unguarded
+from decant.pipeline.warc.reader import Reader
 
 REAL = "../shared/data/web"
 SHORT_WORDS = 100  # of a kept main text
@@ -158,8 +158,8 @@ def bench_limits(_: Path, __: int) -> None:
             taken = cpu(lambda page=page, extractor=extractor: extractor.extract(page))
             slowest = max(slowest, taken)
             print(f"{taken:7.2f} s  {engine:12} {name} ({len(page):,} bytes)", flush=True)
-    ratio = isolate.CPU_S / slowest
-    print(f"slowest {slowest:.2f} s; the guard's {isolate.CPU_S} s are {ratio:.0f} times that")
+    ratio = CPU_S / slowest
+    print(f"slowest {slowest:.2f} s; the guard's {CPU_S} s are {ratio:.0f} times that")
 
 
 def slow_pages(limits: Limits) -> Iterator[tuple[str, bytes]]:

@@ -20,8 +20,8 @@ from dataclasses import dataclass, field
 import trafilatura
 from trafilatura import deduplication
 
-from decant.pipeline import fast_justext, fast_trafilatura
-from decant.pipeline.main_text import EXACT_FOR
+from decant.pipeline.text.engines import EXACT_FOR
+from decant.pipeline.text.replica import justext, page
 from tests import real_data
 from tests.html_pages import pages
 from tests.real_pages import real_pages
@@ -47,8 +47,8 @@ class Totals:
         """Extracts a page by both."""
         expected, library_s = timed(library, html)
         try:
-            text, fast_s = timed(fast_trafilatura.text, html)
-        except fast_trafilatura.Unproven:
+            text, fast_s = timed(page.text, html)
+        except page.Unproven:
             self.unproven += 1
             text, fast_s = timed(fall_back, html)
         self.pages += 1
@@ -77,8 +77,8 @@ def library(html: str) -> str | None:
 def fall_back(html: str) -> str | None:
     """What a page costs that the fast path gives up on."""
     try:
-        return fast_trafilatura.text(html)
-    except fast_trafilatura.Unproven:
+        return page.text(html)
+    except page.Unproven:
         deduplication.LRU_TEST.clear()
         return library(html)
 
@@ -120,7 +120,7 @@ def main() -> int:
     print(f"trafilatura {trafilatura.__version__} (fast path exact for {EXACT_FOR})\n")
     for name, code in STARTS.items():
         print(f"start-up of {name}: {start_up_s(code):.2f} s")
-    fast_justext.stop_words()
+    justext.stop_words()
     sources = {"made": pages(arguments.made, seed=1)}
     if (real_data.FOLDER / "web").is_dir():
         sources = {"real": (html for _, html in real_pages(arguments.every)), **sources}

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 import regex
 
-from decant.pipeline.main_text import extractor, plain_trafilatura_text
+from decant.pipeline.text.engines import extractor, plain_trafilatura_text
 from tests import real_data
 from tests.real_pages import real_pages
 

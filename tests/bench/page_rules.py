@@ -18,8 +18,8 @@ from collections.abc import Callable, Sequence
 from decant.filters.language import LanguageId
 from decant.filters.pii import PiiFormatter
 from decant.filters.url import UrlRules
-from decant.pipeline.blocklist import load_blocklist, load_words
-from decant.pipeline.language_model import model_path
+from decant.pipeline.page.blocklist import load_blocklist, load_words
+from decant.pipeline.page.language_model import model_path
 from decant.pipeline.sample_crawl import anchor_blocks, make_page
 from decant.pipeline.tokens import token_counter
 from tests import real_data

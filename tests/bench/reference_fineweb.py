@@ -36,7 +36,7 @@ from datatrove.pipeline.writers import JsonlWriter
 from datatrove.utils.hashing import HashConfig
 from fasttext.FastText import _FastText
 
-from decant.pipeline.language_model import model_path
+from decant.pipeline.page.language_model import model_path
 
 EXTRACTION_TIMEOUT_S = 60.0
 MINHASH = MinhashConfig(

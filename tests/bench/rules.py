@@ -32,8 +32,8 @@ SHORT_BYTES = 2_200  # the signature alone is also timed on pages cut to this si
 def english_pages(count: int) -> list[str]:
     """Main texts of real English pages, the same `count` each time."""
     from decant.filters.language import LanguageId
-    from decant.pipeline.language_model import model_path
-    from decant.pipeline.main_text import extractor
+    from decant.pipeline.page.language_model import model_path
+    from decant.pipeline.text.engines import extractor
 
     language, extract = LanguageId(model_path("lid.176.ftz")), extractor("trafilatura")
     found: list[str] = []

@@ -9,7 +9,7 @@ import io
 from random import Random
 
 from decant.pipeline.sample_english import Writer
-from decant.pipeline.warc import Reader
+from decant.pipeline.warc.reader import Reader
 from tests.story.records import Warc, page, record_id, response
 
 RECORDS = 640

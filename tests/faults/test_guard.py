@@ -6,7 +6,9 @@ import time
 
 import pytest
 
-from decant.pipeline.isolate import COUNT, Extraction, Lost, NoChild, PageGuard, Unguarded
+from decant.pipeline.text.guard import Lost, NoChild, PageGuard
+from decant.pipeline.text.protocol import COUNT, Extraction
+from decant.pipeline.text.worker import Unguarded
 from tests.faults.warc_files import page
 
 GOOD = page(1, words=200)
@@ -144,7 +146,7 @@ def test_a_child_killed_between_pages_is_replaced_without_loss(guard):
 def test_the_child_is_no_fork_of_this_process(guard):
     guard.extract(GOOD)
     with open(f"/proc/{guard._child.pid}/cmdline", "rb") as command:
-        assert b"decant.pipeline.page_worker" in command.read()
+        assert b"decant.pipeline.text.worker" in command.read()
 
 
 def test_the_child_ends_with_its_parent(guard):

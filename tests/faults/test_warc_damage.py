@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from decant.pipeline.warc import Reader, Record
+from decant.pipeline.warc.reader import Reader, Record
 from tests.faults.warc_files import arc, crawl, frames, members, one_member, record, record_id
 
 CRAWL = crawl(60)

@@ -6,7 +6,7 @@ import pytest
 from decant.filters.language import Language, LanguageId, LanguageRule
 from decant.filters.lid.file import directory, read_model
 from decant.filters.lid.kernel import FastScores
-from decant.pipeline.language_model import model_path
+from decant.pipeline.page.language_model import model_path
 
 MODEL = LanguageId(str(model_path()))
 ENGLISH = "The ship came home and everyone in the harbour was glad to see it again."

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from decant.filters.language import LanguageId, LanguageRule
-from decant.pipeline.language_model import model_path
+from decant.pipeline.page.language_model import model_path
 from tests import real_data
 
 pytestmark = pytest.mark.parity

@@ -14,15 +14,10 @@ from justext.core import ParagraphMaker, classify_paragraphs, revise_paragraph_c
 from trafilatura import deduplication, readability_lxml, xpaths
 from trafilatura.utils import HTML_PARSER, repair_faulty_html
 
-from decant.pipeline import (
-    fast_bound,
-    fast_justext,
-    fast_predicates,
-    fast_readability,
-    fast_trafilatura,
-    fast_tree,
-)
-from decant.pipeline.main_text import EXACT_FOR, FAST, plain_trafilatura_text, trafilatura_text
+from decant.pipeline.text.engines import EXACT_FOR, FAST, plain_trafilatura_text, trafilatura_text
+from decant.pipeline.text.replica import bound as length_bound
+from decant.pipeline.text.replica import justext, page, predicates, readability
+from decant.pipeline.text.replica import tree as trees
 from tests.html_pages import PageMaker, pages
 from tests.real_pages import real_pages
 
@@ -55,8 +50,8 @@ def differences(some_pages):
         expected = reference(html)
         deduplication.LRU_TEST.clear()
         try:
-            text = fast_trafilatura.text(html)
-        except fast_trafilatura.Unproven:
+            text = page.text(html)
+        except page.Unproven:
             outcomes["unproven"] += 1
             continue
         outcomes["none" if text is None else "text"] += 1
@@ -128,28 +123,28 @@ def test_an_unproven_page_gets_the_library_s_text(monkeypatch):
     assert expected
 
     def refuse(html):
-        raise fast_trafilatura.Unproven("for the test")
+        raise page.Unproven("for the test")
 
-    monkeypatch.setattr(fast_trafilatura, "text", refuse)
+    monkeypatch.setattr(page, "text", refuse)
     assert trafilatura_text(html) == expected
 
 
 def test_every_rule_selects_what_its_xpath_selects():
     hits = Counter()
     for html in pages(60, seed=11):
-        tree = fast_tree.parse(html)
+        tree = trees.parse(html)
         assert tree is not None
-        flagged, _, _ = fast_tree.flag(tree)
+        flagged, _, _ = trees.flag(tree)
         for name, expressions in RULES.items():
-            for rule, xpath in zip(getattr(fast_predicates, name), expressions, strict=True):
+            for rule, xpath in zip(getattr(predicates, name), expressions, strict=True):
                 selected = [e for e, bits in flagged if rule.selects(e, bits)]
                 assert selected == xpath(tree), xpath.path
                 hits[name] += len(selected)
-        for rule, xpath in zip(fast_predicates.BODY, xpaths.BODY_XPATH, strict=True):
+        for rule, xpath in zip(predicates.BODY, xpaths.BODY_XPATH, strict=True):
             first = next((e for e, bits in flagged if rule.selects(e, bits)), None)
             assert first is next(iter(xpath(tree)), None), xpath.path
             hits[f"body {rule.bit}"] += first is not None
-    assert set(hits) == {*RULES, *(f"body {rule.bit}" for rule in fast_predicates.BODY)}
+    assert set(hits) == {*RULES, *(f"body {rule.bit}" for rule in predicates.BODY)}
     assert min(hits.values()) > 0, hits
 
 
@@ -159,26 +154,26 @@ def test_readability_chooses_the_library_s_article():
             repair_faulty_html(html, html[:50].lower()).encode(), parser=HTML_PARSER
         )
         expected = readability_lxml.Document(library_tree).summary()
-        tree = fast_tree.parse_bytes(fast_tree.repaired(html, "doctype" in html[:50].lower()))
-        flagged, _, tags = fast_tree.flag(tree)
-        assert fast_readability.summary(tree, flagged, tags) == expected
+        tree = trees.parse_bytes(trees.repaired(html, "doctype" in html[:50].lower()))
+        flagged, _, tags = trees.flag(tree)
+        assert readability.summary(tree, flagged, tags) == expected
 
 
 def test_an_article_never_has_more_text_than_its_bound():
     shorter = 0
     for html in pages(80, seed=23):
-        tree = fast_tree.parse(html)
+        tree = trees.parse(html)
         assert tree is not None
-        flagged, _, tags = fast_tree.flag(tree)
-        fast_tree.prune(flagged, [*fast_predicates.PAYWALL, *fast_predicates.OVERALL])
+        flagged, _, tags = trees.flag(tree)
+        trees.prune(flagged, [*predicates.PAYWALL, *predicates.OVERALL])
         for element in list(tree.iter("script", "style")):
-            fast_tree.delete(element)
-        bound = fast_bound.spaced_length(tree) + fast_bound.VIDEO_CHARS * len(
+            trees.delete(element)
+        bound = length_bound.spaced_length(tree) + length_bound.VIDEO_CHARS * len(
             list(tree.iter("iframe"))
         )
-        summary = fast_readability.summary(tree, flagged, tags)
+        summary = readability.summary(tree, flagged, tags)
         assert summary is not None
-        length = fast_tree.trimmed_length(fast_tree.parse_bytes(summary))
+        length = trees.trimmed_length(trees.parse_bytes(summary))
         assert length <= bound
         shorter += length < bound
     assert shorter > 0
@@ -188,18 +183,18 @@ def test_readability_is_left_out_only_where_it_changes_nothing(monkeypatch):
     some = list(pages(120, seed=29))
     texts = [trafilatura_text(html) for html in some]
     left_out = []
-    summary = fast_readability.summary
+    summary = readability.summary
 
     def counted(*arguments):
         article = summary(*arguments)
         left_out.append(article is None)
         return article
 
-    monkeypatch.setattr(fast_trafilatura, "summary", counted)
+    monkeypatch.setattr(page, "summary", counted)
     assert [trafilatura_text(html) for html in some] == texts
     assert 0.1 * len(left_out) < sum(left_out) < 0.9 * len(left_out)
     left_out.clear()
-    monkeypatch.setattr(fast_trafilatura, "unused_page_chars", lambda *_: fast_bound.UNKNOWN)
+    monkeypatch.setattr(page, "unused_page_chars", lambda *_: length_bound.UNKNOWN)
     assert [trafilatura_text(html) for html in some] == texts
     assert not any(left_out)
 
@@ -248,24 +243,24 @@ def test_a_character_that_xml_forbids_has_the_library_s_text_or_none(place):
 def test_justext_keeps_the_library_s_paragraphs():
     kept = 0
     for html in pages(60, seed=17):
-        tree = fast_tree.parse(html)
+        tree = trees.parse(html)
         assert tree is not None
         paragraphs = ParagraphMaker.make_paragraphs(tree)
-        stop_words = fast_justext.stop_words()
+        stop_words = justext.stop_words()
         classify_paragraphs(paragraphs, stop_words, 50, 200, 0.1, 0.2, 0.2, True)
         revise_paragraph_classification(paragraphs, 200)
         expected = [p.text for p in paragraphs if not p.is_boilerplate]
-        assert [p.text for p in fast_justext.good_paragraphs(tree)] == expected
+        assert [p.text for p in justext.good_paragraphs(tree)] == expected
         kept += len(expected)
     assert kept > 100
 
 
 def test_a_version_that_is_not_proven_runs_the_library_with_a_notice(monkeypatch, caplog):
-    from decant.pipeline import main_text
+    from decant.pipeline.text import engines
 
     html = next(pages(2, seed=5))
-    monkeypatch.setattr(main_text, "FAST", False)
-    monkeypatch.setattr(fast_trafilatura, "text", lambda html: "not called")
+    monkeypatch.setattr(engines, "FAST", False)
+    monkeypatch.setattr(page, "text", lambda html: "not called")
     with caplog.at_level(logging.WARNING):
-        assert main_text.extractor("trafilatura")(html) == reference(html)
+        assert engines.extractor("trafilatura")(html) == reference(html)
     assert EXACT_FOR in caplog.text

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tldextract import TLDExtract
 
 from decant.filters.url import URL_RULES, UrlRules
-from decant.pipeline.blocklist import load_blocklist, load_words
+from decant.pipeline.page.blocklist import load_blocklist, load_words
 from tests import real_data
 
 pytest.importorskip("ahocorasick", reason="datatrove's URLFilter needs pyahocorasick")

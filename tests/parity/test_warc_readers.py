@@ -4,11 +4,9 @@ import io
 
 import pytest
 
-from decant.pipeline.page_type import PAGE_TYPES, looks_like_page
-from decant.pipeline.pages import response_of, url_of
-from decant.pipeline.payload import decoded_body
-from decant.pipeline.warc import Reader, first_member
-from decant.pipeline.warc_bytes import container
+from decant.pipeline.page.judge import response_of, url_of
+from decant.pipeline.page.payload import PAGE_TYPES, decoded_body, looks_like_page
+from decant.pipeline.warc.reader import Reader, container, first_member
 from tests.faults.warc_files import crawl, http, members, page, record
 from tests.real_data import folder
 

@@ -6,7 +6,7 @@ import json
 import pyarrow as pa
 import pytest
 
-from decant.pipeline import extract, quarantine
+from decant.pipeline import extract
 from decant.pipeline.config import (
     ExtractConfig,
     GatesConfig,
@@ -17,8 +17,11 @@ from decant.pipeline.config import (
 )
 from decant.pipeline.engine.execute import Engine
 from decant.pipeline.engine.storage import Store
-from decant.pipeline.isolate import Extraction, PageGuard
+from decant.pipeline.page import quarantine
+from decant.pipeline.page import rows as rows_
 from decant.pipeline.rundir import inputs
+from decant.pipeline.text.guard import PageGuard
+from decant.pipeline.text.protocol import Extraction
 from tests.faults.warc_files import arc, crawl, http, members, page, record, record_id
 
 ANY_LANGUAGE = LanguageConfig(keep=None, threshold=0.0)
@@ -174,7 +177,7 @@ def test_damaged_records_are_errors_with_a_reason(tmp_path):
 
 
 def test_a_page_that_kills_its_extractor_is_kept_as_a_file_that_replays_it(tmp_path, monkeypatch):
-    monkeypatch.setattr("decant.pipeline.isolate.Unguarded.extract", dies_over_page_two)
+    monkeypatch.setattr("decant.pipeline.text.worker.Unguarded.extract", dies_over_page_two)
     data = members([record(number) for number in (1, 2, 3)])
     store, entry = run(tmp_path, data)
     assert entry["errors"] == 1
@@ -206,10 +209,10 @@ def test_the_run_is_the_same_however_many_records_are_settled_together(tmp_path,
     data = members([record(number, bodies.get(number)) for number in range(1, 24)])
     runs = []
     with PageGuard("resiliparse", cpu_s=0.1) as guard:
-        monkeypatch.setattr("decant.pipeline.pages.page_extractor", lambda *_: guard)
+        monkeypatch.setattr("decant.pipeline.page.judge.page_extractor", lambda *_: guard)
         for records, size in ((1, 1), (1_000, 1 << 30)):
-            monkeypatch.setattr(extract, "BATCH_RECORDS", records)
-            monkeypatch.setattr(extract, "BATCH_BYTES", size)
+            monkeypatch.setattr(rows_, "BATCH_RECORDS", records)
+            monkeypatch.setattr(rows_, "BATCH_BYTES", size)
             store, entry = run(tmp_path, data, name=f"run-{records}")
             files = {path: store.read_bytes(path) for path in store.list("1-extracted")}
             runs.append((files, entry))
@@ -225,13 +228,13 @@ def test_no_more_than_a_batch_of_pages_is_held(tmp_path, monkeypatch):
         sizes.append((len(pages), sum(map(len, pages))))
         return [Extraction(text="some text") for _ in pages]
 
-    monkeypatch.setattr("decant.pipeline.isolate.Unguarded.extract_all", counted)
-    monkeypatch.setattr(extract, "BATCH_BYTES", 100_000)
+    monkeypatch.setattr("decant.pipeline.text.worker.Unguarded.extract_all", counted)
+    monkeypatch.setattr(rows_, "BATCH_BYTES", 100_000)
     small = [record(number, http(b"<p>" + b"word " * 10)) for number in range(1, 80)]
     large = [record(number, http(b"<p>" + b"word " * 5_000)) for number in range(80, 90)]
     _, entry = run(tmp_path, members(small + large))
     assert entry["kept"] == 89
-    assert max(count for count, _ in sizes) == extract.BATCH_RECORDS
+    assert max(count for count, _ in sizes) == rows_.BATCH_RECORDS
     assert max(size for _, size in sizes) < 100_000 + 30_000
 
 

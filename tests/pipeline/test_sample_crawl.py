@@ -9,7 +9,7 @@ from random import Random
 import pytest
 from fastwarc.warc import ArchiveIterator, WarcRecordType
 
-from decant.pipeline.charset import fineweb_text
+from decant.pipeline.page.charset import fineweb_text
 from decant.pipeline.sample_crawl import (
     ANCHOR_EVERY,
     TRUTH,

@@ -23,11 +23,10 @@ from trafilatura.settings import (
 )
 from trafilatura.xml import TEI_VALID_TAGS
 
-from decant.pipeline.fast_bound import MIN_CHARS
-from decant.pipeline.fast_elements import PageOptions
-from decant.pipeline.fast_handlers import handle_textelem
-from decant.pipeline.fast_links import delete_by_link_density, is_link_table
-from decant.pipeline.fast_predicates import (
+from decant.pipeline.text.replica.bound import MIN_CHARS
+from decant.pipeline.text.replica.elements import PageOptions, handle_textelem
+from decant.pipeline.text.replica.links import delete_by_link_density, is_link_table
+from decant.pipeline.text.replica.predicates import (
     BODY,
     CAPTION,
     COMMENTS,
@@ -36,7 +35,7 @@ from decant.pipeline.fast_predicates import (
     PRECISION,
     TEASER,
 )
-from decant.pipeline.fast_tree import (
+from decant.pipeline.text.replica.tree import (
     Flagged,
     bits_of,
     contains_tag,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from lxml.etree import _Element
 
-from decant.pipeline.fast_tree import contains_tag, delete, text_of, trimmed
+from decant.pipeline.text.replica.tree import contains_tag, delete, text_of, trimmed
 
 LONG_BLOCK = 300  # the library's largest limit on a block's text
 

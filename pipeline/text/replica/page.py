@@ -21,38 +21,38 @@ calls the library's functions for single elements; nothing of the library is rep
 | fast_output | one walk with the cell context handed down instead of an XPath per element |
 
 A page that meets anything unforeseen raises `Unproven`, and the caller runs the library itself.
+
+The text of a body in trafilatura's tags, as its `xmltotxt` writes it without formatting.
 """
 
 from __future__ import annotations
 
 import gc
 from copy import copy
+from html import unescape
 from itertools import islice
+from unicodedata import normalize
 
 import lxml.etree
 from lxml.etree import _Element
 from trafilatura.baseline import baseline
 from trafilatura.external import SANITIZED_XPATH
 from trafilatura.utils import HTML_PARSER
+from trafilatura.xml import NEWLINE_ELEMS, SPECIAL_FORMATTING, replace_element_text
 
-from decant.pipeline.fast_bound import (
-    MIN_CHARS,
-    has_few_paragraphs,
-    unused_page_chars,
-)
-from decant.pipeline.fast_content import (
+from decant.pipeline.text.replica.bound import MIN_CHARS, has_few_paragraphs, unused_page_chars
+from decant.pipeline.text.replica.content import (
     body_text,
     clean,
     clean_article,
     convert,
     extract_content,
 )
-from decant.pipeline.fast_elements import is_repeated_element, page_options
-from decant.pipeline.fast_justext import good_paragraphs
-from decant.pipeline.fast_output import plain_text
-from decant.pipeline.fast_predicates import BOOK, COMMENTS, OVERALL, PAYWALL
-from decant.pipeline.fast_readability import summary
-from decant.pipeline.fast_tree import (
+from decant.pipeline.text.replica.elements import is_repeated_element, page_options
+from decant.pipeline.text.replica.justext import good_paragraphs
+from decant.pipeline.text.replica.predicates import BOOK, COMMENTS, OVERALL, PAYWALL
+from decant.pipeline.text.replica.readability import summary
+from decant.pipeline.text.replica.tree import (
     Flagged,
     Unproven,
     bits_of,
@@ -63,6 +63,66 @@ from decant.pipeline.fast_tree import (
     prune,
     trimmed,
 )
+
+
+def plain_text(body: _Element) -> str:
+    """The body's text, one line for each block."""
+    pieces: list[str] = []
+    _write(body, pieces, in_cell=False)
+    lines = (clean_line(line) for line in "".join(pieces).splitlines())
+    text = "\n".join(filter(None, lines)).replace("\u2424", "")
+    return normalize("NFC", unescape(text))
+
+
+def clean_line(line: str) -> str:
+    """A line without control characters, its white space trimmed; empty if nothing is left.
+
+    The library trims last, so that white space, which it keeps until then, may go first.
+    """
+    if "&" in line:
+        line = line.replace("&#13;", "\r").replace("&#10;", "\n").replace("&nbsp;", "\u00a0")
+    line = " ".join(line.split())
+    if not line.isprintable():
+        line = " ".join("".join(filter(str.isprintable, line)).split())
+    return line
+
+
+def _write(element: _Element, pieces: list[str], in_cell: bool) -> None:
+    """Appends the text of an element and its tail; depth is bounded by libxml2's 255 levels."""
+    tag, text, tail = element.tag, element.text, element.tail
+    if text is not None:
+        pieces.append(replace_element_text(element, False) if tag in _MARKED else text)
+    in_cell_below = in_cell or tag == "cell"
+    for child in element:
+        _write(child, pieces, in_cell_below)
+    if text is None and tail is None:
+        if tag == "row":
+            _end_row(element, pieces)
+        elif tag in NEWLINE_ELEMS:
+            pieces.append("\n")
+        elif tag != "cell":
+            return
+    if tag in NEWLINE_ELEMS and not in_cell:
+        pieces.append("\n\n")
+    elif tag == "cell":
+        pieces.append(" | ")
+    elif tag not in SPECIAL_FORMATTING:
+        pieces.append(" ")
+    if tail is not None:
+        pieces.append(tail)
+
+
+_MARKED = frozenset({"ref", "cell", "item"})  # the tags whose text is more than itself
+
+
+def _end_row(row: _Element, pieces: list[str]) -> None:
+    """Appends the bars of missing cells, and the line below a head row."""
+    span = int(row.get("span", 1))
+    cells = sum(1 for _ in row.iterdescendants("cell"))
+    pieces.append("|" * (span - cells) + "\n")
+    if any(cell.get("role") == "head" for cell in row.iterchildren("cell")):
+        pieces.append("\n" + "---|" * span + "\n")
+
 
 RESCUE_TAGS = sorted(frozenset().union(*(rule.tags or () for rule in (*PAYWALL, *COMMENTS))))
 UNCLEAN_TAGS = tuple(path.removeprefix(".//") for path in SANITIZED_XPATH.split("|"))

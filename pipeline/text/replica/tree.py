@@ -15,7 +15,7 @@ from lxml import etree
 from lxml.etree import _Element
 from trafilatura.utils import DOCTYPE_TAG, FAULTY_HTML, is_dubious_html
 
-from decant.pipeline.fast_predicates import BODY, BOOK, PRECISION, Rule
+from decant.pipeline.text.replica.predicates import BODY, BOOK, PRECISION, Rule
 
 # The options of trafilatura.utils.HTML_PARSER.
 PARSER = etree.HTMLParser(

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from decant.pipeline import blocklist
-from decant.pipeline.blocklist import ARCHIVE, load_blocklist, load_words, open_table
+from decant.pipeline.page import blocklist
+from decant.pipeline.page.blocklist import ARCHIVE, load_blocklist, load_words, open_table
 
 DOMAINS = ["bad.com", "# a comment", " worse.org ", "sub.bad.net"]
 

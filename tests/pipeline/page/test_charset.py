@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from decant.pipeline.charset import declarations, declared_text, fineweb_text
+from decant.pipeline.page.charset import declarations, declared_text, fineweb_text
 
 RUSSIAN = (
     "<html><body><p>" + "Весна пришла в старый город у широкой реки. " * 9 + "</p></body></html>"

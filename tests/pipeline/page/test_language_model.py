@@ -6,8 +6,8 @@ import urllib.error
 
 import pytest
 
-from decant.pipeline import language_model
-from decant.pipeline.language_model import BUNDLED, LARGE, ModelMissing, model_path
+from decant.pipeline.page import language_model
+from decant.pipeline.page.language_model import BUNDLED, LARGE, ModelMissing, model_path
 
 
 @pytest.fixture(autouse=True)

@@ -5,7 +5,7 @@ import random
 import pytest
 from lxml import etree
 
-from decant.pipeline.page_work import Limits, attributes, depth, elements, excess
+from decant.pipeline.page.limits import Limits, attributes, depth, elements, excess
 
 PIECES = """<a|<div |<b/|<script|<title>|<textarea|<xmp |<iframe|<style>|<plaintext|<svg |</|</a
 </script|</script>|</title>|</textarea >|</xmp|</iframe>|</style>|<!--|-->|--!>|->|-|--|<!|<?|]]>

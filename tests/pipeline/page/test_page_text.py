@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from decant.pipeline.page_text import page_text
+from decant.pipeline.page.page_text import page_text
 
 NAMED = {b"amp": "&", b"quot": '"', b"apos": "'", b"rsquo": "'"}
 MARKUP = re.compile(

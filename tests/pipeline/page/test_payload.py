@@ -8,7 +8,7 @@ import brotli
 import pyarrow as pa
 import pytest
 
-from decant.pipeline.payload import Response, TooLarge, dechunked, decoded_body, split_http
+from decant.pipeline.page.payload import Response, TooLarge, dechunked, decoded_body, split_http
 from tests.faults.warc_files import http, page, raw_deflate
 
 BODY = page(3, words=4_000)

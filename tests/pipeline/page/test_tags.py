@@ -4,10 +4,10 @@ import random
 
 import pytest
 
-from decant.pipeline import tag_ends
-from decant.pipeline.page_work import Limits, attributes, excess
-from decant.pipeline.tag_ends import has_few_attributes
-from tests.pipeline.test_page_work import PIECES
+from decant.pipeline.page import tags
+from decant.pipeline.page.limits import Limits, attributes, excess
+from decant.pipeline.page.tags import has_few_attributes
+from tests.pipeline.page.test_limits import PIECES
 
 FILL = ["<p>", " b", "/c", "d='x'", ' e="<p>"', "='", '="', "f\n=\t'", "word ", ">", "'>"]
 FILL += ['">', "{g"]
@@ -15,7 +15,7 @@ FILL += ['">', "{g"]
 
 @pytest.mark.parametrize("most", [2, 5, 12, 40])
 def test_a_page_found_to_have_few_attributes_never_has_more(monkeypatch, most):
-    monkeypatch.setattr(tag_ends, "LEAST_ATTRIBUTES", 1)
+    monkeypatch.setattr(tags, "LEAST_ATTRIBUTES", 1)
     draw = random.Random(most)
     sure = unsure = 0
     for number in range(6_000):

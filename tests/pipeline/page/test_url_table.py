@@ -2,7 +2,7 @@
 
 import pytest
 
-from decant.filters.url_table import HashedSet, key_bytes
+from decant.pipeline.page.blocklist import HashedSet, key_bytes
 
 
 def halves(key: bytes) -> tuple[int, int]:

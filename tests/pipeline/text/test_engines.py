@@ -2,9 +2,13 @@
 
 import pytest
 
-from decant.pipeline import main_text
-from decant.pipeline.main_text import RESILIPARSE_OPTIONS, extractor, union_with_lineage
-from decant.pipeline.union_text import union_lines
+from decant.pipeline.text import engines
+from decant.pipeline.text.engines import (
+    RESILIPARSE_OPTIONS,
+    extractor,
+    union_lines,
+    union_with_lineage,
+)
 from tests.html_pages import PageMaker, pages
 
 ENGINES = ("trafilatura", "resiliparse", "union")
@@ -70,7 +74,7 @@ def test_trafilatura_takes_no_options():
 def test_options_override_our_defaults_one_by_one(monkeypatch):
     calls = []
     monkeypatch.setattr(
-        main_text, "extract_plain_text", lambda html, **options: calls.append(options) or html
+        engines, "extract_plain_text", lambda html, **options: calls.append(options) or html
     )
     assert extractor("resiliparse", {"links": True, "skip_elements": ["nav"]})("x") == "x"
     assert calls == [{**RESILIPARSE_OPTIONS, "links": True, "skip_elements": ["nav"]}]

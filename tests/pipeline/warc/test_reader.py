@@ -5,8 +5,7 @@ import random
 
 import pytest
 
-from decant.pipeline.warc import Reader, Record, first_member
-from decant.pipeline.warc_bytes import container
+from decant.pipeline.warc.reader import Reader, Record, container, first_member
 from tests.faults.warc_files import (
     arc,
     blocks,

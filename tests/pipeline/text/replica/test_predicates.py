@@ -3,7 +3,7 @@
 import pytest
 from lxml import etree
 
-from decant.pipeline.fast_predicates import BOOK, MEMO_CHARS, RuleBook, UnknownRule
+from decant.pipeline.text.replica.predicates import BOOK, MEMO_CHARS, RuleBook, UnknownRule
 
 
 def bits_of(book, **attributes):

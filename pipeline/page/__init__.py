@@ -1,0 +1,1 @@
+"""A record becomes a page or an outcome, the cheapest test first."""

@@ -1,0 +1,123 @@
+"""The outcomes of a partition's records as rows, buffered, counted and written."""
+
+import hashlib
+from collections import Counter
+from typing import Any
+
+from decant.pipeline.engine.execute import Job
+from decant.pipeline.engine.storage import TableWriter
+from decant.pipeline.page import quarantine
+from decant.pipeline.page.judge import PageJudge, Waiting, url_of
+from decant.pipeline.page.outcomes import Dropped, Failed, Outcome, Page
+from decant.pipeline.rundir.records import LINEAGE
+from decant.pipeline.warc.reader import Record
+
+STAGE = "extract"
+PAGE_RECORDS = ("response", "conversion")
+ERROR = "error"  # the rule of a row that is an error; its reason is in `detail`
+BUFFER_ROWS = 200
+# What is read before the pages among it go to the extractor together: see PageGuard.extract_all.
+BATCH_RECORDS = 32
+BATCH_BYTES = 8 << 20  # of records and of what was decoded of them
+
+
+class PartitionLedger:
+    """Settles the records of a partition batch by batch: a row for each, and the counts of all."""
+
+    def __init__(self, job: Job, kept: TableWriter, dropped: TableWriter):
+        self.counts: Counter[str] = Counter()
+        self._job, self._args = job, job.task.args
+        self._judge = PageJudge(job.config)
+        self._dump = job.config.input.dump or job.task.args["dump"]
+        self._known = quarantine.reasons(job.store, job.task.args["partition"])
+        self._batch: list[tuple[Record, Outcome | Waiting]] = []
+        self._batch_bytes = 0
+        self._rules: Counter[str] = Counter()
+        self._reasons: Counter[str] = Counter()
+        self._given_up: list[list] = []
+        self._writers = (kept, dropped)
+        self._rows: tuple[list[dict], list[dict]] = ([], [])
+
+    def take(self, record: Record, languages: str | None = None) -> None:
+        """Count a record, and settle it as soon as its batch is full; other types are skipped."""
+        if record.type not in PAGE_RECORDS:
+            return
+        self.counts["in"] += 1
+        known = self._known.get(record.offset)
+        outcome = Failed(known, lost=True) if known else self._judge.outcome(record, languages)
+        self._batch.append((record, outcome))
+        self._batch_bytes += len(record.content)
+        if isinstance(outcome, Waiting):
+            self._batch_bytes += outcome.bytes
+        if len(self._batch) >= BATCH_RECORDS or self._batch_bytes >= BATCH_BYTES:
+            self._settle()
+
+    def finish(self) -> None:
+        """Settle and write what is left."""
+        self._settle()
+        self._flush()
+
+    def _settle(self) -> None:
+        waiting = [outcome for _, outcome in self._batch if isinstance(outcome, Waiting)]
+        decided = iter(self._judge.decide(waiting))
+        for record, outcome in self._batch:
+            self._enter(record, next(decided) if isinstance(outcome, Waiting) else outcome)
+        self._batch, self._batch_bytes = [], 0
+        if len(self._rows[0]) + len(self._rows[1]) >= BUFFER_ROWS:
+            self._flush()
+
+    def _enter(self, record: Record, outcome: Outcome) -> None:
+        """Write the row of a record."""
+        key = self._key(record)
+        if isinstance(outcome, Page):
+            self.counts["kept"] += 1
+            self._rows[0].append({**key, **self._page_row(record, outcome)})
+        else:
+            self._rows[1].append({**key, **self._dropped_row(record, outcome)})
+
+    def _flush(self) -> None:
+        for writer, rows in zip(self._writers, self._rows, strict=True):
+            writer.write_rows(rows)
+            rows.clear()
+
+    def result(self) -> dict[str, Any]:
+        return {
+            **{name: self.counts[name] for name in ("in", "kept", "errors")},
+            "dropped": dict(sorted(self._rules.items())),
+            "error_reasons": dict(sorted(self._reasons.items())),
+            "given_up": self._given_up,
+        }
+
+    def _key(self, record: Record) -> dict[str, Any]:
+        identity = record.headers.get("warc-record-id")
+        if not identity:
+            address = f"{self._args['file_path']} {record.offset}".encode()
+            identity = f"<urn:sha1:{hashlib.sha1(address).hexdigest()}>"
+        place = {"file": self._args["file"], "offset": record.offset}
+        return {**place, "id": identity, "url": url_of(record)}
+
+    def _page_row(self, record: Record, page: Page) -> dict[str, Any]:
+        return {
+            "date": record.headers.get("warc-date") or record.headers.get("archive-date", ""),
+            "file_path": self._args["file_path"],
+            "dump": self._dump,
+            "language": page.language,
+            "language_score": page.score,
+            "payload_digest": page.digest,
+            "text": page.text,
+            **({} if page.lineage is None else {LINEAGE.name: page.lineage}),
+        }
+
+    def _dropped_row(self, record: Record, outcome: Outcome) -> dict[str, Any]:
+        if isinstance(outcome, Dropped):
+            self._rules[outcome.rule] += 1
+            measured = outcome
+        else:
+            assert isinstance(outcome, Failed)
+            self.counts["errors"] += 1
+            self._reasons[outcome.reason] += 1
+            measured = Dropped(ERROR, outcome.reason)
+            if outcome.lost:
+                quarantine.write(self._job.store, self._args["partition"], record, outcome.reason)
+                self._given_up.append([record.offset, outcome.reason])
+        return {"stage": STAGE, **vars(measured)}

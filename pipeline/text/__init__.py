@@ -1,0 +1,1 @@
+"""A page becomes text in a child process, and cannot kill us."""
