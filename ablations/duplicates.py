@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from decant.ablations.pool import Pool
-from decant.pipeline.clusters import flatten, unite
+from decant.pipeline.dedup.closure import flatten, unite
 
 
 def shared_bands(bands: np.ndarray, signed: np.ndarray) -> np.ndarray:

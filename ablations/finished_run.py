@@ -17,13 +17,12 @@ import yaml
 
 from decant.ablations import hashing
 from decant.ablations.duplicates import shared_bands
-from decant.pipeline.bands import band_keys
 from decant.pipeline.config import RunConfig
+from decant.pipeline.dedup.bands import Salts, band_keys
+from decant.pipeline.dedup.layout import Part, signature_rows
 from decant.pipeline.engine.storage import Store
-from decant.pipeline.layout import Part, signature_rows
 from decant.pipeline.rundir.records import only_dump
 from decant.pipeline.rundir.texts import _path, partitions
-from decant.pipeline.scope import Salts
 
 
 class RunUnfit(Exception):

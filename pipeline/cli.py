@@ -172,7 +172,7 @@ def neighbours_command(
 
     Example: decant neighbours RUN https://example.org/page.html
     """
-    from decant.pipeline.neighbours import neighbours
+    from decant.pipeline.dedup.neighbours import neighbours
 
     def action() -> None:
         store = Store(run)

@@ -8,18 +8,18 @@ from dataclasses import dataclass
 
 from decant.pipeline import config as configuration
 from decant.pipeline import report, run_tokenizer
-from decant.pipeline.against import DatasetError
 from decant.pipeline.config import RunConfig
-from decant.pipeline.dedup_report import print_curve
+from decant.pipeline.dedup.against import DatasetError
+from decant.pipeline.dedup.layout import SignatureError
+from decant.pipeline.dedup.neighbours import NeighbourError
+from decant.pipeline.dedup.summary import print_curve
+from decant.pipeline.dedup.survivors import RankError
 from decant.pipeline.engine.events import Progress
 from decant.pipeline.engine.execute import Engine, StepError
 from decant.pipeline.engine.lock import Lock, LockError
 from decant.pipeline.engine.storage import StorageError, Store
 from decant.pipeline.engine.strict_yaml import ConfigError
-from decant.pipeline.inspect_signatures import SignatureError
-from decant.pipeline.neighbours import NeighbourError
 from decant.pipeline.page.language_model import ModelMissing, model_path
-from decant.pipeline.ranks import RankError
 from decant.pipeline.run import Outcome, RunError, run_stages
 from decant.pipeline.rundir.inputs import InputError, freeze
 from decant.pipeline.rundir.ledger import LedgerError

@@ -11,41 +11,40 @@ tasks return counts. No result depends on how documents were cut into partitions
 from dataclasses import asdict, replace
 from typing import Any
 
-from decant.pipeline import dedup_report
-from decant.pipeline.against import dataset_entries
-from decant.pipeline.bands import write_bands
-from decant.pipeline.clusters import close_in_memory, fits_in_memory
 from decant.pipeline.config import RunConfig, stage_digest
-from decant.pipeline.decisions import write_decisions
-from decant.pipeline.dedup_audit import measure_precision, measure_recall, sample_texts
-from decant.pipeline.dedup_stage import SCRATCH, VERSION, Stage
-from decant.pipeline.engine.execute import Engine, Task
-from decant.pipeline.engine.storage import Store
-from decant.pipeline.exact import (
-    RULES as EXACT_RULES,
-)
-from decant.pipeline.exact import (
+from decant.pipeline.dedup import summary
+from decant.pipeline.dedup.against import dataset_entries
+from decant.pipeline.dedup.audit import measure_precision, measure_recall, sample_texts
+from decant.pipeline.dedup.bands import write_bands
+from decant.pipeline.dedup.closure import close_in_memory, close_on_disk, fits_in_memory
+from decant.pipeline.dedup.compare import accept_pairs, relink
+from decant.pipeline.dedup.decisions import write_decisions
+from decant.pipeline.dedup.exact import (
     find_exact,
     is_wanted,
     spill_followers,
     spill_hashes,
     spill_spread,
 )
-from decant.pipeline.greedy_rounds import greedy_labels
-from decant.pipeline.index import absolute, numbered, open_entries, write_entries
-from decant.pipeline.index_entry import add_to_index, asked_of, identity
-from decant.pipeline.inspect_signatures import SignatureError, number_documents
-from decant.pipeline.layout import Part, plan
-from decant.pipeline.line_steps import DECIDED, DROPPED, remove_repeated
-from decant.pipeline.line_steps import RULE as LINES_RULE
-from decant.pipeline.names import spill_name_requests, spill_names
-from decant.pipeline.pairs import find_pairs
-from decant.pipeline.ranks import check_order
+from decant.pipeline.dedup.greedy.rounds import greedy_labels
+from decant.pipeline.dedup.ids import spill_name_requests, spill_names
+from decant.pipeline.dedup.index import absolute, numbered, open_entries, write_entries
+from decant.pipeline.dedup.index_entry import add_to_index, asked_of, identity
+from decant.pipeline.dedup.layout import Part, SignatureError, number_documents, plan
+from decant.pipeline.dedup.lines import DECIDED, DROPPED, remove_repeated
+from decant.pipeline.dedup.pairs import find_pairs
+from decant.pipeline.dedup.rules import EXACT_RULES, LINES_RULE
+from decant.pipeline.dedup.spills import read_catalog, write_catalog
+from decant.pipeline.dedup.steps import SCRATCH, VERSION, Stage
+from decant.pipeline.dedup.survivors import (
+    check_order,
+    choose_survivors,
+    spill_followed,
+    spill_members,
+)
+from decant.pipeline.engine.execute import Engine, Task
+from decant.pipeline.engine.storage import Store
 from decant.pipeline.rundir.records import partition_numbers
-from decant.pipeline.runs import read_catalog, write_catalog
-from decant.pipeline.star_closure import close_on_disk
-from decant.pipeline.survivors import choose_survivors, spill_followed, spill_members
-from decant.pipeline.verify import accept_pairs, relink
 
 INDEX_LIST = f"{SCRATCH}/index.json"
 
@@ -73,15 +72,15 @@ def run(engine: Engine, store: Store, config: RunConfig) -> dict[str, Any]:
     findings["decided"] = decide(stage, choices, scores)
     recall = measure_recall(stage, stage.folder("sketches"))
     exact_pairs = measure_precision(stage, scores) if scores else []
-    report = dedup_report.build(stage.layout, totals, findings)
-    report |= dedup_report.audit(stage.layout, recall, exact_pairs)
-    samples = sample_texts(stage, dedup_report.listed_documents(report))
-    dedup_report.name_documents(report, samples)
+    report = summary.build(stage.layout, totals, findings)
+    report |= summary.audit(stage.layout, recall, exact_pairs)
+    samples = sample_texts(stage, summary.listed_documents(report))
+    summary.name_documents(report, samples)
     if config.dedup.lines:
         report["lines"] = remove_repeated(stage, config.dedup.lines)
         if report["lines"]["dropped"]:
             report["dropped"][LINES_RULE] = report["lines"]["dropped"]
-    store.write_bytes("3-deduplicated/report.json", dedup_report.encode(report))
+    store.write_bytes("3-deduplicated/report.json", summary.encode(report))
     if config.dedup.index:
         add_to_index(stage, absolute(config.dedup.index), own, choices)
     dropped = report["dropped"]

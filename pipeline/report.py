@@ -15,7 +15,7 @@ from decant.filters.language import LANGUAGE_RULES
 from decant.filters.rule import RecordRule
 from decant.filters.url import URL_RULES
 from decant.pipeline.config import RunConfig
-from decant.pipeline.dedup_rules import DEDUP_RULES
+from decant.pipeline.dedup.rules import DEDUP_RULES
 from decant.pipeline.engine.storage import StorageError, Store
 from decant.pipeline.engine.strict_yaml import parse_yaml
 from decant.pipeline.page.judge import EXTRACT_RULES

@@ -11,9 +11,10 @@ import typer
 
 from decant.ablations.program import app
 from decant.filters import recipe
-from decant.pipeline import config, exact, report
+from decant.pipeline import config, report
 from decant.pipeline.config import STAGE_KEYS
-from decant.pipeline.decisions import NEAR_RULE
+from decant.pipeline.dedup import rules
+from decant.pipeline.dedup.rules import NEAR_RULE
 from decant.pipeline.run import STAGES
 from tests import tree
 from tests.story.test_story import KEPT, SKIPPED, STORY
@@ -62,7 +63,7 @@ def test_no_two_rules_share_a_name():
 
 def test_every_way_a_document_can_end_is_a_rule_that_decant_prints():
     fates = {line.fate for line in STORY} - {KEPT, SKIPPED, "error"}
-    assert fates | {NEAR_RULE, *exact.RULES} <= set(NAMES)
+    assert fates | {NEAR_RULE, *rules.EXACT_RULES} <= set(NAMES)
 
 
 def shipped_recipe(path: Path) -> recipe.Recipe:

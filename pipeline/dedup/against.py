@@ -10,13 +10,13 @@ from fsspec.core import url_to_fs
 
 from decant.filters.doc import Doc
 from decant.filters.minhash import MinHash, shingles, signature
-from decant.pipeline.bands import band_keys, bin_counts, fill_bins
-from decant.pipeline.dedup_stage import Stage
+from decant.pipeline.dedup.bands import band_keys, bin_counts, fill_bins
+from decant.pipeline.dedup.index import Entry
+from decant.pipeline.dedup.index_entry import EntryFiles, gathered
+from decant.pipeline.dedup.layout import Layout
+from decant.pipeline.dedup.steps import Stage
 from decant.pipeline.engine.execute import Job, Task
 from decant.pipeline.engine.light_spacy import import_spacy
-from decant.pipeline.index import Entry
-from decant.pipeline.index_entry import EntryFiles, gathered
-from decant.pipeline.layout import Layout
 
 TEXT_COLUMNS = ("text", "content", "raw_content")
 ID_COLUMNS = ("id", "doc_id", "url")

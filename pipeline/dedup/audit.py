@@ -13,18 +13,17 @@ import numpy as np
 from decant.filters.compile import kernel
 from decant.filters.doc import Doc
 from decant.filters.minhash import MinHash, shingles
-from decant.pipeline.dedup_stage import Stage
+from decant.pipeline.dedup.bands import Salts
+from decant.pipeline.dedup.ids import document_columns
+from decant.pipeline.dedup.layout import Layout, Part, parts_of, rows_between
+from decant.pipeline.dedup.sketches import read_sketches, sketches_of
+from decant.pipeline.dedup.spills import read_bins
+from decant.pipeline.dedup.steps import Stage
 from decant.pipeline.engine.execute import Job, Task
 from decant.pipeline.engine.light_spacy import import_spacy
 from decant.pipeline.engine.storage import Store
-from decant.pipeline.layout import Layout, Part, parts_of, rows_between
-from decant.pipeline.names import document_columns
 from decant.pipeline.rundir.records import extracted_path, partition_name
 from decant.pipeline.rundir.texts import texts_at
-from decant.pipeline.runs import read_bins
-from decant.pipeline.scope import Salts
-from decant.pipeline.sketches import read_sketches
-from decant.pipeline.verify import sketches_of
 
 SAMPLE_CHARS = 200  # of a text, in the lists of large clusters
 

@@ -3,17 +3,62 @@
 # 14 bands x 8 rows: P(two documents share a key) = 1-(1-s^8)^14 = 0.50 at Jaccard s = 0.68,
 # 0.92 at 0.80. Different bands of rows meet in one key with 2^-64: 3 pairs per band at 10^10
 # documents, which verification finds and undoes.
+
+Which documents may meet at all: `dedup.scope` as a salt of the band keys.
+
+Under `dump`, the key of a document is salted with its dump, so that documents of two dumps share a
+key only by a 64-bit chance; under `run` every document has the same salt.
 """
 
 import numpy as np
+import xxhash
 
 from decant.filters.compile import kernel
 from decant.filters.words.ngrams import GOLDEN
+from decant.pipeline.config import RunConfig
+from decant.pipeline.dedup.formats import band_type
+from decant.pipeline.dedup.layout import Layout, Part, rows_between, signature_rows
+from decant.pipeline.dedup.sketches import SKETCH_TYPE, write_sketches
+from decant.pipeline.dedup.spills import read_bins, write_run
 from decant.pipeline.engine.execute import Job
-from decant.pipeline.layout import Layout, Part, band_type, rows_between, signature_rows
-from decant.pipeline.runs import read_bins, write_run
-from decant.pipeline.scope import Salts
-from decant.pipeline.sketches import SKETCH_TYPE, write_sketches
+from decant.pipeline.engine.storage import StorageError, Store
+from decant.pipeline.rundir.records import extracted_path
+
+
+def dump_salt(dump: str | None) -> int:
+    return xxhash.xxh3_64_intdigest((dump or "unknown").encode("utf-8", "surrogatepass"))
+
+
+class Salts:
+    """The salts of one partition's documents, by the offset of their records.
+
+    `constant` is the salt of all of them where they have the same, else None.
+    """
+
+    def __init__(self, store: Store, config: RunConfig, part: Part):
+        self.constant: np.uint64 | None = None
+        if config.dedup.scope == "run":
+            self.constant = np.uint64(0)
+        elif part.dump is not None:
+            self.constant = np.uint64(dump_salt(part.dump))
+        else:
+            self._path = extracted_path(part.number)
+            table = store.read_table(self._path, ["offset", "dump"])
+            names = table.column("dump").to_pylist()
+            salts = {name: dump_salt(name) for name in set(names)}
+            self._salts = np.array([salts[name] for name in names], np.uint64)
+            self._offsets = table.column("offset").to_numpy()
+
+    def of(self, offsets: np.ndarray) -> np.ndarray:
+        """uint64 [len(offsets)]."""
+        if self.constant is not None:
+            return np.full(len(offsets), self.constant, np.uint64)
+        places = np.searchsorted(self._offsets, offsets)
+        found = np.minimum(places, max(len(self._offsets) - 1, 0))
+        if len(offsets) and not np.array_equal(self._offsets[found], offsets):
+            raise StorageError(f"{self._path} lacks documents that have a signature")
+        return self._salts[found] if len(offsets) else np.empty(0, np.uint64)
+
 
 SIGNATURE_COLUMNS = ["offset", "kept", "signature"]
 

@@ -13,13 +13,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from decant.pipeline.buckets import member_of_bucket_type
-from decant.pipeline.compare import answer_type, request_type, score_type
 from decant.pipeline.config import RunConfig
-from decant.pipeline.layout import Layout, band_type, plan
-from decant.pipeline.pairs import pair_type
-from decant.pipeline.runs import ENOUGH_RUNS, LOCAL_PIECE_BYTES, REMOTE_PIECE_BYTES
-from decant.pipeline.survivors import choice_type, member_type
+from decant.pipeline.dedup.formats import (
+    answer_type,
+    band_type,
+    choice_type,
+    member_of_bucket_type,
+    member_type,
+    pair_type,
+    request_type,
+    score_type,
+)
+from decant.pipeline.dedup.layout import Layout, plan
+from decant.pipeline.dedup.spills import ENOUGH_RUNS, LOCAL_PIECE_BYTES, REMOTE_PIECE_BYTES
 
 DUPLICATES = 0.4  # share of documents that meet an earlier one; about that of one dump
 BANDS_SHARED = 8  # of 14, by a pair that was found

@@ -5,15 +5,14 @@ from dataclasses import dataclass, field
 import numpy as np
 import pyarrow as pa
 
+from decant.pipeline.dedup.formats import BRIDGE
+from decant.pipeline.dedup.layout import Layout, Part, rows_between
+from decant.pipeline.dedup.rules import rule_of
+from decant.pipeline.dedup.spills import read_whole
 from decant.pipeline.engine.execute import Job
-from decant.pipeline.exact import RULES as EXACT_RULES
-from decant.pipeline.layout import Layout, Part, rows_between
 from decant.pipeline.rundir.records import CLUSTERS, DUPLICATES, partition_name
 from decant.pipeline.rundir.texts import columns_at
-from decant.pipeline.runs import read_whole
-from decant.pipeline.survivors import BRIDGE
 
-NEAR_RULE = "minhash_duplicate"
 JOINED_THROUGH = "no band in common: joined through other members of the cluster"
 
 
@@ -150,11 +149,6 @@ def cluster_table(job: Job, part: Part, rows: np.ndarray) -> pa.Table:
     file, offset = row_keys(job, part, rows["doc"].astype(np.int64))
     size = pa.array(rows["size"].astype(np.int64))
     return pa.table({"file": file, "offset": offset, "cluster_size": size}).cast(CLUSTERS)
-
-
-def rule_of(flags: int) -> str:
-    """The rule that dropped a document, from the flags of its choice."""
-    return EXACT_RULES[(flags >> 1) - 1] if flags >> 1 else NEAR_RULE
 
 
 def band_list(mask: int) -> str:

@@ -12,19 +12,24 @@ import numpy as np
 import pyarrow as pa
 
 from decant.pipeline.config import RunConfig
+from decant.pipeline.dedup.bands import Salts
+from decant.pipeline.dedup.formats import (
+    KEY,
+    PAYLOAD,
+    RANK_COLUMNS,
+    SHORT,
+    TEXT,
+    choice_type,
+    hash_type,
+    pair_type,
+)
+from decant.pipeline.dedup.layout import Layout, Part, hash_words, rows_between
+from decant.pipeline.dedup.rules import EXACT_RULES
+from decant.pipeline.dedup.spills import Spill, read_bins, read_whole
+from decant.pipeline.dedup.survivors import Ranks
 from decant.pipeline.engine.execute import Job
 from decant.pipeline.engine.storage import StorageError
-from decant.pipeline.layout import Layout, Part, hash_words, rows_between
-from decant.pipeline.pairs import pair_type
-from decant.pipeline.ranks import RANK_COLUMNS, Ranks
 from decant.pipeline.rundir.records import extracted_path
-from decant.pipeline.runs import Spill, read_bins, read_whole
-from decant.pipeline.scope import Salts
-from decant.pipeline.survivors import choice_type
-
-PAYLOAD, TEXT, SHORT = 0, 1, 2
-RULES = ("exact_payload_duplicate", "exact_text_duplicate", "short_text_duplicate")
-KEY = ("key", "check")
 
 
 def is_wanted(config: RunConfig) -> bool:
@@ -32,17 +37,12 @@ def is_wanted(config: RunConfig) -> bool:
     return dedup.exact_payload or dedup.exact_text or dedup.short_documents == "exact"
 
 
-def hash_type(doc_type: str) -> np.dtype:
-    numbers = [(name, "<u8") for name in (*KEY, *RANK_COLUMNS)]
-    return np.dtype([*numbers, ("doc", doc_type)])
-
-
 def spill_hashes(job: Job) -> dict:
     """Send the hashes of one slot's kept documents to their bins, a set of bins per kind."""
     args = job.task.args
     layout = Layout(**args["layout"])
     low, high = layout.span(args["slot"])
-    bins = len(RULES) << layout.prefix_bits
+    bins = len(EXACT_RULES) << layout.prefix_bits
     spill = Spill(job.store, f"{args['folder']}/{args['slot']:08d}", bins, layout.payload)
     for part in (Part(*part) for part in args["parts"]):
         salts = Salts(job.store, job.config, part)

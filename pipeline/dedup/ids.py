@@ -6,12 +6,12 @@ sketches in compare.py, in runs whose string width is that of the longest id on 
 
 import numpy as np
 
+from decant.pipeline.dedup.index import read_entries
+from decant.pipeline.dedup.layout import Layout, Part, parts_of, rows_between
+from decant.pipeline.dedup.spills import Spill, read_bins
 from decant.pipeline.engine.execute import Job
 from decant.pipeline.engine.storage import Store
-from decant.pipeline.index import read_entries
-from decant.pipeline.layout import Layout, Part, parts_of, rows_between
 from decant.pipeline.rundir.texts import columns_at
-from decant.pipeline.runs import Spill, read_bins
 
 LONGEST_ID = 1_000  # bytes; a longer id is cut, its row key still finds the record
 

@@ -17,10 +17,10 @@ from typing import Any
 import numpy as np
 from fsspec.core import url_to_fs
 
+from decant.pipeline.dedup.formats import band_type
+from decant.pipeline.dedup.layout import SignatureError
+from decant.pipeline.dedup.spills import Run, RunName
 from decant.pipeline.engine.storage import Store
-from decant.pipeline.inspect_signatures import SignatureError
-from decant.pipeline.layout import band_type
-from decant.pipeline.runs import Run, RunName
 
 FORMAT = 2  # 2: band keys by multiplication
 

@@ -6,20 +6,18 @@ from typing import Any
 
 import numpy as np
 
-from decant.pipeline.clusters import label_type
-from decant.pipeline.compare import answer_type
 from decant.pipeline.config import RunConfig
-from decant.pipeline.dedup_stage import Stage
+from decant.pipeline.dedup.formats import answer_type, band_type, choice_type, label_type
+from decant.pipeline.dedup.ids import id_bytes, ids_of
+from decant.pipeline.dedup.index import Entry, commit, next_folder, read_entries
+from decant.pipeline.dedup.layout import Layout, Part, parts_of
+from decant.pipeline.dedup.radix import sort_pairs
+from decant.pipeline.dedup.sketches import read_sketches
+from decant.pipeline.dedup.spills import Run, read_whole, write_run
+from decant.pipeline.dedup.steps import Stage
 from decant.pipeline.engine.execute import Job
 from decant.pipeline.engine.storage import Store
-from decant.pipeline.index import Entry, commit, next_folder, read_entries
-from decant.pipeline.layout import Layout, Part, band_type, parts_of
-from decant.pipeline.names import id_bytes, ids_of
-from decant.pipeline.radix import sort_pairs
 from decant.pipeline.rundir.records import signature_parameters
-from decant.pipeline.runs import Run, read_whole, write_run
-from decant.pipeline.sketches import read_sketches
-from decant.pipeline.survivors import choice_type
 
 DOC = "<u8"  # documents of an entry; those of a run may be narrower
 

@@ -4,17 +4,32 @@ A document's number is its place in row-key order among the rows of all signatur
 documents of an index, which come first). Numbers fall into *slots* of equal width, the unit of
 every document-side task; band keys fall into bands x 2^prefix_bits bins. Both widths follow from
 `dedup.memory_mb` and decide only how work is cut, never a result.
+
+Whether the signature files of a run are whole, in order and of this configuration.
+
+Nothing is deleted on the word of a file that is missing, truncated, out of order or made with other
+MinHash parameters: each of these ends the stage with the file named.
 """
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
 import pyarrow as pa
+import xxhash
 
 from decant.pipeline.config import RunConfig
+from decant.pipeline.engine.execute import Engine, Job, Task
 from decant.pipeline.engine.storage import StorageError, Store
-from decant.pipeline.rundir.records import signature_path
+from decant.pipeline.rundir.records import (
+    METADATA_KEY,
+    SIGNATURES,
+    made_with,
+    only_dump,
+    signature_parameters,
+    signature_path,
+)
 
 # Bytes of working memory per document of a slot: 14 keys of 8 bytes, their records of 12, the
 # same again while they are put in order, and a signature of 112 x 4.
@@ -25,11 +40,6 @@ SORT_BYTES_PER_RECORD = 64
 ROWS_AT_ONCE = 2_048
 PAYLOAD_SHARE = 8  # of the memory bound: what one buffer may hold before it becomes a file
 LEAST_PER_TASK = 64
-
-
-def band_type(doc_type: str) -> np.dtype:
-    """A band key and a document that has it."""
-    return np.dtype([("key", "<u8"), ("doc", doc_type)])
 
 
 @dataclass(frozen=True)
@@ -140,3 +150,106 @@ def fixed_words(column: pa.Array, words: int) -> np.ndarray:
     """uint64 [rows, words] over the memory of a column of fixed-width bytes; of nulls, anything."""
     held = np.frombuffer(column.buffers()[1], "<u8", words * (column.offset + len(column)))
     return held.reshape(-1, words)[column.offset :]
+
+
+PARTITIONS_PER_TASK = 64
+
+
+class SignatureError(ValueError):
+    """A signature file cannot be used; the message names it and says what to do."""
+
+
+def number_documents(
+    engine: Engine, store: Store, numbers: Sequence[int], base: int, digest: str
+) -> tuple[list[Part], dict[str, int]]:
+    """(parts in row-key order, counts of rows): every signature file, looked through once."""
+    tasks = [
+        Task(
+            f"{numbers[start]:05d}",
+            {"numbers": list(numbers[start : start + PARTITIONS_PER_TASK])},
+            {"signatures": signature_parameters(engine.config)},
+        )
+        for start in range(0, len(numbers), PARTITIONS_PER_TASK)
+    ]
+    results = engine.map("deduplicate/inspect", inspect_files, tasks, digest)
+    found = sorted(entry for one in results.values() for entry in one["files"])
+    totals = {"rows": 0, "in": 0, "short": 0}
+    parts, before = [], (-1, -1)
+    for number, rows, kept, short, first, last, dump, content in sorted(found, key=_row_order):
+        if rows and tuple(first) <= before:
+            raise SignatureError(
+                f"{signature_path(number)}: its rows start at {first}, not after those of the "
+                f"partition before it ({before}); run the filter stage again"
+            )
+        before = tuple(last) if rows else before
+        parts.append(Part(number, base, rows, dump, content))
+        base += rows
+        totals = {
+            "rows": totals["rows"] + rows,
+            "in": totals["in"] + kept,
+            "short": totals["short"] + short,
+        }
+    return parts, totals
+
+
+def _row_order(entry: list) -> tuple:
+    return (entry[4] or [-1, -1], entry[0])
+
+
+def inspect_files(job: Job) -> dict:
+    """Per file: number, rows, kept, kept without signature, first and last key, dump, content."""
+    files = []
+    for number in job.task.args["numbers"]:
+        rows, kept, short, first, last, content = inspect_file(job.store, job.config, number)
+        dump: str | None = ""
+        if rows and job.config.dedup.scope == "dump":
+            dump = only_dump(job.store, number)
+        files.append([number, rows, kept, short, first, last, dump, content])
+    return {"files": files}
+
+
+def inspect_file(store: Store, config: RunConfig, number: int) -> tuple:
+    """(rows, kept, short, first key, last key, content hash) of one signature file."""
+    path = signature_path(number)
+    try:
+        check_schema(store.parquet(path).schema_arrow, config, path)
+        table = store.read_table(path, ["file", "offset", "kept", "shingles", "text_hash"])
+    except StorageError as error:
+        raise SignatureError(f"{error}; the filter stage writes it") from error
+    file, offset = (table.column(name).to_numpy() for name in ("file", "offset"))
+    kept = table.column("kept").to_numpy(zero_copy_only=False).astype(np.bool_)
+    same, later = np.diff(file) == 0, np.diff(offset) > 0
+    if not np.all(np.where(same, later, np.diff(file) > 0)):
+        raise SignatureError(f"{path}: rows are not in ascending row-key order")
+    short = np.asarray(table.column("shingles").fill_null(0).to_numpy()) == 0
+    ends = [[int(file[at]), int(offset[at])] for at in (0, -1)] if len(file) else [[], []]
+    content = xxhash.xxh3_64()
+    for chunk in table.column("text_hash").chunks:
+        content.update(hash_words(chunk).data)
+    counts = len(file), int(kept.sum()), int((short & kept).sum())
+    return *counts, *ends, content.hexdigest()
+
+
+def check_schema(schema: pa.Schema, config: RunConfig, path: str) -> None:
+    """Refuse a file whose signatures are not those of the configuration."""
+    expected = made_with(config)
+    missing = [name for name in SIGNATURES.names if name not in schema.names]
+    if missing:
+        raise SignatureError(f"{path} lacks {', '.join(missing)}; run the filter stage again")
+    kind = schema.field("signature").type
+    if not pa.types.is_fixed_size_binary(kind):
+        raise SignatureError(f"{path} has no column of signatures of fixed length")
+    if kind.byte_width != 8 * expected["permutations"]:
+        raise SignatureError(
+            f"{path}: signatures of {kind.byte_width // 8} permutations, but the configuration "
+            f"says {config.dedup.bands} bands x {config.dedup.rows} rows = "
+            f"{expected['permutations']}"
+        )
+    found = json.loads((schema.metadata or {}).get(METADATA_KEY, b"null"))
+    if found is not None and found != expected:
+        changed = [name for name in expected if found.get(name) != expected[name]]
+        then, now = ({name: one.get(name) for name in changed} for one in (found, expected))
+        raise SignatureError(
+            f"{path}: signatures were made with {then}, the configuration says {now}; "
+            "run the filter stage again"
+        )

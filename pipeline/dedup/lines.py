@@ -21,15 +21,16 @@ import xxhash
 
 from decant.filters.repeated_lines import filled_lines, lines_of, windows, without_lines
 from decant.pipeline.config import LinesConfig, RunConfig
-from decant.pipeline.dedup_stage import SCRATCH, Stage
+from decant.pipeline.dedup.bands import dump_salt
+from decant.pipeline.dedup.formats import REPEAT, WINDOW
+from decant.pipeline.dedup.layout import Part
+from decant.pipeline.dedup.rules import LINES_RULE
+from decant.pipeline.dedup.spills import Spill, read_bins, read_whole
+from decant.pipeline.dedup.steps import SCRATCH, Stage
 from decant.pipeline.engine.execute import Job, Task
-from decant.pipeline.layout import Part
 from decant.pipeline.rundir.records import DUPLICATES, REMOVED_LINES, partition_name
 from decant.pipeline.rundir.texts import unique_documents
-from decant.pipeline.runs import Spill, read_bins, read_whole
-from decant.pipeline.scope import dump_salt
 
-RULE = "repeated_lines"
 DECIDED = f"{SCRATCH}/decided"  # the tables of duplicates, before those of this rule join them
 DROPPED = "3-deduplicated/dropped"
 LINES = "3-deduplicated/lines"
@@ -37,10 +38,6 @@ LINES = "3-deduplicated/lines"
 MORE_BITS = 7
 MOST_BITS = 20  # an offset table of 8 MB in front of each run
 SORT_BYTES = 128  # a window's record, its place in the order, the copies of both
-WINDOW = np.dtype(
-    [("key", "<u8"), ("check", "<u8"), ("doc", "<u8"), ("place", "<u4"), ("part", "<u4")]
-)
-REPEAT = np.dtype([("doc", "<u8"), ("place", "<u4")])
 
 
 def remove_repeated(stage: Stage, lines: LinesConfig) -> dict[str, int]:
@@ -195,7 +192,7 @@ def edited(
         detail = f"{len(numbers)} lines removed, {words} words left"
         dropped.append(
             {name: row[name] for name in ("id", "url", "file", "offset")}
-            | {"stage": "deduplicate", "rule": RULE, "value": words, "detail": detail}
+            | {"stage": "deduplicate", "rule": LINES_RULE, "value": words, "detail": detail}
             | {"bound": max(lines.min_words, 1), "cluster_size": row["minhash_cluster_size"]}
         )
     return {"file": row["file"], "offset": row["offset"], "removed": numbers}

@@ -11,21 +11,18 @@ from itertools import chain
 import numpy as np
 
 from decant.filters.compile import kernel
+from decant.pipeline.dedup.formats import pair_type
+from decant.pipeline.dedup.index import index_keys, read_entries
+from decant.pipeline.dedup.layout import SORT_BYTES_PER_RECORD, Layout
+from decant.pipeline.dedup.radix import sort_pairs
+from decant.pipeline.dedup.spills import Spill, read_bins
 from decant.pipeline.engine.execute import Job
 from decant.pipeline.engine.storage import Store
-from decant.pipeline.index import index_keys, read_entries
-from decant.pipeline.layout import SORT_BYTES_PER_RECORD, Layout
-from decant.pipeline.radix import sort_pairs
-from decant.pipeline.runs import Spill, read_bins
 
 Table = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 
 GIANT_BUCKET = 1_000  # documents; such buckets are listed with samples
 LISTED_BUCKETS = 20
-
-
-def pair_type(doc_type: str) -> np.dtype:
-    return np.dtype([("doc", doc_type), ("other", doc_type), ("band", "u1")])
 
 
 def empty_table(doc_type: str) -> Table:

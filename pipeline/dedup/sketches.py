@@ -3,14 +3,40 @@
 Two different 61-bit minima agree in their low 32 bits with 2^-32, so that the count of equal
 permutations is that of the full signatures but for 3 pairs in 100 million; the files are half the
 size and need no decoding.
+
+Signatures as datasketch objects and back.
+
+A signature of ours is made with the permutations of datatrove (61-bit minima of SHA-1 shingles), so
+a MinHash made from it compares and merges with its like, but not with one that datasketch computed
+from tokens: the hashes differ. LSH, LeanMinHash and storage work as usual.
 """
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from decant.filters.compile import kernel
+from decant.pipeline.dedup.index import index_sketches, read_entries
+from decant.pipeline.dedup.layout import Layout
+from decant.pipeline.engine.execute import Job
 from decant.pipeline.engine.storage import StorageError, Store
-from decant.pipeline.index import index_sketches, read_entries
-from decant.pipeline.layout import Layout
+
+if TYPE_CHECKING:
+    from datasketch import LeanMinHash, MinHash
+
+
+def sketches_of(job: Job, layout: Layout, docs: np.ndarray) -> np.ndarray:
+    """The sketches of ascending documents, one slot after the other."""
+    permutations = layout.bands * layout.rows
+    found = np.zeros((len(docs), permutations), np.uint32)
+    for slot in np.unique(docs // layout.width).tolist():
+        here = docs // layout.width == slot
+        held = read_sketches(job.store, job.task.args["sketches"], slot, layout)
+        found[here] = held[docs[here] - layout.span(slot)[0]]
+    return found
+
 
 SKETCH_TYPE = "<u4"
 
@@ -64,3 +90,39 @@ def compare_rows(left, left_rows, right, right_rows, bands, rows):
         matches[pair] = total
         met[pair] = mask
     return matches, met
+
+
+PRIME = (1 << 61) - 1
+
+
+class ForeignSignature(ValueError):
+    """The datasketch object does not hold a signature of ours."""
+
+
+def to_minhash(signature: np.ndarray, seed: int = 1) -> MinHash:
+    """A datasketch MinHash with the signature's values."""
+    from datasketch import MinHash
+
+    return MinHash(
+        num_perm=len(signature),
+        seed=seed,
+        scheme="affine64",
+        hashvalues=signature.astype(np.uint64),
+    )
+
+
+def to_lean_minhash(signature: np.ndarray, seed: int = 1) -> LeanMinHash:
+    """A datasketch LeanMinHash with the signature's values: smaller, immutable, serialisable."""
+    from datasketch import LeanMinHash
+
+    return LeanMinHash(to_minhash(signature, seed))
+
+
+def from_datasketch(sketch: MinHash | LeanMinHash, permutations: int) -> np.ndarray:
+    """The signature in a MinHash or LeanMinHash, uint64 [permutations]."""
+    values = np.asarray(sketch.hashvalues).astype(np.uint64)
+    if len(values) != permutations:
+        raise ForeignSignature(f"{len(values)} permutations, expected {permutations}")
+    if len(values) and int(values.max()) >= PRIME:
+        raise ForeignSignature("a value of 2^61 - 1 or more: this is not a signature of ours")
+    return values

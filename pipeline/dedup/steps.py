@@ -4,11 +4,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from decant.pipeline.compare import compare
 from decant.pipeline.config import RunConfig
+from decant.pipeline.dedup.compare import compare
+from decant.pipeline.dedup.layout import Layout, Part, parts_of
+from decant.pipeline.dedup.spills import settle, write_catalog
 from decant.pipeline.engine.execute import Engine, Task
-from decant.pipeline.layout import Layout, Part, parts_of
-from decant.pipeline.runs import settle, write_catalog
 
 SCRATCH = "3-deduplicated/_scratch"
 VERSION = 2  # 2: band keys by multiplication; greedy steps count pairs

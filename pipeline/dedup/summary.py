@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from decant.filters.minhash import half_point, meeting_probability, s_curve
-from decant.pipeline.layout import Layout
+from decant.pipeline.dedup.layout import Layout
 
 
 def print_curve(bands: int, rows: int) -> str:

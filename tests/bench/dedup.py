@@ -23,16 +23,15 @@ import numpy as np
 import pyarrow as pa
 
 from decant.filters.minhash import meeting_probability
-from decant.pipeline.bands import band_keys, band_records, write_bands
 from decant.pipeline.config import RunConfig, stage_digest
-from decant.pipeline.dedup_stage import Stage
+from decant.pipeline.dedup.bands import band_keys, band_records, write_bands
+from decant.pipeline.dedup.layout import number_documents, plan
+from decant.pipeline.dedup.spills import Run, read_catalog, write_catalog, write_run
+from decant.pipeline.dedup.steps import Stage
 from decant.pipeline.deduplicate import cluster_labels, run, sketch_folder, survivors_of
 from decant.pipeline.engine.execute import Engine
 from decant.pipeline.engine.storage import Store
-from decant.pipeline.inspect_signatures import number_documents
-from decant.pipeline.layout import plan
 from decant.pipeline.rundir.records import EXTRACTED, SIGNATURE_OPTIONS, SIGNATURES
-from decant.pipeline.runs import Run, read_catalog, write_catalog, write_run
 
 PRIME = (1 << 61) - 1
 BANDS, ROWS = 14, 8
@@ -209,7 +208,7 @@ def datasketch(signatures: np.ndarray) -> tuple[dict, dict[int, int]]:
     """(clock, root by dropped document) of querying and inserting every document."""
     from datasketch import MinHashLSH
 
-    from decant.pipeline.sketch_interop import to_minhash
+    from decant.pipeline.dedup.sketches import to_minhash
 
     sketches = [to_minhash(one) for one in signatures]
     root = list(range(len(signatures)))

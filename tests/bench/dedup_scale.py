@@ -19,14 +19,14 @@ from pathlib import Path
 import numpy as np
 
 from decant.filters.compile import kernel
-from decant.pipeline.bands import band_records
 from decant.pipeline.config import RunConfig, stage_digest
-from decant.pipeline.dedup_stage import SCRATCH, Stage
+from decant.pipeline.dedup.bands import band_records
+from decant.pipeline.dedup.layout import plan
+from decant.pipeline.dedup.spills import Run, read_catalog, write_catalog, write_run
+from decant.pipeline.dedup.steps import SCRATCH, Stage
 from decant.pipeline.deduplicate import candidate_pairs, close, survivors_of
 from decant.pipeline.engine.execute import Engine
 from decant.pipeline.engine.storage import Store
-from decant.pipeline.layout import plan
-from decant.pipeline.runs import Run, read_catalog, write_catalog, write_run
 
 BANDS, ROWS = 14, 8
 

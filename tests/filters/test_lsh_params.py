@@ -6,15 +6,15 @@ from datasketch import LeanMinHash, MinHashLSH
 
 from decant.filters.minhash import half_point, meeting_probability
 from decant.pipeline.config import DedupConfig, RunConfig
-from decant.pipeline.dedup_report import print_curve
-from decant.pipeline.report_charts import plot_curve
-from decant.pipeline.sketch_interop import (
+from decant.pipeline.dedup.sketches import (
     ForeignSignature,
     from_datasketch,
     to_lean_minhash,
     to_minhash,
 )
-from tests.pipeline.dedup_runs import near, random_signature
+from decant.pipeline.dedup.summary import print_curve
+from decant.pipeline.report_charts import plot_curve
+from tests.pipeline.dedup.dedup_runs import near, random_signature
 
 
 @pytest.mark.parametrize(("threshold", "permutations"), [(0.75, 112), (0.5, 128), (0.9, 64)])

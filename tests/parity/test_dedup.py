@@ -9,7 +9,7 @@ import pytest
 from decant.filters.doc import Doc
 from decant.filters.minhash import MinHash, shingles, signature
 from tests import real_data
-from tests.pipeline.dedup_runs import (
+from tests.pipeline.dedup.dedup_runs import (
     Planted,
     deduplicated,
     planted_clusters,
@@ -105,7 +105,7 @@ def test_real_pages_cluster_as_datatroves(tmp_path):
 def test_candidates_are_those_of_datasketchs_lsh(tmp_path):
     from datasketch import MinHashLSH
 
-    from decant.pipeline.sketch_interop import to_minhash
+    from decant.pipeline.dedup.sketches import to_minhash
 
     rng = np.random.default_rng(13)
     documents = planted_clusters(rng, 400)

@@ -14,31 +14,19 @@ from typing import Any
 import numpy as np
 
 from decant.filters.compile import kernel
-from decant.pipeline.clusters import label_type
+from decant.pipeline.dedup.compare import least_matches
+from decant.pipeline.dedup.formats import (
+    FOLLOWS,
+    KEPT,
+    UNDECIDED,
+    label_type,
+    lead_type,
+    vote_type,
+)
+from decant.pipeline.dedup.layout import Layout
+from decant.pipeline.dedup.spills import Spill, read_bins, read_whole, write_run
+from decant.pipeline.dedup.survivors import Ranks
 from decant.pipeline.engine.execute import Job
-from decant.pipeline.layout import Layout
-from decant.pipeline.ranks import RANK_COLUMNS, Ranks
-from decant.pipeline.runs import Spill, read_bins, read_whole, write_run
-from decant.pipeline.verify import least_matches
-
-UNDECIDED, KEPT, FOLLOWS = 0, 1, 2
-
-
-def lead_type(doc_type: str) -> np.dtype:
-    """To a document: `other` a newly kept member (else itself), `head` the first undecided one.
-
-    A membership takes one row per newly kept member, the first of which has `first` set.
-    """
-    docs = [(name, doc_type) for name in ("doc", "other", "head")]
-    return np.dtype([*docs, ("bucket", "<u8"), ("kept", "<u4"), ("first", "u1"), ("band", "u1")])
-
-
-def vote_type(doc_type: str) -> np.dtype:
-    """To a bucket: the state of a member; `kept` counts its kept members before this round."""
-    ranks = [(name, "<u8") for name in RANK_COLUMNS]
-    return np.dtype(
-        [("doc", doc_type), ("bucket", "<u8"), ("kept", "<u4"), ("state", "u1"), *ranks]
-    )
 
 
 def enter(job: Job) -> dict:

@@ -8,14 +8,15 @@ that were announced first.
 import numpy as np
 
 from decant.filters.compile import kernel
-from decant.pipeline.clusters import label_type
+from decant.pipeline.dedup.compare import least_matches
+from decant.pipeline.dedup.formats import RANK_COLUMNS, label_type, lead_type
+from decant.pipeline.dedup.greedy.buckets import MOST_COMPARED, pairs_beyond
+from decant.pipeline.dedup.greedy.documents import rows_in
+from decant.pipeline.dedup.layout import Layout
+from decant.pipeline.dedup.sketches import sketches_of
+from decant.pipeline.dedup.spills import read_whole, write_run
+from decant.pipeline.dedup.survivors import Ranks
 from decant.pipeline.engine.execute import Job
-from decant.pipeline.greedy import lead_type, rows_in
-from decant.pipeline.greedy_leads import MOST_COMPARED, pairs_beyond
-from decant.pipeline.layout import Layout
-from decant.pipeline.ranks import RANK_COLUMNS, Ranks
-from decant.pipeline.runs import read_whole, write_run
-from decant.pipeline.verify import least_matches, sketches_of
 
 NEVER = np.int64(1 << 62)
 PAIR = ("doc", "other")

@@ -1,16 +1,49 @@
-"""The order of steps of the greedy mode: buckets, then rounds of leads and judgements."""
+"""The order of steps of the greedy mode: buckets, then rounds of leads and judgements.
 
+What the greedy mode compared: pairs by bucket, and kept pairs that the limit left unmet.
+
+A document meets the kept members of its buckets that are announced before it is decided, but no
+more than MOST_COMPARED of a bucket. Only kept documents can miss one another by that limit: who was
+dropped had met the one it follows. Of k kept members, those beyond the limit have not met.
+"""
+
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from typing import Any
 
-from decant.pipeline import greedy_leads, greedy_memory
-from decant.pipeline.buckets import find_buckets
-from decant.pipeline.dedup_stage import Stage
-from decant.pipeline.engine.execute import Task
-from decant.pipeline.greedy import enter, judge
-from decant.pipeline.greedy_counts import count_last, with_greedy_pairs
-from decant.pipeline.greedy_leads import spill_leads
-from decant.pipeline.runs import read_catalog, write_catalog
+from decant.pipeline.dedup.greedy import buckets, in_memory
+from decant.pipeline.dedup.greedy.buckets import Announced, find_buckets, read_votes, spill_leads
+from decant.pipeline.dedup.greedy.documents import enter, judge
+from decant.pipeline.dedup.layout import Layout
+from decant.pipeline.dedup.spills import read_catalog, write_catalog
+from decant.pipeline.dedup.steps import Stage
+from decant.pipeline.engine.execute import Job, Task
+
+
+def count_last(job: Job) -> dict:
+    """The kept pairs of one bin's buckets that the members kept in the last round did not meet."""
+    layout = Layout(**job.task.args["layout"])
+    leaders, votes = read_votes(job, layout)
+    return {"runs": [], "unmet": Announced.of(votes, leaders, layout.earlier).unmet}
+
+
+def with_greedy_pairs(
+    found: Mapping[str, dict], rounds: Iterable[Mapping[str, dict]]
+) -> dict[str, dict]:
+    """The counts by bin, their pairs replaced by those that the rounds compared."""
+    told = [one for counts in rounds for one in counts.values()]
+    compared = sum(one.get("compared", 0) for one in told)
+    possible = sum(one["pairs_compared"] + one["pairs_not_compared"] for one in found.values())
+    none = {"pairs_compared": 0, "pairs_not_compared": 0}
+    tables = {key: {**one, **none} for key, one in found.items()}
+    tables["greedy"] = {
+        "buckets": 0,
+        "bucket_sizes": {},
+        "pairs_compared": compared,
+        "pairs_not_compared": possible - compared,
+        "kept_pairs_beyond_limit": sum(one.get("unmet", 0) for one in told),
+    }
+    return tables
 
 
 def greedy_labels(stage: Stage) -> tuple[str, dict[str, dict]]:
@@ -37,7 +70,7 @@ def greedy_labels(stage: Stage) -> tuple[str, dict[str, dict]]:
         before, left = left, sum(one["undecided"] for one in decided.values())
         assert left < before, "a round of greedy deduplication decided nothing"
         number += 1
-    if votes and max(one["largest_bucket"] for one in found.values()) > greedy_leads.MOST_COMPARED:
+    if votes and max(one["largest_bucket"] for one in found.values()) > buckets.MOST_COMPARED:
         counts.append(count_last_votes(stage, votes, tables))
     folder = stage.folder("labels")
     write_catalog(stage.engine.store, folder, labels)
@@ -66,11 +99,11 @@ def one_round(
     labels = stage.folder(f"labels-{number:04d}")
     args: dict[str, Any] = {"leads": leads, "scores": scores, "labels": labels}
     rows = sum(name.rows for name in read_catalog(stage.engine.store, leads))
-    if not greedy_memory.fits(left, rows, stage.config.dedup.memory_mb << 20):
+    if not in_memory.fits(left, rows, stage.config.dedup.memory_mb << 20):
         step = f"votes-{number:04d}"
         decided = stage.per_slot(step, judge, with_parts=True, **args)
         return told, decided, stage.settled(step, stage.layout.bins)
     args["sketches"] = stage.folder("sketches") if compare else ""
     args["parts"] = [list(asdict(part).values()) for part in stage.parts]
     task = Task("all", {**stage.shared("finish"), **args})
-    return told, stage.run("finish", greedy_memory.finish, [task]), ""
+    return told, stage.run("finish", in_memory.finish, [task]), ""

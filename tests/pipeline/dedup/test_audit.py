@@ -5,9 +5,9 @@ import pytest
 
 from decant.filters.doc import Doc
 from decant.filters.minhash import meeting_probability, shingles, signature
-from decant.pipeline import layout
+from decant.pipeline.dedup import layout
 from decant.pipeline.engine import execute
-from tests.pipeline.dedup_runs import (
+from tests.pipeline.dedup.dedup_runs import (
     Planted,
     decisions_bytes,
     deduplicated,

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from decant.pipeline import dedup_plan, layout, runs
 from decant.pipeline.config import RunConfig
-from tests.pipeline.dedup_runs import deduplicated, planted_clusters, write_run_directory
+from decant.pipeline.dedup import cost as dedup_plan
+from decant.pipeline.dedup import layout, spills
+from tests.pipeline.dedup.dedup_runs import deduplicated, planted_clusters, write_run_directory
 
 
 def test_tasks_objects_and_bytes_are_those_of_a_real_stage(tmp_path, monkeypatch):
@@ -48,14 +49,14 @@ def test_merge_rounds_are_those_of_settle(tmp_path):
     for number in range(100):
         counts = np.full(bins, 4)
         path = f"made/{number:04d}.run"
-        runs.write_run(store, path, np.zeros(4 * bins, kind), counts)
+        spills.write_run(store, path, np.zeros(4 * bins, kind), counts)
         names.append([path, 0, bins, 4 * bins])
-    runs.write_catalog(store, "made", names)
+    spills.write_catalog(store, "made", names)
     exchange = dedup_plan.Exchange("made", 100, bins, 100 * 4 * bins, 4)
     with Engine(store, RunConfig(), workers=0) as engine:
-        folder = runs.settle(engine, "made", "made", bins, payload, "")
+        folder = spills.settle(engine, "made", "made", bins, payload, "")
     rounds, objects = dedup_plan.merge_rounds(exchange, payload, remote=False)
     assert rounds >= 1 and folder == f"made.round-{rounds}"
-    assert len(runs.read_catalog(store, folder)) == objects
-    kept = runs.read_whole(store, folder, 0, bins, kind)
+    assert len(spills.read_catalog(store, folder)) == objects
+    kept = spills.read_whole(store, folder, 0, bins, kind)
     assert len(kept) == 100 * 4 * bins

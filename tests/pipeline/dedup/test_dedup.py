@@ -6,13 +6,14 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from decant.pipeline import bands, deduplicate, layout, runs
+from decant.pipeline import deduplicate
 from decant.pipeline.config import RunConfig
+from decant.pipeline.dedup import bands, layout, spills
+from decant.pipeline.dedup.layout import SignatureError
 from decant.pipeline.engine.execute import StepError
 from decant.pipeline.engine.storage import StorageError, Store
-from decant.pipeline.inspect_signatures import SignatureError
 from decant.pipeline.rundir.records import FILTERED, SIGNATURE_OPTIONS, made_with
-from tests.pipeline.dedup_runs import (
+from tests.pipeline.dedup.dedup_runs import (
     Planted,
     brute_clusters,
     chain,
@@ -317,8 +318,8 @@ def test_rows_out_of_order_are_refused(tmp_path, rng):
 def test_a_damaged_run_file_is_named(tmp_path):
     store = Store(str(tmp_path))
     records = np.zeros(10, np.dtype([("doc", "<u4")]))
-    runs.write_run(store, "one.run", records, np.array([4, 6]))
-    assert len(runs.Run(store, "one.run").read(1, 2)) == 6
+    spills.write_run(store, "one.run", records, np.array([4, 6]))
+    assert len(spills.Run(store, "one.run").read(1, 2)) == 6
     store.write_bytes("cut.run", store.read_bytes("one.run")[:-5])
     store.write_bytes("text.run", b"no run at all, but long enough")
     for name, message in (
@@ -327,7 +328,7 @@ def test_a_damaged_run_file_is_named(tmp_path):
         ("no.run", "missing"),
     ):
         with pytest.raises(StorageError, match=rf"{name} is {message}"):
-            runs.Run(store, name)
+            spills.Run(store, name)
 
 
 def _rows(store, number):

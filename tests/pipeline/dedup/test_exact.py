@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tests.pipeline.dedup_runs import (
+from tests.pipeline.dedup.dedup_runs import (
     Planted,
     cluster_sizes,
     decisions_bytes,

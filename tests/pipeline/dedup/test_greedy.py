@@ -5,8 +5,9 @@ import itertools
 import numpy as np
 import pytest
 
-from decant.pipeline import greedy_leads, greedy_memory, layout
-from tests.pipeline.dedup_runs import (
+from decant.pipeline.dedup import layout
+from decant.pipeline.dedup.greedy import buckets, in_memory
+from tests.pipeline.dedup.dedup_runs import (
     Planted,
     chain,
     decisions_bytes,
@@ -81,7 +82,7 @@ def test_rounds_on_disk_decide_what_one_pass_decides(
     held = write_run_directory(tmp_path / "memory", documents)
     deduplicated(held, **options)
     tiny_tasks()
-    monkeypatch.setattr(greedy_memory, "fits", lambda *_: False)
+    monkeypatch.setattr(in_memory, "fits", lambda *_: False)
     disk = write_run_directory(tmp_path / "disk", documents)
     deduplicated(disk, memory_mb=16, **options)
     assert any("votes-0002" in name for name in disk.list("manifests"))
@@ -93,7 +94,7 @@ def test_one_pass_takes_over_after_any_round(tmp_path, rng, monkeypatch):
     seen = []
     for rounds in range(4):
         calls = itertools.count()
-        monkeypatch.setattr(greedy_memory, "fits", lambda *_, c=calls, n=rounds: next(c) >= n)
+        monkeypatch.setattr(in_memory, "fits", lambda *_, c=calls, n=rounds: next(c) >= n)
         store = write_run_directory(tmp_path / str(rounds), documents)
         deduplicated(store, mode="greedy", min_jaccard=0.7)
         seen.append(decisions_bytes(store))
@@ -110,9 +111,9 @@ def test_a_bucket_compares_with_a_bounded_number_of_kept_documents(tmp_path, rng
     documents.append(documents[-1])  # but the last two are twins
     seen = []
     for module_fits in (True, False):
-        monkeypatch.setattr(greedy_leads, "MOST_COMPARED", 10)
-        monkeypatch.setattr(greedy_memory, "MOST_COMPARED", 10)
-        monkeypatch.setattr(greedy_memory, "fits", lambda *_, held=module_fits: held)
+        monkeypatch.setattr(buckets, "MOST_COMPARED", 10)
+        monkeypatch.setattr(in_memory, "MOST_COMPARED", 10)
+        monkeypatch.setattr(in_memory, "fits", lambda *_, held=module_fits: held)
         store = write_run_directory(tmp_path / str(module_fits), documents)
         _, dropped = deduplicated(store, mode="greedy", min_jaccard=0.5)
         seen.append(decisions_bytes(store))

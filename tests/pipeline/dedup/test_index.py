@@ -9,10 +9,11 @@ import pytest
 
 from decant.filters.doc import Doc
 from decant.filters.minhash import shingles, signature
-from decant.pipeline import greedy_memory, layout
+from decant.pipeline.dedup import layout
+from decant.pipeline.dedup.greedy import in_memory
+from decant.pipeline.dedup.layout import SignatureError
 from decant.pipeline.engine.execute import StepError
-from decant.pipeline.inspect_signatures import SignatureError
-from tests.pipeline.dedup_runs import (
+from tests.pipeline.dedup.dedup_runs import (
     Planted,
     chain,
     cluster_sizes,
@@ -65,7 +66,7 @@ def test_greedy_over_dumps_equals_one_run_with_the_earlier_dump_first(
         monkeypatch.setattr(layout, "SLOT_BYTES_PER_DOCUMENT", 1 << 18)
         monkeypatch.setattr(layout, "SORT_BYTES_PER_RECORD", 1 << 15)
         monkeypatch.setattr(layout, "PAYLOAD_SHARE", 1 << 13)
-        monkeypatch.setattr(greedy_memory, "fits", lambda *_: False)
+        monkeypatch.setattr(in_memory, "fits", lambda *_: False)
         options["memory_mb"] = 16
     found = set()
     for number, dump in enumerate((first, second, third)):

@@ -9,18 +9,20 @@ from typing import Any
 import numpy as np
 import pytest
 
-from decant.pipeline import layout, line_steps, shard
+from decant.pipeline import shard
 from decant.pipeline.config import RunConfig, validate
+from decant.pipeline.dedup import layout
+from decant.pipeline.dedup import lines as line_steps
+from decant.pipeline.dedup.layout import SignatureError
 from decant.pipeline.engine import manifest
 from decant.pipeline.engine.execute import Engine
 from decant.pipeline.engine.storage import Store
 from decant.pipeline.engine.strict_yaml import ConfigError, parse_yaml
-from decant.pipeline.inspect_signatures import SignatureError
 from decant.pipeline.rundir import ledger
 from decant.pipeline.rundir import texts as joined
 from decant.pipeline.rundir.records import FILTERED, partition_name
 from decant.pipeline.shard import published_files
-from tests.pipeline.dedup_runs import (
+from tests.pipeline.dedup.dedup_runs import (
     Planted,
     decisions_bytes,
     deduplicated,

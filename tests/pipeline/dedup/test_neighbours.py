@@ -6,8 +6,8 @@ import pytest
 from decant.filters.doc import Doc
 from decant.filters.minhash import shingles, signature
 from decant.pipeline.config import RunConfig
-from decant.pipeline.neighbours import NeighbourError, neighbours
-from tests.pipeline.dedup_runs import Planted, deduplicated, write_run_directory
+from decant.pipeline.dedup.neighbours import NeighbourError, neighbours
+from tests.pipeline.dedup.dedup_runs import Planted, deduplicated, write_run_directory
 
 WORDS = [first + second for first in "bcdfghklmn" for second in ("ab", "el", "in", "os", "ut")]
 

@@ -1,0 +1,1 @@
+"""Signatures to decisions: band keys, pairs, clusters, survivors, in sorted files."""

@@ -1,0 +1,127 @@
+"""Every record type that deduplication's steps exchange, and the codes in their fields.
+
+`doc_type` is `<u4` or `<u8`, by the number of documents; columns of records go through spills
+(`spills.py`) in these types, sorted by their first fields.
+"""
+
+import numpy as np
+
+# Equal ranks are decided by the text hash, then by the document's number.
+RANK_COLUMNS = ("rank", "tie")
+
+# MinHash: from band keys to clusters
+
+
+def band_type(doc_type: str) -> np.dtype:
+    """A band key and a document that has it."""
+    return np.dtype([("key", "<u8"), ("doc", doc_type)])
+
+
+def pair_type(doc_type: str) -> np.dtype:
+    """A candidate pair, and the band that it shares."""
+    return np.dtype([("doc", doc_type), ("other", doc_type), ("band", "u1")])
+
+
+def edge_type(doc_type: str) -> np.dtype:
+    """A pair that joins, as a directed edge of the closure's graph."""
+    return np.dtype([("node", doc_type), ("other", doc_type)])
+
+
+def label_type(doc_type: str) -> np.dtype:
+    """A document and the smallest document of its cluster."""
+    return np.dtype([("doc", doc_type), ("root", doc_type)])
+
+
+# Comparing signatures of documents that lie in different slots
+
+
+def request_type(doc_type: str) -> np.dtype:
+    """A document whose sketch a slot asks for."""
+    return np.dtype([("doc", doc_type), ("slot", "<u4")])
+
+
+def answer_type(doc_type: str, permutations: int) -> np.dtype:
+    """A document and its sketch."""
+    return np.dtype([("doc", doc_type), ("sketch", "<u4", (permutations,))])
+
+
+def score_type(doc_type: str) -> np.dtype:
+    """`matches`: equal permutations; `met`: bands that agree; `claimed`: bands whose keys agree."""
+    pair = [("doc", doc_type), ("other", doc_type)]
+    return np.dtype([*pair, ("matches", "<u2"), ("met", "<u8"), ("claimed", "<u8")])
+
+
+def chance_type(doc_type: str) -> np.dtype:
+    """A pair whose band keys agree by chance, with those bands as a mask."""
+    return np.dtype([("doc", doc_type), ("other", doc_type), ("bands", "<u8")])
+
+
+# Exact duplicates
+
+PAYLOAD, TEXT, SHORT = 0, 1, 2  # what is equal: the page's bytes, the text, a text under a shingle
+KEY = ("key", "check")
+
+
+def hash_type(doc_type: str) -> np.dtype:
+    """A 128-bit hash of a document, and its rank."""
+    numbers = [(name, "<u8") for name in (*KEY, *RANK_COLUMNS)]
+    return np.dtype([*numbers, ("doc", doc_type)])
+
+
+# Who survives
+
+EARLIER, FOLLOWER, NEW = 0, 1, 2  # kept in an index, dropped in an index, of this run
+BRIDGE = 1  # flag: the cluster joins two documents of the index that were kept before
+
+
+def member_type(doc_type: str) -> np.dtype:
+    """A member of a cluster: its root, rank and weight, and whether an index decided it before."""
+    return np.dtype(
+        [
+            *((name, doc_type) for name in ("doc", "root")),
+            *((name, "<u8") for name in (*RANK_COLUMNS, "weight")),
+            ("state", "u1"),
+        ]
+    )
+
+
+def choice_type(doc_type: str) -> np.dtype:
+    """A document, the one that stays for it, the size of their cluster, and flags."""
+    return np.dtype([("doc", doc_type), ("other", doc_type), ("size", "<u8"), ("flags", "u1")])
+
+
+# The greedy mode
+
+UNDECIDED, KEPT, FOLLOWS = 0, 1, 2
+PLACE_BITS = 40  # of a bucket's number: its place in a bin; the bin stands above
+
+
+def member_of_bucket_type(doc_type: str) -> np.dtype:
+    """A document and a bucket that it lies in."""
+    return np.dtype([("doc", doc_type), ("bucket", "<u8")])
+
+
+def lead_type(doc_type: str) -> np.dtype:
+    """To a document: `other` a newly kept member (else itself), `head` the first undecided one.
+
+    A membership takes one row per newly kept member, the first of which has `first` set.
+    """
+    docs = [(name, doc_type) for name in ("doc", "other", "head")]
+    return np.dtype([*docs, ("bucket", "<u8"), ("kept", "<u4"), ("first", "u1"), ("band", "u1")])
+
+
+def vote_type(doc_type: str) -> np.dtype:
+    """To a bucket: the state of a member; `kept` counts its kept members before this round."""
+    ranks = [(name, "<u8") for name in RANK_COLUMNS]
+    return np.dtype(
+        [("doc", doc_type), ("bucket", "<u8"), ("kept", "<u4"), ("state", "u1"), *ranks]
+    )
+
+
+# Repeated lines
+
+# A window of lines: its hash, a second hash against collisions, and where it stands.
+WINDOW = np.dtype(
+    [("key", "<u8"), ("check", "<u8"), ("doc", "<u8"), ("place", "<u4"), ("part", "<u4")]
+)
+REPEAT = np.dtype([("doc", "<u8"), ("place", "<u4")])  # a line to be removed
