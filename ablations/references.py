@@ -15,7 +15,7 @@ from pathlib import Path
 from random import Random
 
 from decant.ablations import hashing
-from decant.pipeline.sample_english import TOPICS, Writer
+from decant.pipeline.sample.english import TOPICS, Writer
 
 BUNDLED = Path(__file__).parent / "data" / "heldout"
 GENERATED = "generated"

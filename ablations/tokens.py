@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
-from decant.pipeline.tokens import END_OF_TEXT, load_tokenizer
+from decant.pipeline.tokens.counter import END_OF_TEXT, load_tokenizer
 
 # A vocabulary of a few thousand is settled by a few megabytes; more only costs time.
 TRAINING_CHARS = 20_000_000

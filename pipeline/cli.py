@@ -14,10 +14,11 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from decant.pipeline import report
+from decant.pipeline import rules
 from decant.pipeline.command import EXPECTED, RunRequest, execute_run, exit_code
 from decant.pipeline.engine.storage import Store
 from decant.pipeline.engine.strict_yaml import ConfigError, parse_size
+from decant.pipeline.report import funnel
 from decant.pipeline.run import stored_config
 
 app = typer.Typer(
@@ -144,11 +145,11 @@ def rules_command(
 
     Example: decant rules --json
     """
-    rows = report.rule_rows()
+    rows = rules.rule_rows()
     if as_json:
         print(json.dumps(rows, indent=1, ensure_ascii=False))
         return
-    Console(width=None if sys.stdout.isatty() else 160).print(report.rule_table(rows))
+    Console(width=None if sys.stdout.isatty() else 160).print(rules.rule_table(rows))
 
 
 @app.command("report")
@@ -159,7 +160,7 @@ def report_command(
 
     Example: decant report RUN
     """
-    _guard(lambda: print(report.rebuild(run)))
+    _guard(lambda: print(funnel.rebuild(run)))
 
 
 @app.command("neighbours")
@@ -201,7 +202,7 @@ def sample_crawl_command(
 
     Example: decant sample-crawl --pages 2000 --seed 1 crawl/
     """
-    from decant.pipeline.sample_crawl import generate
+    from decant.pipeline.sample.crawl import generate
 
     def action() -> None:
         try:

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from decant.pipeline import config as configuration
-from decant.pipeline import report, run_tokenizer
 from decant.pipeline.config import RunConfig
 from decant.pipeline.dedup.against import DatasetError
 from decant.pipeline.dedup.layout import SignatureError
@@ -20,10 +19,12 @@ from decant.pipeline.engine.lock import Lock, LockError
 from decant.pipeline.engine.storage import StorageError, Store
 from decant.pipeline.engine.strict_yaml import ConfigError
 from decant.pipeline.page.language_model import ModelMissing, model_path
+from decant.pipeline.report import funnel
 from decant.pipeline.run import Outcome, RunError, run_stages
 from decant.pipeline.rundir.inputs import InputError, freeze
 from decant.pipeline.rundir.ledger import LedgerError
-from decant.pipeline.tokens import TokenizerMissing
+from decant.pipeline.tokens import counter
+from decant.pipeline.tokens.counter import TokenizerMissing
 
 OK, FAILED, USAGE, QUARANTINED = 0, 1, 2, 3
 
@@ -109,8 +110,8 @@ def _execute(request: RunRequest) -> int:
                 outcome = redecide(Store(request.source), store, config, progress)
         finally:
             progress.close()
-        report.write(store, config, outcome)
-    print(report.funnel_text(outcome.stages))
+        funnel.write(store, config)
+    print(funnel.funnel_text(outcome.stages))
     for name in outcome.quarantined:
         print(f"decant: quarantined: {name}", file=sys.stderr)
     return QUARANTINED if outcome.quarantined else OK
@@ -132,7 +133,7 @@ def check_resources(store: Store, config: RunConfig, stages: tuple[str, ...] | N
     if stages is None or "extract" in stages:
         model_path(config.language.model)
     if stages is None or "shard" in stages:
-        run_tokenizer.freeze(store, config)
+        counter.freeze(store, config)
 
 
 def _create(store: Store) -> None:

@@ -11,24 +11,19 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections import Counter
 from functools import partial
 from typing import Any
-
-import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from decant.filters.recipe import Recipe
 from decant.filters.rule import Rule
 from decant.pipeline import filter as filtering
 from decant.pipeline.config import RunConfig, stage_keys
 from decant.pipeline.engine.events import Progress
-from decant.pipeline.engine.execute import Engine, Job
+from decant.pipeline.engine.execute import Engine
 from decant.pipeline.engine.storage import Store
 from decant.pipeline.engine.strict_yaml import ConfigError
 from decant.pipeline.run import Outcome, run_stages, stored_config
-from decant.pipeline.rundir.records import SIGNATURE_OPTIONS, partition_name
+from decant.pipeline.verdicts.redecided import redecide_partition
 
 EXTRACT_MARKER = "manifests/extract.done.json"
 
@@ -106,137 +101,3 @@ def _link(source: Store, store: Store, name: str) -> None:
             pass  # another file system: copied below
     with store.local_draft(name) as draft, source.open(name) as old, open(draft, "wb") as new:
         shutil.copyfileobj(old, new, 1 << 20)
-
-
-def redecide_partition(source_url: str, measured: list[str], job: Job) -> dict[str, Any]:
-    """Write kept, dropped and signature rows of one partition from the measures of another run."""
-    source = Store(source_url)
-    name = f"{partition_name(job.task.args['partition'])}.parquet"
-    recipe, _ = filtering.loaded(job.config)
-    rows = measured_rows(source, name, measured)
-    decided = decide(recipe, rows, source, name)
-    is_kept = pc.is_null(decided.column("rule"))
-    columns = [rule.name for rule in recipe.rules] if job.config.filter.all_measures else None
-    kept, dropped = decided.filter(is_kept), decided.filter(pc.invert(is_kept))
-    with job.store.table_writer(
-        f"2-filtered/kept/{name}", filtering.kept_schema(columns)
-    ) as writer:
-        writer.write(kept)
-    with job.store.table_writer(
-        f"2-filtered/dropped/{name}", filtering.dropped_schema(columns)
-    ) as writer:
-        writer.write(with_addresses(dropped, source, name))
-    write_signatures(job, source, name, is_kept)
-    counts = Counter(dropped.column("rule").to_pylist())
-    totals = {"in": decided.num_rows, "kept": kept.num_rows, "errors": 0}
-    return {**totals, "dropped": dict(sorted(counts.items()))}
-
-
-def measured_rows(source: Store, name: str, measured: list[str]) -> pa.Table:
-    """Key, edited text and measures of every document of a partition, in row-key order."""
-    columns = ["file", "offset", "text", *measured]
-    parts = [
-        source.read_table(f"2-filtered/{part}/{name}", columns) for part in ("kept", "dropped")
-    ]
-    rows = pa.concat_tables([part.select(columns) for part in parts]).combine_chunks()
-    return rows.sort_by([("file", "ascending"), ("offset", "ascending")])
-
-
-def decide(recipe: Recipe, rows: pa.Table, source: Store, name: str) -> pa.Table:
-    """`rows` with stage, rule, value, bound, detail and failed_rules under `recipe`'s bounds."""
-    rules = recipe.rules
-    size = rows.num_rows
-    values = np.empty((size, len(rules)), np.float64)
-    failed = np.empty((size, len(rules)), np.bool_)
-    for k, rule in enumerate(rules):
-        values[:, k] = rows.column(rule.name).to_numpy()
-        failed[:, k] = ~rule.keep.keeps_array(values[:, k])
-    first = (
-        np.where(failed.any(axis=1), failed.argmax(axis=1), -1) if len(rules) else np.full(size, -1)
-    )
-    settle_ties(recipe, rows, failed, first, source, name)
-    lost = first >= 0
-    value = np.where(lost, values[np.arange(size), first], 0.0) if len(rules) else np.zeros(size)
-    bound = [
-        rules[k].keep.crossed(v) if k >= 0 else None for k, v in zip(first, value, strict=True)
-    ]
-    names = np.array([rule.name for rule in rules], object)
-    columns = {
-        "file": rows.column("file"),
-        "offset": rows.column("offset"),
-        "text": rows.column("text"),
-        "stage": pa.array([filtering.STAGE] * size, pa.string()),
-        "rule": pa.array([names[k] if k >= 0 else None for k in first], pa.string()),
-        "value": pa.array(value, mask=~lost),
-        "bound": pa.array(bound, pa.float64()),
-        "detail": pa.nulls(size, pa.string()),
-        "failed_rules": pa.array([names[row].tolist() for row in failed], pa.list_(pa.string())),
-        **{rule.name: rows.column(rule.name) for rule in rules},
-    }
-    return pa.table(columns)
-
-
-def settle_ties(
-    recipe: Recipe, rows: pa.Table, failed: np.ndarray, first: np.ndarray, source: Store, name: str
-) -> None:
-    """Name the rule that is met first in the text where rules that share a place fail together.
-
-    Stored values do not say which came first; these documents, about one in 10,000, are read again.
-    """
-    rules = recipe.rules
-    tied = [
-        row
-        for row in np.flatnonzero(first >= 0)
-        if rules[first[row]].met_at is not None and _shares(rules, failed[row], int(first[row]))
-    ]
-    if not tied:
-        return
-    numbers = {rule.name: k for k, rule in enumerate(rules)}
-    keys = rows.select(["file", "offset"]).take(pa.array(tied))
-    texts = texts_at(source, name, keys)
-    for row, text in zip(tied, texts, strict=True):
-        dropped_by = recipe.judge(text).dropped_by
-        assert dropped_by is not None
-        first[row] = numbers[dropped_by]
-
-
-def _shares(rules: tuple[Rule, ...], failed: np.ndarray, first: int) -> bool:
-    """Whether another failing rule shares the place of the first."""
-    for k in range(first + 1, len(rules)):
-        if rules[k].met_at is None:
-            return False
-        if failed[k]:
-            return True
-    return False
-
-
-def texts_at(source: Store, name: str, keys: pa.Table) -> list[str]:
-    """The extracted texts of these row keys, in their order."""
-    texts = source.read_table(f"1-extracted/{name}", ["file", "offset", "text"])
-    found = keys.join(texts, ["file", "offset"], join_type="left outer")
-    found = found.sort_by([("file", "ascending"), ("offset", "ascending")])
-    return found.column("text").to_pylist()
-
-
-def with_addresses(dropped: pa.Table, source: Store, name: str) -> pa.Table:
-    """`dropped` with the id and URL of each document."""
-    rows = source.read_table(f"1-extracted/{name}", ["file", "offset", "id", "url"])
-    wanted = dropped.column("offset").to_numpy()
-    chosen = rows.take(pa.array(np.flatnonzero(np.isin(rows.column("offset").to_numpy(), wanted))))
-    if not np.array_equal(chosen.column("offset").to_numpy(), wanted):
-        raise ValueError(f"1-extracted/{name} and the measures do not hold the same documents")
-    return dropped.append_column("id", chosen.column("id")).append_column(
-        "url", chosen.column("url")
-    )
-
-
-def write_signatures(job: Job, source: Store, name: str, is_kept: pa.ChunkedArray) -> None:
-    """The signatures of every document where all are measured, else of the kept ones."""
-    path = f"2-filtered/signatures/{name}"
-    rows = source.read_table(path)
-    rows = rows.set_column(rows.schema.get_field_index("kept"), "kept", is_kept)
-    if not job.config.filter.all_measures:
-        rows = rows.filter(is_kept)
-    schema = filtering.signed_schema(job.config)
-    with job.store.table_writer(path, schema, options=SIGNATURE_OPTIONS) as writer:
-        writer.write(rows)

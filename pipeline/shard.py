@@ -14,21 +14,15 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from decant.pipeline import run_tokenizer
 from decant.pipeline.config import RunConfig, stage_digest
 from decant.pipeline.engine.execute import Engine, Job, Task
 from decant.pipeline.engine.manifest import Manifest
 from decant.pipeline.engine.storage import Store
-from decant.pipeline.pieces import make_pieces
 from decant.pipeline.rundir.records import PUBLISHED, partition_name, partition_numbers
-from decant.pipeline.shard_plan import ShardPlan, plan_shards
-from decant.pipeline.shuffle import (
-    MERGE_FAN_IN,
-    Range,
-    even_ranges,
-    merged,
-    write_piece,
-)
+from decant.pipeline.shards.pieces import make_pieces
+from decant.pipeline.shards.plan import ShardPlan, plan_shards
+from decant.pipeline.shards.shuffle import MERGE_FAN_IN, Range, even_ranges, merged, write_piece
+from decant.pipeline.tokens import counter
 
 VERSION = 2  # 2: pieces are Arrow files
 GROUP_FILE_BYTES = 512 << 20  # a merged piece is cut here, so that a shard reads few row groups
@@ -38,7 +32,7 @@ SUMMED = ("tokens", "text_bytes", "emails_replaced", "ips_replaced")
 def run(engine: Engine, store: Store, config: RunConfig) -> dict[str, Any]:
     """The stage's ledger entry, after all shards are written."""
     digest = stage_digest(config, "shard")
-    counted = run_tokenizer.freeze(store, config)
+    counted = counter.freeze(store, config)
     tasks = [
         Task(partition_name(number), {"partition": number, "count_tokens": counted})
         for number in partition_numbers(store)

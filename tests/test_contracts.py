@@ -11,16 +11,17 @@ import typer
 
 from decant.ablations.program import app
 from decant.filters import recipe
-from decant.pipeline import config, report
+from decant.pipeline import config
 from decant.pipeline.config import STAGE_KEYS
 from decant.pipeline.dedup import rules
 from decant.pipeline.dedup.rules import NEAR_RULE
+from decant.pipeline.rules import rule_rows
 from decant.pipeline.run import STAGES
 from tests import tree
 from tests.story.test_story import KEPT, SKIPPED, STORY
 
 CONFIGS = sorted((Path(__file__).parents[1] / "configs").glob("*.yaml"))
-ROWS = report.rule_rows()
+ROWS = rule_rows()
 NAMES = [row["name"] for row in ROWS]
 COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined]
 STAGE_COMMANDS = {

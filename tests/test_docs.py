@@ -8,7 +8,7 @@ import typer
 
 from decant.ablations.program import app
 from decant.filters import recipe
-from decant.pipeline import config, report
+from decant.pipeline import config, rules
 from decant.pipeline.rundir.records import PUBLISHED
 
 ROOT = Path(__file__).parents[1]
@@ -56,7 +56,7 @@ def test_options_named_in_readme_exist():
 def test_rule_table_of_the_filters_has_the_rules_over_text_as_decant_prints_them():
     text = (ROOT / "filters" / "README.md").read_text(encoding="utf-8")
     named = [row[0].strip("`") for row in table_rows(text, "rule")]
-    printed = [row["name"] for row in report.rule_rows()]
+    printed = [row["name"] for row in rules.rule_rows()]
     assert [name for name in printed if name in set(named)] == named
     assert {rule.name for rule in recipe.RULES} == set(named)
 

@@ -12,7 +12,7 @@ from decant.pipeline.command import RunRequest, execute_run
 from decant.pipeline.config import RunConfig
 from decant.pipeline.engine.execute import Engine, Job, Task
 from decant.pipeline.engine.storage import Store
-from decant.pipeline.sample_crawl import generate
+from decant.pipeline.sample.crawl import generate
 from tests import small_tokenizer
 
 ROOT = Path(__file__).parents[1]

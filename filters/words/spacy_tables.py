@@ -129,7 +129,7 @@ def encode(text: str) -> bytes:
 def kind(char: str, rules: SplitRules) -> int:
     """The bits of a character, by asking the patterns.
 
-    >>> from filters.spacy_english import english_rules
+    >>> from decant.filters.words.spacy_english import english_rules
     >>> kind("(", english_rules()) == VISIBLE | PREFIX | SUFFIX | SUFFIX_DOT_BEHIND | GAP
     True
     """

@@ -4,10 +4,9 @@ from collections.abc import Mapping
 from html import escape
 from typing import Any
 
-from decant.pipeline import report_charts as charts
 from decant.pipeline.config import DedupConfig
-from decant.pipeline.report_charts import plot_curve
-from decant.pipeline.report_tables import head, number, table
+from decant.pipeline.report import charts
+from decant.pipeline.report.charts import head, number, plot_curve, table
 
 SHOWN_CLUSTERS = 10
 

@@ -5,28 +5,20 @@ report can be rebuilt at any time.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-from rich.table import Table
-
-from decant.filters import recipe
-from decant.filters.language import LANGUAGE_RULES
-from decant.filters.rule import RecordRule
-from decant.filters.url import URL_RULES
 from decant.pipeline.config import RunConfig
-from decant.pipeline.dedup.rules import DEDUP_RULES
 from decant.pipeline.engine.storage import StorageError, Store
 from decant.pipeline.engine.strict_yaml import parse_yaml
-from decant.pipeline.page.judge import EXTRACT_RULES
-from decant.pipeline.report_page import page
-from decant.pipeline.run import Outcome
+from decant.pipeline.report.page import page
+from decant.pipeline.rules import rules_of
 from decant.pipeline.rundir.ledger import STAGES
 
 BAR_CHARS = 30
 
 
-def write(store: Store, config: RunConfig, outcome: Outcome) -> None:
+def write(store: Store, config: RunConfig) -> None:
     """Write `report.html` of a run."""
     store.write_bytes("report.html", build_page(store, config.model_dump(mode="json")).encode())
 
@@ -60,13 +52,6 @@ def build_page(store: Store, config: Mapping[str, Any]) -> str:
         if store.exists(path)
     }
     return page(stages, rules_of(config), config, extras)
-
-
-def rules_of(config: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Every rule, those of the run's recipe with its own bounds."""
-    steps = (config.get("filter") or {}).get("rules") or ()
-    own = {rule.name: rule.keep.as_mapping() for rule in recipe.build(steps).rules}
-    return [{**row, "keep": own.get(row["name"], row["keep"])} for row in rule_rows()]
 
 
 def funnel_text(stages: Mapping[str, Mapping[str, Any]]) -> str:
@@ -105,24 +90,3 @@ def _corpus_line(entry: Mapping[str, Any]) -> str:
     tokens = f"{entry['tokens']:,} tokens" if entry["tokens"] else "tokens not counted"
     megabytes = entry["text_bytes"] / 1e6
     return f"corpus: {entry['kept']:,} documents, {megabytes:,.1f} MB of text, {tokens}"
-
-
-def rule_rows() -> list[dict[str, Any]]:
-    """Every rule with its name, unit, what it keeps, its source and the reference's own reason."""
-    before = (*URL_RULES, *EXTRACT_RULES, *LANGUAGE_RULES)
-    return [*_record_rows(before), *recipe.catalogue(), *_record_rows(DEDUP_RULES)]
-
-
-def _record_rows(rules: Sequence[RecordRule]) -> list[dict[str, Any]]:
-    columns = ("name", "unit", "keep", "source", "reference")
-    return [{column: getattr(rule, column) for column in columns} for rule in rules]
-
-
-def rule_table(rows: Sequence[Mapping[str, Any]]) -> Table:
-    """The rules as a table for the terminal."""
-    table = Table(box=None, pad_edge=False)
-    for column in ("rule", "keeps", "unit", "source"):
-        table.add_column(column, overflow="fold")
-    for row in rows:
-        table.add_row(row["name"], str(row["keep"]), row["unit"], row["source"])
-    return table

@@ -4,9 +4,8 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
-from decant.pipeline import report_charts as charts
-from decant.pipeline import report_dedup
-from decant.pipeline.report_tables import head, table
+from decant.pipeline.report import charts, duplicates
+from decant.pipeline.report.charts import head, table
 from decant.pipeline.rundir.ledger import STAGES
 
 STYLE = """
@@ -55,7 +54,7 @@ def page(
         _funnel(stages),
         _rules(stages, rules),
         _overlap(extras.get("overlap")),
-        report_dedup.section(extras.get("dedup"), config),
+        duplicates.section(extras.get("dedup"), config),
         _skipped(stages.get("extract", {})),
     ]
     body = "\n".join(section for section in sections if section)

@@ -14,12 +14,12 @@ from pathlib import Path
 from random import Random
 from typing import TextIO
 
-from decant.pipeline.sample_english import PLACES, Writer
-from decant.pipeline.sample_html import page as html_page
-from decant.pipeline.sample_html import shell
-from decant.pipeline.sample_kinds import CHANCE, DUPLICATE, KEPT, KINDS, Block, Kind, article
-from decant.pipeline.sample_languages import ENGLISH
-from decant.pipeline.sample_warc import Fetched, WarcWriter, warc_path
+from decant.pipeline.sample.english import PLACES, Writer
+from decant.pipeline.sample.html import page as html_page
+from decant.pipeline.sample.html import shell
+from decant.pipeline.sample.kinds import CHANCE, DUPLICATE, KEPT, KINDS, Block, Kind, article
+from decant.pipeline.sample.languages import ENGLISH
+from decant.pipeline.sample.warc import Fetched, WarcWriter, warc_path
 
 TRUTH = "truth.jsonl"
 ANCHOR_EVERY = 10

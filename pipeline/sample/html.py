@@ -10,7 +10,7 @@ from html import escape
 from itertools import groupby
 from random import Random
 
-from decant.pipeline.sample_english import PLACES, TOPICS
+from decant.pipeline.sample.english import PLACES, TOPICS
 
 SECTIONS = (
     "Home;News;Local;Opinion;Culture;Sport;Travel;Weather;Recipes;Letters;Archive;Contact;About us;"

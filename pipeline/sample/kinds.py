@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from functools import partial
 from random import Random
 
-from decant.pipeline.sample_english import PLACES, TOPICS, Writer
-from decant.pipeline.sample_languages import ENGLISH, TONGUES, Tongue
+from decant.pipeline.sample.english import PLACES, TOPICS, Writer
+from decant.pipeline.sample.languages import ENGLISH, TONGUES, Tongue
 
 Block = tuple[str, str]  # HTML element, text
 

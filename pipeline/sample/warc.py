@@ -13,7 +13,7 @@ from random import Random
 from typing import BinaryIO
 from uuid import UUID
 
-from decant.pipeline.sample_languages import Tongue
+from decant.pipeline.sample.languages import Tongue
 
 DUMP = "CC-MAIN-2024-10"
 SEGMENT = "1707947473347.0"

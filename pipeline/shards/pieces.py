@@ -8,14 +8,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from decant.filters.pii import PiiFormatter
-from decant.pipeline import run_tokenizer, shard_plan
 from decant.pipeline.config import RunConfig
 from decant.pipeline.engine.execute import Job
 from decant.pipeline.engine.storage import Store
 from decant.pipeline.rundir.records import partition_name
 from decant.pipeline.rundir.texts import surviving_documents
-from decant.pipeline.shard_plan import dump_folder
-from decant.pipeline.shuffle import PIECE, SORT_BYTES, shuffle_key, sort_rows, write_piece
+from decant.pipeline.shards import plan
+from decant.pipeline.shards.plan import dump_folder
+from decant.pipeline.shards.shuffle import PIECE, SORT_BYTES, shuffle_key, sort_rows, write_piece
+from decant.pipeline.tokens.counter import counter as frozen_counter
 
 FILE_BITS = 24  # order key of `input` order: file number, then 40 bits of offset
 
@@ -24,7 +25,7 @@ def make_pieces(job: Job) -> dict[str, Any]:
     """Join, count and format one partition's survivors; leave sorted pieces per dump."""
     number = job.task.args["partition"]
     config = job.config
-    counter = run_tokenizer.counter(job.store.url)
+    counter = frozen_counter(job.store.url)
     formatter = PiiFormatter(**config.pii.model_dump())
     collector = _PieceCollector(job.store, number, config)
     for table in surviving_documents(job.store, number, config.dedup.lines is not None):
@@ -107,7 +108,7 @@ class _PieceCollector:
             entry["text_bytes"] += int(sizes.sum())
             self._counts["text_bytes"] += int(sizes.sum())
             if self._config.shard.order == "input":
-                blocks = rows.column("order").to_numpy() >> np.uint64(shard_plan.INPUT_BLOCK_BITS)
+                blocks = rows.column("order").to_numpy() >> np.uint64(plan.INPUT_BLOCK_BITS)
                 for block in np.unique(blocks):
                     size = int(sizes[blocks == block].sum())
                     key = str(int(block))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from decant.pipeline.config import ShardConfig
-from decant.pipeline.shuffle import ORDER_SPAN, Range, even_ranges
+from decant.pipeline.shards.shuffle import ORDER_SPAN, Range, even_ranges
 
 FILES_PER_COUNTER = 100_000  # 000_00000.parquet … 000_99999.parquet, 001_00000.parquet
 

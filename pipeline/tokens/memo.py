@@ -16,7 +16,7 @@ import numpy as np
 from decant.filters.compile import Number, kernel, leaf_kernel
 from decant.filters.words.scan import PADDING, chunk_key, find_chunk, insert_chunks, space_bytes
 from decant.filters.words.tables import drawn_seeds, slot_shift
-from decant.pipeline.word_tokens import Merges, count_word
+from decant.pipeline.tokens.bpe import Merges, count_word
 
 WORD_BYTES = 40  # a longer word is counted anew each time
 FIRST_WORDS = 1 << 12

@@ -12,7 +12,7 @@ from decant.pipeline.engine.execute import Job, Task
 from decant.pipeline.engine.storage import Store
 from decant.pipeline.filter import filter_partition
 from decant.pipeline.rundir.records import EXTRACTED
-from decant.pipeline.sample_english import TOPICS, Writer
+from decant.pipeline.sample.english import TOPICS, Writer
 
 RULES = [
     {"gopher_duplicate_line_fraction": {"at_most": 0.30}},

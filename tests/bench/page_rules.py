@@ -20,8 +20,8 @@ from decant.filters.pii import PiiFormatter
 from decant.filters.url import UrlRules
 from decant.pipeline.page.blocklist import load_blocklist, load_words
 from decant.pipeline.page.language_model import model_path
-from decant.pipeline.sample_crawl import anchor_blocks, make_page
-from decant.pipeline.tokens import token_counter
+from decant.pipeline.sample.crawl import anchor_blocks, make_page
+from decant.pipeline.tokens.counter import token_counter
 from tests import real_data
 
 Work = Callable[[str], object]
@@ -92,7 +92,7 @@ def pii_sides() -> dict[str, Work]:
 
 
 def token_sides(folder: os.PathLike[str]) -> dict[str, Work]:
-    from decant.pipeline.tokens import load_tokenizer
+    from decant.pipeline.tokens.counter import load_tokenizer
 
     tokenizer, counter = load_tokenizer(folder), token_counter(path=folder)
     return {

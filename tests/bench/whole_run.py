@@ -121,7 +121,7 @@ def table(sides: list[Side]) -> str:
 
 def tokenizer_file(path: Path, scratch: Path) -> Path:
     """One tokenizer.json that both sides read."""
-    from decant.pipeline.tokens import load_tokenizer
+    from decant.pipeline.tokens.counter import load_tokenizer
 
     target = scratch / "tokenizer.json"
     target.write_text(load_tokenizer(path).to_str())

@@ -8,7 +8,7 @@ swallow it whole, up to an end with a wrong checksum (3 of 2,000).
 import io
 from random import Random
 
-from decant.pipeline.sample_english import Writer
+from decant.pipeline.sample.english import Writer
 from decant.pipeline.warc.reader import Reader
 from tests.story.records import Warc, page, record_id, response
 

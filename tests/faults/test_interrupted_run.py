@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from decant.pipeline.sample_crawl import generate
+from decant.pipeline.sample.crawl import generate
 from tests import small_tokenizer
 
 FILES = 6

@@ -13,7 +13,7 @@ from decant.pipeline.dedup.sketches import (
     to_minhash,
 )
 from decant.pipeline.dedup.summary import print_curve
-from decant.pipeline.report_charts import plot_curve
+from decant.pipeline.report.charts import plot_curve
 from tests.pipeline.dedup.dedup_runs import near, random_signature
 
 

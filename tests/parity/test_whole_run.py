@@ -9,7 +9,7 @@ import pytest
 pytest.importorskip("orjson", reason="datatrove's writers need orjson (extra `dev`)")
 pytest.importorskip("magic", reason="datatrove's reader needs libmagic", exc_type=ImportError)
 
-from decant.pipeline.sample_crawl import generate
+from decant.pipeline.sample.crawl import generate
 from tests.bench.whole_run import decant_side, reference_side
 
 pytestmark = pytest.mark.parity

@@ -209,7 +209,7 @@ def test_overlap_counts_what_each_rule_removes_and_what_it_alone_does(tmp_path):
 
 
 def test_a_rule_that_never_or_nearly_always_fires_is_named():
-    from decant.pipeline.overlap import warnings
+    from decant.pipeline.verdicts.overlap import warnings
 
     recipe = configuration.load(FINEWEB).recipe()
     entry = {"in": 10_000, "dropped": {"gopher_word_count_floor": 9_500, "gopher_stop_words": 1}}

@@ -1,12 +1,13 @@
 import pyarrow as pa
 import pytest
 
-from decant.pipeline import shard, shard_plan, shuffle
+from decant.pipeline import shard
 from decant.pipeline.config import RunConfig
 from decant.pipeline.engine.execute import Engine, StepError
 from decant.pipeline.engine.storage import Store
 from decant.pipeline.rundir.records import CLUSTERS, PUBLISHED
 from decant.pipeline.shard import published_files
+from decant.pipeline.shards import plan, shuffle
 from tests.pipeline.made_run import document, write_inputs, write_partition
 
 
@@ -94,7 +95,7 @@ def test_another_seed_gives_another_order_of_the_same_documents(tmp_path):
 
 
 def test_input_order_keeps_the_order_of_the_records(tmp_path, monkeypatch):
-    monkeypatch.setattr(shard_plan, "INPUT_BLOCK_BITS", 3)
+    monkeypatch.setattr(plan, "INPUT_BLOCK_BITS", 3)
     documents = [document(file, offset, "text") for file in (0, 1) for offset in range(30)]
     store = make_run(str(tmp_path), documents, 2)
     _, rows = shard_run(store, config(shard={"order": "input", "target_bytes": 100}))

@@ -7,8 +7,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from decant.pipeline.command import RunRequest, execute_run
-from decant.pipeline.sample_crawl import TRUTH, generate
-from decant.pipeline.sample_kinds import CHANCE
+from decant.pipeline.sample.crawl import TRUTH, generate
+from decant.pipeline.sample.kinds import CHANCE
 from tests import small_tokenizer
 
 PAGES = 400

@@ -13,9 +13,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from decant.pipeline.command import RunRequest, execute_run
-from decant.pipeline.sample_crawl import jaccard, rewritten
-from decant.pipeline.sample_english import Writer
-from decant.pipeline.sample_languages import TONGUES
+from decant.pipeline.sample.crawl import jaccard, rewritten
+from decant.pipeline.sample.english import Writer
+from decant.pipeline.sample.languages import TONGUES
 from tests import small_tokenizer
 from tests.story.records import PATH, Warc, chunked, page, record_id, response
 

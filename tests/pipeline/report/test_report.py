@@ -3,9 +3,10 @@
 import re
 import xml.etree.ElementTree as ElementTree
 
-from decant.pipeline import report_charts as charts
-from decant.pipeline.report import funnel_text, rule_rows
-from decant.pipeline.report_page import page
+from decant.pipeline.report import charts
+from decant.pipeline.report.funnel import funnel_text
+from decant.pipeline.report.page import page
+from decant.pipeline.rules import rule_rows
 
 STAGES = {
     "extract": {"in": 1_000, "kept": 600, "errors": 4, "dropped": {"language_score": 396}},

@@ -5,7 +5,7 @@ from decant.pipeline.engine.execute import Engine
 from decant.pipeline.engine.storage import Store
 from decant.pipeline.run import run_stages
 from decant.pipeline.rundir import inputs
-from decant.pipeline.sample_crawl import generate
+from decant.pipeline.sample.crawl import generate
 from decant.pipeline.shard import published_files
 
 RETAIN = {

@@ -10,7 +10,7 @@ import pytest
 from fastwarc.warc import ArchiveIterator, WarcRecordType
 
 from decant.pipeline.page.charset import fineweb_text
-from decant.pipeline.sample_crawl import (
+from decant.pipeline.sample.crawl import (
     ANCHOR_EVERY,
     TRUTH,
     anchor_blocks,
@@ -19,8 +19,8 @@ from decant.pipeline.sample_crawl import (
     make_page,
     rewritten,
 )
-from decant.pipeline.sample_kinds import KINDS
-from decant.pipeline.sample_languages import TONGUES
+from decant.pipeline.sample.kinds import KINDS
+from decant.pipeline.sample.languages import TONGUES
 
 
 @pytest.fixture(scope="module")

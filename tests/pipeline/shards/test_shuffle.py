@@ -4,9 +4,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from decant.pipeline import shuffle
 from decant.pipeline.engine.storage import StorageError, Store
-from decant.pipeline.shuffle import (
+from decant.pipeline.shards import shuffle
+from decant.pipeline.shards.shuffle import (
     ORDER_SPAN,
     PIECE,
     Range,

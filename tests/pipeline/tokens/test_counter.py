@@ -4,8 +4,13 @@ import urllib.error
 
 import pytest
 
-from decant.pipeline import tokens
-from decant.pipeline.tokens import NullCounter, TokenizerMissing, find_tokenizer, token_counter
+from decant.pipeline.tokens import counter as counting
+from decant.pipeline.tokens.counter import (
+    NullCounter,
+    TokenizerMissing,
+    find_tokenizer,
+    token_counter,
+)
 from tests import small_tokenizer
 
 
@@ -19,7 +24,7 @@ def no_network(monkeypatch):
     def refuse(*_, **__):
         raise urllib.error.URLError("no network in this test")
 
-    monkeypatch.setattr(tokens.urllib.request, "urlopen", refuse)
+    monkeypatch.setattr(counting.urllib.request, "urlopen", refuse)
 
 
 def test_tokens_are_counted_without_an_end_token(vocabulary):
@@ -32,7 +37,7 @@ def test_tokens_are_counted_without_an_end_token(vocabulary):
 
 
 def test_a_tokenizer_json_counts_like_the_two_files_it_came_from(vocabulary, tmp_path):
-    tokens.load_tokenizer(vocabulary).save(str(tmp_path / "tokenizer.json"))
+    counting.load_tokenizer(vocabulary).save(str(tmp_path / "tokenizer.json"))
     text = ["the word abab it's\n\n..."]
     expected = token_counter(path=vocabulary).count(text)
     assert token_counter(path=tmp_path / "tokenizer.json").count(text) == expected
@@ -51,15 +56,15 @@ def test_a_lone_surrogate_counts_as_the_replacement_character(vocabulary):
 
 
 def test_a_run_without_white_space_is_cut_at_its_bound(vocabulary, monkeypatch):
-    monkeypatch.setattr(tokens, "PART_CHARS", 10)
-    monkeypatch.setattr(tokens, "UNBROKEN_CHARS", 30)
-    assert [len(part) for part in tokens.parts("c" * 70)] == [30, 30, 10]
+    monkeypatch.setattr(counting, "PART_CHARS", 10)
+    monkeypatch.setattr(counting, "UNBROKEN_CHARS", 30)
+    assert [len(part) for part in counting.parts("c" * 70)] == [30, 30, 10]
     assert token_counter(path=vocabulary).count(["c" * 70]) == [70]
 
 
 def test_parts_are_the_whole_text_in_order():
     text = ("some words and a line\n" * 40_000) + "x"
-    cut = list(tokens.parts(text))
+    cut = list(counting.parts(text))
     assert len(cut) > 3
     assert "".join(cut) == text
 

@@ -1,0 +1,1 @@
+"""A generated crawl whose every page has a known fate."""

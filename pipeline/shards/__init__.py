@@ -1,0 +1,1 @@
+"""Survivors to published files, in a shuffled order and bounded memory."""
