@@ -8,18 +8,19 @@ import time
 from pathlib import Path
 from typing import Any
 
-from decant.ablations import outcome, rendering
-from decant.ablations.benchmarks import BenchmarkError
-from decant.ablations.finished_run import RunUnfit
-from decant.ablations.outcome import NGRAM_SAYS, Outcome
-from decant.ablations.planning import plan_lines, rung_says
-from decant.ablations.preflight import check_rungs, check_storage
-from decant.ablations.references import HeldoutError
-from decant.ablations.rungs import RungUnfit
-from decant.ablations.study import Measured, Study, measure, prepare
-from decant.ablations.study_config import StudyConfig, load
-from decant.ablations.variants import ArmsError
-from decant.ablations.verdict import HURTS, INCONCLUSIVE
+from decant.ablations.arms.arms import ArmsError
+from decant.ablations.arms.finished_run import RunUnfit
+from decant.ablations.config import StudyConfig, load
+from decant.ablations.judging import outcome
+from decant.ablations.judging.outcome import NGRAM_SAYS, Outcome
+from decant.ablations.judging.verdict import HURTS, INCONCLUSIVE, Settings
+from decant.ablations.measuring.effects import Measured
+from decant.ablations.plan import check_rungs, check_storage, plan_lines, rung_says
+from decant.ablations.report import rendering
+from decant.ablations.rungs.ladder import RungUnfit
+from decant.ablations.scoring.questions import BenchmarkError
+from decant.ablations.scoring.references import HeldoutError
+from decant.ablations.study import Study, measure, prepare
 from decant.pipeline.config import RunConfig
 from decant.pipeline.engine.events import Progress
 from decant.pipeline.engine.execute import Engine, StepError
@@ -90,7 +91,7 @@ def _run_owned(
             began = time.monotonic()
             measured = _measure_rung(study, engine, rung)
             says = NGRAM_SAYS if rung == "ngram" else rung_says(rung)
-            outcomes.append(outcome.conclude(study, measured, says))
+            outcomes.append(outcome.conclude(study.signals, settings_of(study), measured, says))
             for name, data in rendering.figures(study, outcomes[-1], measured[0]).items():
                 store.write_bytes(f"plots/{name}", data)
             seconds[f"rung {rung}"] = f"{time.monotonic() - began:.0f} s"
@@ -105,8 +106,14 @@ def _measure_rung(study: Study, engine: Engine, rung: str) -> list[Measured]:
     """The rung at every learning rate: the first judges, the others confirm what it finds."""
     first, *others = study.rates(rung)
     measured = [measure(study, engine, rung, first)]
-    confirm = outcome.to_confirm(study, measured[0]) if others else []
+    confirm = outcome.to_confirm(study.signals, settings_of(study), measured[0]) if others else []
     return measured + [measure(study, engine, rung, rate, only=confirm) for rate in others]
+
+
+def settings_of(study: Study) -> Settings:
+    """When a verdict of this study is given."""
+    config = study.config.verdict
+    return Settings(config.alpha, config.margin_bpb, config.correction, config.power)
 
 
 def _write_about(store: Store, study: Study) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from decant.ablations.benchmarks import DEFAULT_TASKS
+from decant.ablations.scoring.questions import DEFAULT_TASKS
 from decant.pipeline.engine.strict_yaml import Section, read_yaml, validated
 
 DesignName = Literal[

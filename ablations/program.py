@@ -31,7 +31,9 @@ def ablate_command(
 
     Example: decant ablate configs/ablations/quickstart.yaml --output STUDY
     """
-    from decant.ablations.cli import ablate  # scipy and tokenizers: only this command pays for them
+    from decant.ablations.ablate import (
+        ablate,  # scipy and tokenizers: only this command pays for them
+    )
 
     raise typer.Exit(ablate(str(config), output, gate, workers, tuple(settings or ()), ray))
 

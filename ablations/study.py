@@ -16,21 +16,17 @@ from typing import Any
 
 import numpy as np
 
-from decant.ablations import (
-    benchmarks,
-    contamination,
-    finished_run,
-    prepared,
-    references,
-    runs,
-    tokens,
-)
-from decant.ablations.effects import Contrast, Design, Effect, budgets
-from decant.ablations.measuring import measure_contrast, measure_health
-from decant.ablations.pool import Pool
-from decant.ablations.study_config import StudyConfig
-from decant.ablations.terms import VERSION, Terms, digest, gpus_of
-from decant.ablations.variants import Arms, ArmsError, contrasts, recipe_steps
+from decant.ablations.arms import finished_run, pool_files, tokens
+from decant.ablations.arms.arms import Arms, ArmsError, Contrast, contrasts, recipe_steps
+from decant.ablations.arms.pool import Pool
+from decant.ablations.config import StudyConfig
+from decant.ablations.measuring import trainings
+from decant.ablations.measuring.contrasts import measure_contrast, measure_health
+from decant.ablations.measuring.effects import Design, Measured, budgets
+from decant.ablations.measuring.shared import effect_from_json, save
+from decant.ablations.measuring.terms import VERSION, Terms, digest, gpus_of
+from decant.ablations.scoring import contamination, references
+from decant.ablations.scoring import questions as benchmarks
 from decant.pipeline.config import RunConfig
 from decant.pipeline.engine.execute import Engine, Task
 from decant.pipeline.engine.storage import Store
@@ -68,10 +64,10 @@ class Study:
         budget = self.budget if size is None else np.full_like(self.budget, size)
         return Terms(rung, rate, design, budget, first)
 
-    def training_runs(self, terms: Terms, only: Sequence[int] | None = None) -> list[runs.Run]:
+    def training_runs(self, terms: Terms, only: Sequence[int] | None = None) -> list[trainings.Run]:
         """The models that a neural rung trains on these terms, for all contrasts or some."""
         chosen = range(len(self.contrasts)) if only is None else only
-        return runs.distinct(
+        return trainings.distinct(
             self.pool, self.contrasts, terms.design, terms.budget, terms.fractions, chosen
         )
 
@@ -87,7 +83,7 @@ def prepare(config: StudyConfig, store: Store) -> Study:
     documents = finished_run.read_documents(source, run_config, config.budget.sites)
     tokenizer = _tokenizer(config, source)
     ids, first, size = tokens.tokenise(tokenizer, read_texts(source))
-    pool = prepared.make_pool(documents, ids, first, size, tokenizer)
+    pool = pool_files.make_pool(documents, ids, first, size, tokenizer)
     other = None
     if config.arms.against:
         pool, other = _both_runs(config, pool, tokenizer, run_config)
@@ -103,7 +99,7 @@ def prepare(config: StudyConfig, store: Store) -> Study:
     questions = [q for q in questions if f"{q.task}/{q.key}" not in leaked]
     held = _without_leaks(held, leaked)
     design = _design(config)
-    address = prepared.save(store, pool, found, tokenizer, held, questions)
+    address = save(store, pool, found, tokenizer, held, questions)
     scored = [f"heldout:{r.name}" for r in held]
     scored += [f"task:{t}" for t in dict.fromkeys(q.task for q in questions)]
     facts = _facts(config, pool, questions, held)
@@ -134,7 +130,7 @@ def _both_runs(
     other_config = finished_run.read_config(source)
     documents = finished_run.read_documents(source, other_config, config.budget.sites)
     ids, first, size = tokens.tokenise(tokenizer, read_texts(source))
-    second = prepared.make_pool(documents, ids, first, size, tokenizer)
+    second = pool_files.make_pool(documents, ids, first, size, tokenizer)
     shared = len(np.intersect1d(pool.identity, second.identity))
     if shared < SHARED_DOCUMENTS * min(len(pool), len(second)):
         raise ArmsError(
@@ -143,7 +139,7 @@ def _both_runs(
         )
     steps = recipe_steps(second.rules, config.arms.model_copy(update={"groups": None}))
     kept = Arms(second, steps).keep(steps.names)
-    return prepared.join(pool, second), np.concatenate([np.zeros(len(pool), bool), kept])
+    return pool_files.join(pool, second), np.concatenate([np.zeros(len(pool), bool), kept])
 
 
 def _questions(config: StudyConfig) -> list[benchmarks.Question]:
@@ -210,17 +206,6 @@ def _facts(config: StudyConfig, pool: Pool, questions: list, held: list) -> dict
     }
 
 
-@dataclass(frozen=True)
-class Measured:
-    """One rung's measurements: effects by the number of their contrast, at one learning rate."""
-
-    rung: str
-    rate: float  # times the rung's own learning rate
-    effects: dict[int, Effect]
-    health: np.ndarray  # [fractions, seeds, orders, signals]
-    tasks: dict[int, dict[str, Any]]
-
-
 def measure(
     study: Study, engine: Engine, rung: str, rate: float = 1.0, only: Sequence[int] | None = None
 ) -> Measured:
@@ -234,7 +219,7 @@ def measure(
     told = terms.told(study.address, neural)
     asked = digest(told)
     if rung != "ngram":
-        runs.train_all(engine, terms.step, study.training_runs(terms, chosen), told)
+        trainings.train_all(engine, terms.step, study.training_runs(terms, chosen), told)
     gpus = gpus_of(told)
     health = engine.map(
         f"{terms.step}/health", measure_health, [Task("health", told)], asked, VERSION, gpus
@@ -245,7 +230,7 @@ def measure(
     return Measured(
         rung,
         rate,
-        {k: prepared.effect_from_json(one["effect"]) for k, one in found.items()},
+        {k: effect_from_json(one["effect"]) for k, one in found.items()},
         np.array(health["health"]["values"]),
         {k: one["tasks"] for k, one in found.items()},
     )

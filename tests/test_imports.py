@@ -52,7 +52,7 @@ def test_a_module_is_imported_by_the_name_that_the_wheel_installs(path):
 
 def test_ray_is_imported_by_the_engine_and_by_distributed_training_only():
     users = {name_of(path) for path in tree.sources() if "ray" in top_level(path)}
-    assert users == {"pipeline/engine/execute.py", "ablations/distributed.py"}
+    assert users == {"pipeline/engine/execute.py", "ablations/rungs/distributed.py"}
 
 
 def test_torch_is_imported_by_ablations_only():

@@ -3,6 +3,12 @@
 A run that measured every rule on every document holds every corpus that could be made from its
 rules. `Contrasts` are pairs of such corpora that differ by one thing; each arm is deduplicated
 among its own survivors.
+
+Near-duplicates among an arm's own survivors, from the signatures of the run.
+
+Which document of a cluster stays depends on who else is there: a rule that drops the first copy
+leaves the second. So each arm closes its own clusters, over the band keys that the pool shares,
+with the pipeline's own kernels: transitive closure, the smallest row key survives.
 """
 
 from __future__ import annotations
@@ -13,12 +19,51 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from decant.ablations.duplicates import without_duplicates
-from decant.ablations.effects import Contrast
-from decant.ablations.placebo import placebo_drop
-from decant.ablations.pool import Pool
-from decant.ablations.study_config import ArmsConfig, SweepConfig
+from decant.ablations.arms.placebo import placebo_drop
+from decant.ablations.arms.pool import Pool
+from decant.ablations.config import ArmsConfig, SweepConfig
 from decant.filters.rule import Bounds, at_least, at_most
+from decant.pipeline.dedup.closure import flatten, unite
+
+
+def without_duplicates(pool: Pool, mask: np.ndarray) -> np.ndarray:
+    """The documents of `mask` that survive deduplication among themselves, bool [n]."""
+    rows = np.flatnonzero(mask & pool.may_repeat)
+    parent = np.arange(len(rows), dtype=np.int64)
+    for band in range(pool.bands.shape[1]):
+        keys = pool.bands[rows, band]
+        order = np.argsort(keys, kind="stable")
+        same = np.flatnonzero(keys[order][1:] == keys[order][:-1])
+        unite(parent, order[same], order[same + 1])
+    flatten(parent, 0, len(parent))
+    survivors = mask.copy()
+    survivors[rows[parent != np.arange(len(rows))]] = False
+    return survivors
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """Two arms that differ by what is judged: masks over the pool, bool [n].
+
+    `judged` is false for diagnostics (A/A, removed-only), which get effects but no verdict.
+    """
+
+    name: str
+    design: str
+    without: np.ndarray
+    with_rule: np.ndarray
+    judged: bool = True
+
+
+def only_in(pool: Pool, one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """The documents of `one` that `other` has not, bool [n].
+
+    Two runs of one crawl stand end to end in a pool: what both keep is told by the document's id.
+    """
+    left = one & ~other
+    left[left] = ~np.isin(pool.identity[left], pool.identity[other])
+    return left
+
 
 DEDUP = "dedup"
 PLACEBO_FRACTION = 0.2

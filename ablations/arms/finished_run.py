@@ -16,13 +16,22 @@ import tldextract
 import yaml
 
 from decant.ablations import hashing
-from decant.ablations.duplicates import shared_bands
 from decant.pipeline.config import RunConfig
 from decant.pipeline.dedup.bands import Salts, band_keys
 from decant.pipeline.dedup.layout import Part, signature_rows
 from decant.pipeline.engine.storage import Store
 from decant.pipeline.rundir.records import only_dump
 from decant.pipeline.rundir.texts import _path, partitions
+
+
+def shared_bands(bands: np.ndarray, signed: np.ndarray) -> np.ndarray:
+    """Documents that share a band key with another of the pool, bool [n]: all others are unique."""
+    shared = np.zeros(len(bands), dtype=bool)
+    rows = np.flatnonzero(signed)
+    for band in range(bands.shape[1]):
+        _, code, count = np.unique(bands[rows, band], return_inverse=True, return_counts=True)
+        shared[rows[count[code] > 1]] = True
+    return shared
 
 
 class RunUnfit(Exception):

@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 
 from decant.ablations import hashing
-from decant.ablations.pool import Pool
+from decant.ablations.arms.pool import Pool
 
 KINDS = ("tokens", "domains", "topics")
 

@@ -1,18 +1,66 @@
-"""From a rung's measurements to its verdicts: unhealthy signals out, learning rates agreeing."""
+"""From a rung's measurements to its verdicts: unhealthy signals out, learning rates agreeing.
+
+What several learning rates say together: a ranking that flips with the rate is none.
+
+At one fixed rate, small changes of it reorder data recipes (Wang et al., arXiv 2512.24503). The
+first rate gives the verdict; HELPS and HURTS stand only where the effect has the same sign at
+every rate. Rules without one of the two are not trained at the other rates.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from decant.ablations import rates
-from decant.ablations.effects import Effect
-from decant.ablations.study import Measured, Study
-from decant.ablations.trend import Trend, trends
-from decant.ablations.verdict import HELPS, HURTS, Settings, Verdict, judge
+from decant.ablations.judging.trend import Trend, trends
+from decant.ablations.judging.verdict import HELPS, HURTS, INCONCLUSIVE, Settings, Verdict, judge
+from decant.ablations.measuring.effects import Effect, Measured
+
+
+def agree(verdict: Verdict, first: float, others: Mapping[float, float]) -> Verdict:
+    """The verdict of rate `first`, or INCONCLUSIVE where an effect of `others` (by rate) differs.
+
+    An effect of exactly zero agrees with nothing.
+    """
+    if verdict.overall is None or verdict.label not in (HELPS, HURTS):
+        return verdict
+    sign = np.sign(verdict.overall.effect)
+    if all(np.sign(effect) == sign for effect in others.values()):
+        return verdict
+    every = {first: verdict.overall.effect, **others}
+    shown = ", ".join(f"{every[rate]:+.4f} at {rate:g}" for rate in sorted(every, reverse=True))
+    note = f"the sign changes with the learning rate: {shown}"
+    overall = replace(verdict.overall, verdict=INCONCLUSIVE)
+    return replace(verdict, overall=overall, caveats=(*verdict.caveats, note))
+
+
+def lines(rates: Sequence[float], control: Sequence[float]) -> list[str]:
+    """What to say of the rates: bits per byte of the control arm at each, and where the best lies.
+
+    `rates` are times the rung's own; the first gives the verdict.
+    """
+    if len(rates) < 2:
+        return []
+    shown = ", ".join(f"{bpb:.4f} at {rate:g}" for rate, bpb in zip(rates, control, strict=True))
+    found = [
+        f"Learning rates, times the rung's own, and the bits per byte that the control arm "
+        f"reaches: {shown}. The verdicts are of rate {rates[0]:g}; where it says HELPS or HURTS, "
+        "all rates must agree in sign."
+    ]
+    best = rates[int(np.argmin(control))]
+    if best != rates[0]:
+        found.append(f"The control arm is better at {best:g} than at the rate of the verdicts.")
+    if len(rates) > 2 and best in (min(rates), max(rates)):
+        end = "lowest" if best == min(rates) else "highest"
+        found.append(
+            f"The best rate is the {end} that was tried: a better one may lie beyond it. Widen "
+            "neural.learning_rates."
+        )
+    return found
+
 
 # A signal must fall by this many times its own noise when the data grows fourfold.
 LEAST_SIGNAL_TO_NOISE = 3.0
@@ -69,18 +117,20 @@ def health(names: Sequence[str], values: np.ndarray) -> list[Health]:
     return found
 
 
-def conclude(study: Study, measured: Sequence[Measured], says: str) -> Outcome:
+def conclude(
+    signals: Sequence[str], settings: Settings, measured: Sequence[Measured], says: str
+) -> Outcome:
     """The verdicts of one rung from its measurements at one or more learning rates.
 
     All contrasts are measured at the first rate; at the others those that `to_confirm` names.
     """
     first = measured[0]
-    states, kept = _healthy(study, first)
-    effects, settings = _readable(first, kept), _settings(study)
+    states, kept = _healthy(signals, first)
+    effects = _readable(first, kept)
     verdicts = []
-    for k, verdict in enumerate(judge(effects, _names(study, kept), settings)):
+    for k, verdict in enumerate(judge(effects, _names(signals, kept), settings)):
         others = {m.rate: _mean(m.effects[k], kept) for m in measured[1:] if k in m.effects}
-        verdicts.append(rates.agree(verdict, first.rate, others))
+        verdicts.append(agree(verdict, first.rate, others))
     control = [float(m.health[-1][..., kept or slice(None)].mean()) for m in measured]
     return Outcome(
         first.rung, says, states, verdicts, list(first.tasks.values()),
@@ -88,26 +138,21 @@ def conclude(study: Study, measured: Sequence[Measured], says: str) -> Outcome:
     )  # fmt: skip
 
 
-def to_confirm(study: Study, first: Measured) -> list[int]:
+def to_confirm(signals: Sequence[str], settings: Settings, first: Measured) -> list[int]:
     """The numbers of the contrasts that HELP or HURT at the first rate: others need no second."""
-    _, kept = _healthy(study, first)
-    judged = judge(_readable(first, kept), _names(study, kept), _settings(study))
+    _, kept = _healthy(signals, first)
+    judged = judge(_readable(first, kept), _names(signals, kept), settings)
     return [k for k, verdict in enumerate(judged) if verdict.label in (HELPS, HURTS)]
 
 
-def _healthy(study: Study, first: Measured) -> tuple[list[Health], list[int]]:
+def _healthy(signals: Sequence[str], first: Measured) -> tuple[list[Health], list[int]]:
     """(the health of every signal, the numbers of those that are healthy)."""
-    states = health(study.signals, first.health)
+    states = health(signals, first.health)
     return states, [j for j, state in enumerate(states) if state.healthy]
 
 
-def _names(study: Study, kept: list[int]) -> list[str]:
-    return [study.signals[j] for j in kept]
-
-
-def _settings(study: Study) -> Settings:
-    config = study.config.verdict
-    return Settings(config.alpha, config.margin_bpb, config.correction, config.power)
+def _names(signals: Sequence[str], kept: list[int]) -> list[str]:
+    return [signals[j] for j in kept]
 
 
 def _readable(measured: Measured, kept: list[int]) -> list[Effect]:
@@ -135,7 +180,7 @@ def _short(effect: Effect, rung: str) -> Effect:
     """The effect, or why runs this short cannot carry a verdict on a neural rung."""
     if effect.problem or rung == "ngram":
         return effect
-    from decant.ablations.rungs import rung as named
+    from decant.ablations.rungs.ladder import rung as named
 
     steps, least = named(rung).steps(effect.run_tokens), named(rung).min_steps
     if not least:

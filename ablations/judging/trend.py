@@ -14,8 +14,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from decant.ablations import statistics
-from decant.ablations.effects import Effect
-from decant.ablations.verdict import Settings, overall_error, p_value
+from decant.ablations.judging.verdict import Settings, overall_error, p_value
+from decant.ablations.measuring.effects import Effect
 
 RISES, FALLS, UNCLEAR = "RISES", "FALLS", "UNCLEAR"
 DESIGN = "threshold-sweep"

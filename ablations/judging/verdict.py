@@ -28,7 +28,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from decant.ablations import statistics
-from decant.ablations.effects import MANY_EPOCHS, Effect
+from decant.ablations.measuring.effects import MANY_EPOCHS, Effect
 from decant.ablations.statistics import Spread
 
 HELPS, HURTS, NEUTRAL, INCONCLUSIVE = "HELPS", "HURTS", "NEUTRAL", "INCONCLUSIVE"

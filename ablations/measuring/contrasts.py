@@ -8,55 +8,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import xxhash
 
-from decant.ablations import prepared, scored, statistics
-from decant.ablations.effects import Contrast, Design, Measure, measure, sizes
-from decant.ablations.ngram import NgramIndex
-from decant.ablations.pool import Draw, Pool, draw
-from decant.ablations.prepared import Prepared
-from decant.ablations.score import LanguageModel
+from decant.ablations import statistics
+from decant.ablations.arms.arms import Contrast
+from decant.ablations.arms.pool import Draw, Pool, draw
+from decant.ablations.measuring import shared
+from decant.ablations.measuring.effects import Design, Measure, measure, sizes
+from decant.ablations.measuring.shared import Prepared
+from decant.ablations.measuring.trainers import Trainer, trainer_of
+from decant.ablations.scoring import scored
 from decant.pipeline.engine.execute import Job
-
-
-class Trainer(Protocol):
-    """A rung at work: a draw in, a language model or its signals out."""
-
-    def model(self, read: Draw, order: int) -> LanguageModel: ...
-
-    def signals(self, read: Draw, order: int) -> np.ndarray: ...
-
-
-class NgramTrainer:
-    """The n-gram rung over a prepared study; models cost milliseconds and are not kept."""
-
-    def __init__(self, study: Prepared) -> None:
-        pool = study.pool
-        self._index = NgramIndex(pool.tokens, pool.first, pool.vocab_size, pool.eos)
-        self._scorer = scored.NgramScorer(self._index, study.scored)
-
-    def model(self, read: Draw, order: int) -> LanguageModel:
-        return self._index.fit(read.copies)
-
-    def signals(self, read: Draw, order: int) -> np.ndarray:
-        return self._scorer.signals(self._index.fit(read.copies))
-
-
-@lru_cache(maxsize=2)
-def trainer(url: str, address: str, rung: str, rate: float, neural: str) -> Trainer:
-    """The rung's trainer, built once per process; `neural` is that section of the study in JSON."""
-    study = prepared.load(url, address)
-    if rung == "ngram":
-        return NgramTrainer(study)
-    # torch is imported only where a neural rung is asked for
-    from decant.ablations.neural_trainer import NeuralTrainer
-
-    return NeuralTrainer(study, Path(url) / "models" / rung, rung, rate, json.loads(neural))
 
 
 def measure_contrast(job: Job) -> dict[str, Any]:
@@ -65,7 +30,7 @@ def measure_contrast(job: Job) -> dict[str, Any]:
     `tasks` is false where only the effect is asked for.
     """
     args = job.task.args
-    study = prepared.load(job.store.url, args["address"])
+    study = shared.load(job.store.url, args["address"])
     contrast = study.contrasts[args["contrast"]]
     design, budget, _ = thawed(frozen(args))
     at_work = trainer_of(job)
@@ -73,13 +38,13 @@ def measure_contrast(job: Job) -> dict[str, Any]:
     tasks = {}
     if args["tasks"] and not effect.problem:
         tasks = _tasks(job, study, contrast, design, budget, at_work)
-    return {"effect": prepared.effect_to_json(effect), "tasks": tasks}
+    return {"effect": shared.effect_to_json(effect), "tasks": tasks}
 
 
 def measure_health(job: Job) -> dict[str, Any]:
     """The signals of the control arm at fractions of the budget, as `health_values`."""
     args = job.task.args
-    study = prepared.load(job.store.url, args["address"])
+    study = shared.load(job.store.url, args["address"])
     design, budget, fractions = thawed(frozen(args))
     orders = 2 if args["rung"] == "ngram" else 1
     score = trainer_of(job).signals
@@ -137,13 +102,6 @@ def thawed(terms: str) -> tuple[Design, np.ndarray, tuple[float, ...]]:
     kept = json.loads(terms)
     design = Design(**{**kept["design"], "kinds": tuple(kept["design"]["kinds"])})
     return design, np.array(kept["budget"]), tuple(kept["fractions"])
-
-
-def trainer_of(job: Job) -> Trainer:
-    """The rung at work that a task asks for."""
-    args = job.task.args
-    neural = json.dumps(args.get("neural", {}), sort_keys=True)
-    return trainer(job.store.url, args["address"], args["rung"], args["learning_rate"], neural)
 
 
 def _read(pool: Pool, design: Design, mask: np.ndarray, order: int, budget: float) -> Draw:

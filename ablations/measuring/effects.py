@@ -10,11 +10,25 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from decant.ablations.placebo import KINDS, placebo_drop
-from decant.ablations.pool import Draw, Pool, draw
+from decant.ablations.arms.arms import Contrast, only_in
+from decant.ablations.arms.placebo import KINDS, placebo_drop
+from decant.ablations.arms.pool import Draw, Pool, draw
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One rung's measurements: effects by the number of their contrast, at one learning rate."""
+
+    rung: str
+    rate: float  # times the rung's own learning rate
+    effects: dict[int, Effect]
+    health: np.ndarray  # [fractions, seeds, orders, signals]
+    tasks: dict[int, dict[str, Any]]
+
 
 # Past four passes the worth of repeated text decays (Muennighoff et al. 2023, arXiv 2305.16264).
 MANY_EPOCHS = 4.0
@@ -22,20 +36,6 @@ SMALLEST_SHARE = 0.05  # of the larger arm, for an arm that decides the budget o
 
 # Bits per byte on every signal (reference set or task) of a model trained on a draw: float64 [m].
 Measure = Callable[[Draw, int], np.ndarray]
-
-
-@dataclass(frozen=True)
-class Contrast:
-    """Two arms that differ by what is judged: masks over the pool, bool [n].
-
-    `judged` is false for diagnostics (A/A, removed-only), which get effects but no verdict.
-    """
-
-    name: str
-    design: str
-    without: np.ndarray
-    with_rule: np.ndarray
-    judged: bool = True
 
 
 @dataclass(frozen=True)
@@ -150,16 +150,6 @@ def find_problem(pool: Pool, contrast: Contrast, design: Design, budget: np.ndar
                     f"of the arm {name} the rule in data seed {seed}"
                 )
     return None
-
-
-def only_in(pool: Pool, one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """The documents of `one` that `other` has not, bool [n].
-
-    Two runs of one crawl stand end to end in a pool: what both keep is told by the document's id.
-    """
-    left = one & ~other
-    left[left] = ~np.isin(pool.identity[left], pool.identity[other])
-    return left
 
 
 def _share(pool: Pool, part: np.ndarray, whole: np.ndarray) -> float:

@@ -12,17 +12,17 @@ from typing import Any
 import numpy as np
 import xxhash
 
-from decant.ablations import rungs
-from decant.ablations.checkpoint import write_atomically
-from decant.ablations.continuing import Start
-from decant.ablations.distributed import files_of, train_on_group
-from decant.ablations.neural import NeuralModel
-from decant.ablations.pool import Draw
-from decant.ablations.prepared import Prepared
-from decant.ablations.score import LanguageModel
-from decant.ablations.stream import documents_of
-from decant.ablations.terms import group_size
-from decant.ablations.train import FINISHED, train
+from decant.ablations.arms.pool import Draw
+from decant.ablations.measuring.shared import Prepared
+from decant.ablations.measuring.terms import group_size
+from decant.ablations.rungs import ladder
+from decant.ablations.rungs.continuing import Start
+from decant.ablations.rungs.distributed import files_of, train_on_group
+from decant.ablations.rungs.scorer import NeuralModel
+from decant.ablations.rungs.stream import documents_of
+from decant.ablations.rungs.train import FINISHED, train
+from decant.ablations.rungs.weights import write_atomically
+from decant.ablations.scoring.score import LanguageModel
 
 
 class NeuralTrainer:
@@ -35,7 +35,7 @@ class NeuralTrainer:
         self, study: Prepared, folder: Path, rung: str, rate: float, neural: Mapping[str, Any]
     ) -> None:
         self._study, self._folder, self._neural = study, folder, neural
-        self._rung = rungs.rung(rung).with_vocab(study.pool.vocab_size)
+        self._rung = ladder.rung(rung).with_vocab(study.pool.vocab_size)
         self._rate = rate * self._rung.learning_rate
         origin = neural.get("continue_from")
         self._start = Start.of(origin) if origin else None  # None: fresh weights

@@ -2,61 +2,25 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import xxhash
 
-from decant.ablations import hashing, scored
-from decant.ablations.benchmarks import Question
-from decant.ablations.effects import Contrast, Effect
-from decant.ablations.finished_run import Documents
-from decant.ablations.pool import Pool
-from decant.ablations.references import ReferenceSet
-from decant.ablations.scored import Scored
-from decant.ablations.tokens import StudyTokenizer
+from decant.ablations.arms.arms import Contrast
+from decant.ablations.arms.pool import Pool
+from decant.ablations.arms.pool_files import ARRAYS, TOKENIZER, load_array, load_pool, npy_bytes
+from decant.ablations.arms.tokens import StudyTokenizer
+from decant.ablations.measuring.effects import Effect
+from decant.ablations.scoring import scored
+from decant.ablations.scoring.questions import Question
+from decant.ablations.scoring.references import ReferenceSet
+from decant.ablations.scoring.scored import Scored
 from decant.pipeline.engine.storage import Store
-
-ARRAYS = ("tokens", "first", "size_bytes", "identity", "domain")
-TOKENIZER = "pool/tokenizer.json"
-
-
-def make_pool(
-    documents: Documents,
-    ids: np.ndarray,
-    first: np.ndarray,
-    size: np.ndarray,
-    tokenizer: StudyTokenizer,
-) -> Pool:
-    """The documents of a run with their tokens."""
-    return Pool(
-        ids, first, size, hashing.hash_strings(documents.ids), documents.domain,
-        tokenizer.vocab_size, tokenizer.eos, documents.rules, documents.failed,
-        documents.measures, documents.bands, documents.may_repeat,
-    )  # fmt: skip
-
-
-def join(pool: Pool, second: Pool) -> Pool:
-    """Two pools end to end; documents of the second fail every rule of the first."""
-    n = len(second)
-    width = pool.bands.shape[1]
-    return replace(
-        pool,
-        tokens=np.concatenate([pool.tokens, second.tokens]),
-        first=np.concatenate([pool.first, second.first[1:] + pool.first[-1]]),
-        size_bytes=np.concatenate([pool.size_bytes, second.size_bytes]),
-        identity=np.concatenate([pool.identity, second.identity]),
-        domain=np.concatenate([pool.domain, second.domain]),
-        failed=np.concatenate([pool.failed, np.ones((n, len(pool.rules)), dtype=bool)]),
-        measures=np.concatenate([pool.measures, np.full((n, len(pool.rules)), np.nan)]),
-        bands=np.concatenate([pool.bands, np.zeros((n, width), dtype=np.uint64)]),
-        may_repeat=np.concatenate([pool.may_repeat, np.zeros(n, dtype=bool)]),
-    )
 
 
 def save(
@@ -68,9 +32,9 @@ def save(
     questions: Sequence[Question],
 ) -> str:
     """Write what workers read; returns the address: a digest of every byte of it."""
-    files = {f"pool/{name}.npy": _npy(getattr(pool, name)) for name in ARRAYS}
+    files = {f"pool/{name}.npy": npy_bytes(getattr(pool, name)) for name in ARRAYS}
     masks = np.stack([np.stack([c.without, c.with_rule]) for c in contrasts])
-    files["pool/arms.npy"] = _npy(np.packbits(masks, axis=2))
+    files["pool/arms.npy"] = npy_bytes(np.packbits(masks, axis=2))
     about = {
         "pool": _digest({name: data for name, data in files.items() if name != "pool/arms.npy"}),
         "vocab_size": pool.vocab_size,
@@ -113,7 +77,7 @@ def load(url: str, _address: str) -> Prepared:
     """The shared files of a study, once per process; the address makes a changed study reload."""
     store = Store(url)
     pool, about = load_pool(store)
-    packed = _load(store, "pool/arms.npy")
+    packed = load_array(store, "pool/arms.npy")
     masks = np.unpackbits(packed, axis=2, count=about["documents"]).astype(bool)
     contrasts = [
         Contrast(name, design, pair[0], pair[1], judged)
@@ -130,22 +94,6 @@ def load(url: str, _address: str) -> Prepared:
     return Prepared(pool, about["pool"], contrasts, scored.encode(tokenizer, held, questions))
 
 
-def load_pool(store: Store) -> tuple[Pool, dict[str, Any]]:
-    """(the pool of a study directory, mapped where it is local; what is known about it)."""
-    about = json.loads(store.read_bytes("pool/about.json"))
-    arrays = {name: _load(store, f"pool/{name}.npy") for name in ARRAYS}
-    pool = Pool(
-        arrays["tokens"], arrays["first"], arrays["size_bytes"], arrays["identity"],
-        arrays["domain"], about["vocab_size"], about["eos"],
-    )  # fmt: skip
-    return pool, about
-
-
-def pool_address(store: Store) -> str:
-    """The digest of a study's pool."""
-    return json.loads(store.read_bytes("pool/about.json"))["pool"]
-
-
 def effect_to_json(effect: Effect) -> dict[str, Any]:
     """The effect as plain lists; floats keep every bit."""
     plain = {**vars(effect)}
@@ -159,15 +107,3 @@ def effect_from_json(plain: dict[str, Any]) -> Effect:
     values = np.array(plain["values"], dtype=np.float64).reshape(len(plain["values"]), -1)
     null = {kind: np.array(found) for kind, found in plain["null"].items()}
     return Effect(**{**plain, "values": values, "null": null})
-
-
-def _npy(array: np.ndarray) -> bytes:
-    buffer = io.BytesIO()
-    np.save(buffer, array, allow_pickle=False)
-    return buffer.getvalue()
-
-
-def _load(store: Store, name: str) -> np.ndarray:
-    if store.is_local:
-        return np.load(store.path(name), mmap_mode="r", allow_pickle=False)
-    return np.load(io.BytesIO(store.read_bytes(name)), allow_pickle=False)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import xxhash
 
-from decant.ablations.effects import Design
+from decant.ablations.measuring.effects import Design
 
 VERSION = 3  # of what is measured; raise it when the same study would give other numbers
 HEALTH_FRACTIONS = (0.25, 0.5, 1.0)  # of the budget

@@ -15,10 +15,12 @@ from typing import Any
 import numpy as np
 import xxhash
 
-from decant.ablations import effects, measuring, prepared
-from decant.ablations.effects import Contrast, Design
-from decant.ablations.pool import Draw, Pool
-from decant.ablations.terms import VERSION, digest, gpus_of, group_size
+from decant.ablations.arms.arms import Contrast
+from decant.ablations.arms.pool import Draw, Pool
+from decant.ablations.measuring import effects, shared, trainers
+from decant.ablations.measuring.contrasts import frozen, health_values, thawed
+from decant.ablations.measuring.effects import Design
+from decant.ablations.measuring.terms import VERSION, digest, gpus_of, group_size
 from decant.pipeline.engine.execute import Engine, Job, Task
 
 HEALTH = -1  # the number of the health check among the contrasts
@@ -57,7 +59,7 @@ def reads(
     """(documents, order) of every run that a contrast, or the health check, asks for, in order."""
     notes = _Notes()
     if number == HEALTH:
-        measuring.health_values(pool, contrasts, design, budget, fractions, 1, notes)
+        health_values(pool, contrasts, design, budget, fractions, 1, notes)
     else:
         effects.measure(pool, contrasts[number], design, budget, notes)
     return notes.reads
@@ -98,7 +100,7 @@ def train_all(engine: Engine, step: str, wanted: Sequence[Run], told: dict[str, 
     ]
     workers = group_size(told["neural"])
     if workers > 1:
-        from decant.ablations import distributed  # torch is imported only where it is needed
+        from decant.ablations.rungs import distributed  # torch is imported only where it is needed
 
         distributed.connect(workers, engine.ray_address)
         engine = Engine(engine.store, engine.config, 0, progress=engine.progress)
@@ -108,15 +110,15 @@ def train_all(engine: Engine, step: str, wanted: Sequence[Run], told: dict[str, 
 def train_run(job: Job) -> dict[str, Any]:
     """What one run was: trained, if it is not there yet, and scored on every signal."""
     args = job.task.args
-    asked = _asked(job.store.url, args["address"], args["contrast"], measuring.frozen(args))
+    asked = _asked(job.store.url, args["address"], args["contrast"], frozen(args))
     read, order = asked[args["number"]]
-    measuring.trainer_of(job).signals(read, order)
+    trainers.trainer_of(job).signals(read, order)
     return {"tokens": read.tokens, "unique_tokens": read.unique_tokens}
 
 
 @lru_cache(maxsize=2)
 def _asked(url: str, address: str, contrast: int, terms: str) -> list[tuple[Draw, int]]:
     """The reads of a contrast, once per process for all of its runs."""
-    study = prepared.load(url, address)
-    design, budget, fractions = measuring.thawed(terms)
+    study = shared.load(url, address)
+    design, budget, fractions = thawed(terms)
     return reads(study.pool, study.contrasts, contrast, design, budget, fractions)

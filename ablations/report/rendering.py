@@ -10,12 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from decant.ablations import plots, rates
-from decant.ablations.outcome import Outcome
-from decant.ablations.study import Measured, Study
-from decant.ablations.terms import HEALTH_FRACTIONS
-from decant.ablations.trend import Trend
-from decant.ablations.verdict import Judged, Verdict
+from decant.ablations.judging.outcome import Outcome
+from decant.ablations.judging.outcome import lines as rate_lines
+from decant.ablations.judging.trend import Trend
+from decant.ablations.judging.verdict import Judged, Verdict
+from decant.ablations.measuring.effects import Measured
+from decant.ablations.measuring.terms import HEALTH_FRACTIONS
+from decant.ablations.report import plots
+from decant.ablations.study import Study
 
 SHOWN_HITS = 20
 
@@ -111,7 +113,7 @@ def _rung(study: Study, outcome: Outcome) -> list[str]:
         "q: p-value adjusted over the rules of a design; margin: below it no effect is acted on; "
         "detectable: the effect found four times in five.",
         "",
-        *(line + "\n" for line in rates.lines(outcome.rates, outcome.control)),
+        *(line + "\n" for line in rate_lines(outcome.rates, outcome.control)),
         "| rule | design | tokens removed | effect | 95 % interval | q | margin | detectable "
         "| verdict | notes |",
         "|---|---|---|---|---|---|---|---|---|---|",

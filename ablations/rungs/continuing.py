@@ -17,13 +17,17 @@ from typing import Any
 import numpy as np
 import torch
 
-from decant.ablations import prepared
-from decant.ablations.checkpoint import CheckpointError
-from decant.ablations.export import from_transformers, load_weights, weights_file
-from decant.ablations.model import Llama
-from decant.ablations.pool import Pool
-from decant.ablations.rungs import RungUnfit, Shape
-from decant.ablations.stream import Replay, Stream, documents_of
+from decant.ablations.arms.pool import Pool
+from decant.ablations.arms.pool_files import TOKENIZER, load_pool, pool_address
+from decant.ablations.rungs.ladder import RungUnfit, Shape
+from decant.ablations.rungs.llama import Llama
+from decant.ablations.rungs.stream import Replay, Stream, documents_of
+from decant.ablations.rungs.weights import (
+    CheckpointError,
+    from_transformers,
+    load_weights,
+    weights_file,
+)
 from decant.pipeline.engine.storage import Store, file_checksum
 
 
@@ -44,12 +48,12 @@ class Start:
     @cached_property
     def address(self) -> list[str]:
         """What of the start shapes a run's weights."""
-        old = "" if self.replay is None else prepared.pool_address(Store(self.replay))
+        old = "" if self.replay is None else pool_address(Store(self.replay))
         return [file_checksum(weights_file(self.weights)), old, str(self.share)]
 
     @cached_property
     def _old(self) -> Stream:
-        pool, _ = prepared.load_pool(Store(self.replay or ""))
+        pool, _ = load_pool(Store(self.replay or ""))
         return documents_of(pool.tokens, pool.first, _hash_order(pool), pool.eos)
 
     def data(self, new: Stream) -> Stream | Replay:
@@ -70,13 +74,13 @@ class Start:
             raise RungUnfit(f"neural.continue_from.weights {self.weights}: {error}") from error
         if self.replay is None:
             return
-        old, mine = Store(self.replay), study.read_bytes(prepared.TOKENIZER)
-        if not old.exists(prepared.TOKENIZER):
+        old, mine = Store(self.replay), study.read_bytes(TOKENIZER)
+        if not old.exists(TOKENIZER):
             raise RungUnfit(f"neural.continue_from.replay: {self.replay} is no study directory")
-        if old.read_bytes(prepared.TOKENIZER) != mine:
+        if old.read_bytes(TOKENIZER) != mine:
             raise RungUnfit(
                 f"neural.continue_from.replay: {self.replay} was tokenised by another tokenizer; "
-                f"give this study the same one: tokenizer.path: {self.replay}/{prepared.TOKENIZER}"
+                f"give this study the same one: tokenizer.path: {self.replay}/{TOKENIZER}"
             )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from decant.ablations.rungs import Rung, Shape
+from decant.ablations.rungs.ladder import Rung, Shape
 
 
 @dataclass(frozen=True)

@@ -15,12 +15,12 @@ from typing import Any
 
 import numpy as np
 
-from decant.ablations.devices import pick_device
-from decant.ablations.export import load
-from decant.ablations.neural import NeuralModel
-from decant.ablations.rungs import Rung, Shape
-from decant.ablations.stream import Replay, Stream
-from decant.ablations.train import train
+from decant.ablations.rungs.devices import pick_device
+from decant.ablations.rungs.ladder import Rung, Shape
+from decant.ablations.rungs.scorer import NeuralModel
+from decant.ablations.rungs.stream import Replay, Stream
+from decant.ablations.rungs.train import train
+from decant.ablations.rungs.weights import load
 from decant.pipeline.engine.execute import connect_ray
 
 MAX_FAILURES = 3  # of a group; each costs the updates since its last state

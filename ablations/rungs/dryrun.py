@@ -17,11 +17,10 @@ from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils.flop_counter import FlopCounterMode
 
-from decant.ablations.cost import MACHINES, estimate, machine
-from decant.ablations.devices import Device
-from decant.ablations.loss import plain_loss
-from decant.ablations.model import Llama
-from decant.ablations.rungs import RUNGS, Rung, rung
+from decant.ablations.rungs.cost import MACHINES, estimate, machine
+from decant.ablations.rungs.devices import Device
+from decant.ablations.rungs.ladder import RUNGS, Rung, rung
+from decant.ablations.rungs.llama import Llama, plain_loss
 
 STATE_BYTES = 16  # a weight: itself, its gradient and two Adam moments, float32 each
 

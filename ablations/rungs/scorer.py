@@ -13,8 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from decant.ablations.devices import Device
-from decant.ablations.model import Llama
+from decant.ablations.rungs.devices import Device
+from decant.ablations.rungs.llama import Llama
 
 # Positions a forward pass holds. 8,192 of d 128 are 4 MB an array on a CPU.
 _BATCH_POSITIONS = {"cpu": 8_192, "cuda": 131_072}

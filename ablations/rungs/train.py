@@ -22,8 +22,13 @@ import torch
 import xxhash
 from torch import Tensor
 
-from decant.ablations import export
-from decant.ablations.checkpoint import (
+from decant.ablations.rungs import weights as export
+from decant.ablations.rungs.devices import Device, pick_device
+from decant.ablations.rungs.ladder import Rung, Schedule, schedule
+from decant.ablations.rungs.llama import Llama
+from decant.ablations.rungs.scorer import NeuralModel
+from decant.ablations.rungs.stream import Sequences
+from decant.ablations.rungs.weights import (
     CheckpointError,
     average,
     load_state,
@@ -31,12 +36,6 @@ from decant.ablations.checkpoint import (
     write_tensors,
     write_text,
 )
-from decant.ablations.devices import Device, pick_device
-from decant.ablations.model import Llama
-from decant.ablations.neural import NeuralModel
-from decant.ablations.rungs import Rung
-from decant.ablations.schedule import Schedule, schedule
-from decant.ablations.stream import Sequences
 from decant.pipeline.engine.storage import file_checksum
 
 CLIP = 1.0  # of the gradient's norm; with betas, epsilon and weight decay as FineWeb's launcher

@@ -17,8 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from decant.ablations.benchmarks import Question
-from decant.ablations.score import EncodedQuestions, question_metrics
+from decant.ablations.scoring.questions import Question
+from decant.ablations.scoring.score import EncodedQuestions, question_metrics
 
 _HARNESS = ("lm_eval", "transformers", "lm_eval.models.huggingface", "lm_eval.tasks")
 NEAR_TIE = 2e-3  # log-likelihood between the two best options: too close for float32 to rank

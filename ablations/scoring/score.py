@@ -14,7 +14,7 @@ from typing import Protocol
 import numpy as np
 import pyarrow as pa
 
-from decant.ablations.benchmarks import Question
+from decant.ablations.scoring.questions import Question
 
 LN2 = float(np.log(2.0))
 

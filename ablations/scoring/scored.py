@@ -13,11 +13,15 @@ from functools import cached_property
 import numpy as np
 import pyarrow as pa
 
-from decant.ablations import score
-from decant.ablations.benchmarks import Question
-from decant.ablations.ngram import NgramIndex, NgramModel, Positions
-from decant.ablations.references import ReferenceSet
-from decant.ablations.score import EncodedDocuments, EncodedQuestions, LanguageModel, Tokenizer
+from decant.ablations.scoring import score
+from decant.ablations.scoring.questions import Question
+from decant.ablations.scoring.references import ReferenceSet
+from decant.ablations.scoring.score import (
+    EncodedDocuments,
+    EncodedQuestions,
+    LanguageModel,
+    Tokenizer,
+)
 
 
 @dataclass(frozen=True)
@@ -69,18 +73,6 @@ def encode(
         by_task.setdefault(question.task, []).append(question)
     tasks = tuple((n, score.encode_questions(tokenizer, q)) for n, q in by_task.items())
     return Scored(held, tasks)
-
-
-class NgramScorer:
-    """Scores n-gram models of one pool: every string is looked up once for all arms."""
-
-    def __init__(self, index: NgramIndex, scored: Scored) -> None:
-        self.index, self.scored = index, scored
-        self._gold: Positions = index.compile(*scored.gold)
-
-    def signals(self, model: NgramModel) -> np.ndarray:
-        """Bits per byte on every signal, float64 [signals]."""
-        return self.scored.values(model.score(self._gold))
 
 
 @dataclass(frozen=True)

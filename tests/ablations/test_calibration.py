@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from decant.ablations.scored import Scored
+from decant.ablations.scoring.scored import Scored
 from tests.bench.calibration import plan, real_plan
 from tests.bench.calibration_pools import DECOYS, make_study
 from tests.bench.calibration_real import Crawl, take

@@ -10,13 +10,13 @@ import yaml
 
 pytest.importorskip("torch", reason="neural rungs need the ablations extra (torch)")
 
-from decant.ablations.cli import FAILED, FINISHED, WRONG, ablate
-from decant.ablations.rungs import rung
-from decant.ablations.runs import reads
+from decant.ablations.ablate import FAILED, FINISHED, WRONG, ablate
+from decant.ablations.config import NeuralConfig, load
+from decant.ablations.measuring.terms import gpus_of
+from decant.ablations.measuring.trainings import reads
+from decant.ablations.rungs.ladder import rung
+from decant.ablations.rungs.train import train
 from decant.ablations.study import prepare
-from decant.ablations.study_config import NeuralConfig, load
-from decant.ablations.terms import gpus_of
-from decant.ablations.train import train
 from decant.pipeline.engine.lock import Lock
 from decant.pipeline.engine.storage import Store
 from tests.ablations.small_runs import make_texts, write_run
@@ -91,7 +91,7 @@ def test_what_is_trained_is_not_trained_again(study, run, monkeypatch):
         assert (kwargs["out_dir"] / "run.json").exists()
         return train(*args, **kwargs)
 
-    monkeypatch.setattr("decant.ablations.neural_trainer.train", only_read)
+    monkeypatch.setattr("decant.ablations.measuring.neural_trainer.train", only_read)
     assert ablate(write_study(study, run), str(study / "out")) == FINISHED
 
 
@@ -249,9 +249,9 @@ def test_a_run_on_several_gpus_goes_through_the_group_and_is_read_back(
         asked.append((workers, use_gpu))
         return train(rung, data.open(), device="cpu", **recipe)
 
-    monkeypatch.setattr("decant.ablations.neural_trainer.train_on_group", alone)
+    monkeypatch.setattr("decant.ablations.measuring.neural_trainer.train_on_group", alone)
     monkeypatch.setattr(
-        "decant.ablations.distributed.connect", lambda *where: connected.append(where)
+        "decant.ablations.rungs.distributed.connect", lambda *where: connected.append(where)
     )
     config = write_study(tmp_path, run, neural={**STUDY["neural"], "gpus_per_run": 2})
     assert ablate(config, str(tmp_path / "out")) == FINISHED

@@ -7,9 +7,9 @@ import pyarrow as pa
 import pytest
 import yaml
 
-from decant.ablations.cli import FINISHED, WRONG, ablate
-from decant.ablations.effects import only_in
-from decant.ablations.pool import Pool
+from decant.ablations.ablate import FINISHED, WRONG, ablate
+from decant.ablations.arms.arms import only_in
+from decant.ablations.arms.pool import Pool
 from decant.pipeline.rundir.records import EXTRACTED
 from tests.ablations.small_runs import RULES, make_texts, write_run
 from tests.ablations.test_study import STUDY

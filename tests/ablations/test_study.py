@@ -6,7 +6,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from decant.ablations.cli import FAILED, FINISHED, GATE_CLOSED, WRONG, ablate
+from decant.ablations.ablate import FAILED, FINISHED, GATE_CLOSED, WRONG, ablate
 from tests.ablations.small_runs import make_texts, write_run
 
 STUDY = {
@@ -78,7 +78,7 @@ def test_a_rule_that_removes_nothing_is_said_to(study):
 
 def test_a_second_call_measures_nothing_again_and_says_the_same(study, run, monkeypatch):
     before = read(study)
-    monkeypatch.setattr("decant.ablations.measuring.measure", None)  # a call would fail
+    monkeypatch.setattr("decant.ablations.measuring.contrasts.measure", None)  # a call would fail
     assert ablate(write_config(study, run), str(study / "out")) == FINISHED
     after = read(study)
     assert before["rungs"] == after["rungs"]

@@ -6,7 +6,7 @@ from random import Random
 import pytest
 import yaml
 
-from decant.ablations.cli import FINISHED, ablate
+from decant.ablations.ablate import FINISHED, ablate
 from decant.pipeline.sample.english import TOPICS, Writer
 from tests.ablations.small_runs import write_run
 from tests.ablations.test_study import STUDY

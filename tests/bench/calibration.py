@@ -23,8 +23,9 @@ from typing import Any
 
 import numpy as np
 
-from decant.ablations.effects import Contrast, Design, budgets, measure
-from decant.ablations.verdict import Settings, judge
+from decant.ablations.arms.arms import Contrast
+from decant.ablations.judging.verdict import Settings, judge
+from decant.ablations.measuring.effects import Design, budgets, measure
 from tests.bench.calibration_pools import DECOYS, JUNK, WEAK, Study, make_study
 from tests.bench.calibration_real import RealStudy, load
 from tests.bench.calibration_tables import tables

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from decant.ablations import hashing
-from decant.ablations.ngram import NgramIndex, Positions
-from decant.ablations.placebo import drop_highest, word_share
-from decant.ablations.pool import Draw, Pool
+from decant.ablations.arms.placebo import drop_highest, word_share
+from decant.ablations.arms.pool import Draw, Pool
+from decant.ablations.rungs.ngram import NgramIndex, Positions
 
 WORDS, EOS = 2000, 2000
 BYTES_PER_WORD = 5

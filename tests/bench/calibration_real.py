@@ -22,12 +22,16 @@ from pathlib import Path
 
 import numpy as np
 
-from decant.ablations import finished_run, hashing, scored, statistics, tokens
-from decant.ablations.benchmarks import DEFAULT_TASKS, load_questions
-from decant.ablations.effects import Contrast, Design, measure
-from decant.ablations.ngram import NgramIndex
-from decant.ablations.pool import Draw, Pool
-from decant.ablations.references import ReferenceSet
+from decant.ablations import hashing, statistics
+from decant.ablations.arms import finished_run, tokens
+from decant.ablations.arms.arms import Contrast
+from decant.ablations.arms.pool import Draw, Pool
+from decant.ablations.measuring import trainers
+from decant.ablations.measuring.effects import Design, measure
+from decant.ablations.rungs.ngram import NgramIndex
+from decant.ablations.scoring import scored
+from decant.ablations.scoring.questions import DEFAULT_TASKS, load_questions
+from decant.ablations.scoring.references import ReferenceSet
 from decant.pipeline.config import RunConfig
 from decant.pipeline.engine.storage import Store
 from decant.pipeline.rundir.texts import read_texts
@@ -58,10 +62,10 @@ class RealStudy:
         return self.scored.signals
 
     @cached_property
-    def _scorer(self) -> scored.NgramScorer:
+    def _scorer(self) -> trainers.NgramScorer:
         pool = self.pool
         index = NgramIndex(pool.tokens, pool.first, pool.vocab_size, pool.eos)
-        return scored.NgramScorer(index, self.scored)
+        return trainers.NgramScorer(index, self.scored)
 
     def score(self, read: Draw, _: int) -> np.ndarray:
         """Bits per byte on every signal of the n-gram model trained on a draw."""

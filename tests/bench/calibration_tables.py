@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import numpy as np
 from scipy.special import betaincinv
 
-from decant.ablations.verdict import HELPS, HURTS
+from decant.ablations.judging.verdict import HELPS, HURTS
 from tests.bench.calibration_pools import DECOYS, JUNK, WEAK
 
 COLUMNS = (

@@ -28,7 +28,7 @@ from tests.real_pages import real_pages
 
 STARTS = {
     "trafilatura": "from trafilatura.external import jt_stoplist_init; jt_stoplist_init()",
-    "fast path": "from pipeline import fast_trafilatura, fast_justext; fast_justext.stop_words()",
+    "fast path": "from decant.pipeline.text.replica import justext, page; justext.stop_words()",
 }
 
 

@@ -19,14 +19,16 @@ from pathlib import Path
 
 import numpy as np
 
-from decant.ablations import rates, rungs
-from decant.ablations.effects import Contrast, Design, Effect, measure
-from decant.ablations.neural_trainer import NeuralTrainer
-from decant.ablations.pool import Pool
-from decant.ablations.prepared import Prepared
-from decant.ablations.score import EncodedDocuments
-from decant.ablations.scored import Scored
-from decant.ablations.verdict import HELPS, HURTS, Settings, Verdict, judge
+from decant.ablations.arms.arms import Contrast
+from decant.ablations.arms.pool import Pool
+from decant.ablations.judging import outcome
+from decant.ablations.judging.verdict import HELPS, HURTS, Settings, Verdict, judge
+from decant.ablations.measuring.effects import Design, Effect, measure
+from decant.ablations.measuring.neural_trainer import NeuralTrainer
+from decant.ablations.measuring.shared import Prepared
+from decant.ablations.rungs import ladder
+from decant.ablations.scoring.score import EncodedDocuments
+from decant.ablations.scoring.scored import Scored
 from tests.bench.calibration_pools import (
     BYTES_PER_WORD,
     EOS,
@@ -96,7 +98,7 @@ def verdicts(planted: Planted, folder: Path, rung: str) -> list[Verdict]:
     found = [k for k, verdict in enumerate(judged) if verdict.label in (HELPS, HURTS)]
     again = {rate: effects(planted, folder, rung, rate, found) for rate in others}
     return [
-        rates.agree(
+        outcome.agree(
             verdict, first, {r: float(e[k].values.mean()) for r, e in again.items() if k in e}
         )
         for k, verdict in enumerate(judged)
@@ -123,7 +125,7 @@ def main() -> None:
     parser.add_argument("--rung", default="cpu-xs")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
-    step = rungs.rung(options.rung)
+    step = ladder.rung(options.rung)
     started = time.process_time()
     planted = plant(options.seed, step.min_steps * step.batch_tokens)
     pool: Pool = planted.study.pool

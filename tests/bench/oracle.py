@@ -23,16 +23,16 @@ os.environ.setdefault("HF_DATASETS_OFFLINE", "1")
 
 import numpy as np
 
-from decant.ablations.benchmarks import load_questions
-from decant.ablations.devices import pick_device
-from decant.ablations.export import load
-from decant.ablations.lmeval import agreement, harness_scores
-from decant.ablations.neural import NeuralModel
-from decant.ablations.rungs import rung
-from decant.ablations.score import encode_questions, score_questions
-from decant.ablations.stream import documents
-from decant.ablations.tokens import read_tokenizer, train_bpe
-from decant.ablations.train import train
+from decant.ablations.arms.tokens import read_tokenizer, train_bpe
+from decant.ablations.rungs.devices import pick_device
+from decant.ablations.rungs.ladder import rung
+from decant.ablations.rungs.scorer import NeuralModel
+from decant.ablations.rungs.stream import documents
+from decant.ablations.rungs.train import train
+from decant.ablations.rungs.weights import load
+from decant.ablations.scoring.lmeval import agreement, harness_scores
+from decant.ablations.scoring.questions import load_questions
+from decant.ablations.scoring.score import encode_questions, score_questions
 from tests.real_data import FOLDER
 
 TASKS = ("hellaswag", "arc_easy", "arc_challenge", "mmlu")

@@ -15,7 +15,7 @@ import json
 import sys
 from pathlib import Path
 
-from decant.ablations.cli import ablate
+from decant.ablations.ablate import ablate
 from tests.bench.calibration_real import articles, gzipped_rows, gzipped_text
 from tests.real_data import FOLDER
 

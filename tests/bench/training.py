@@ -23,12 +23,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from decant.ablations import export
-from decant.ablations.devices import pick_device
-from decant.ablations.model import Llama
-from decant.ablations.rungs import Rung, Shape, rung
-from decant.ablations.stream import documents
-from decant.ablations.train import BETAS, CLIP, EPSILON, _update
+from decant.ablations.rungs import weights
+from decant.ablations.rungs.devices import pick_device
+from decant.ablations.rungs.ladder import Rung, Shape, rung
+from decant.ablations.rungs.llama import Llama
+from decant.ablations.rungs.stream import documents
+from decant.ablations.rungs.train import BETAS, CLIP, EPSILON, _update
 
 STEPS = 8  # timed together: a single step of 0.1 s is at the mercy of the scheduler
 
@@ -96,7 +96,7 @@ def trainer_steps(step: Rung, folder: Path) -> Callable[[], None] | None:
         import transformers
     except ImportError:
         return None
-    export.export(export.to_transformers(Llama(step.shape)), step.shape, folder, eos=0)
+    weights.export(weights.to_transformers(Llama(step.shape)), step.shape, folder, eos=0)
     model = transformers.LlamaForCausalLM.from_pretrained(folder, dtype="float32")
     rng = np.random.default_rng(0)
     rows = rng.integers(0, step.shape.vocab, (STEPS * step.batch_sequences, step.shape.context))

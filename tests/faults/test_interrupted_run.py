@@ -13,7 +13,7 @@ from tests import small_tokenizer
 
 FILES = 6
 PATIENCE_S = 240  # for a loaded machine; nothing is timed
-DECANT = [sys.executable, "-c", "from ablations.program import main; main()"]
+DECANT = [sys.executable, "-c", "from decant.ablations.program import main; main()"]
 
 
 @pytest.fixture(scope="module")

@@ -15,13 +15,13 @@ torch = pytest.importorskip("torch", reason="neural rungs need the ablations ext
 pytest.importorskip("transformers", reason="the oracle needs the lmeval extra")
 pytest.importorskip("lm_eval", reason="the oracle needs the lmeval extra")
 
-from decant.ablations.benchmarks import Question, load_questions  # noqa: E402
-from decant.ablations.lmeval import agreement, harness_scores, near_ties  # noqa: E402
-from decant.ablations.rungs import Rung, Shape  # noqa: E402
-from decant.ablations.score import encode_questions, score_questions  # noqa: E402
-from decant.ablations.stream import documents  # noqa: E402
-from decant.ablations.tokens import train_bpe  # noqa: E402
-from decant.ablations.train import train  # noqa: E402
+from decant.ablations.arms.tokens import train_bpe  # noqa: E402
+from decant.ablations.rungs.ladder import Rung, Shape  # noqa: E402
+from decant.ablations.rungs.stream import documents  # noqa: E402
+from decant.ablations.rungs.train import train  # noqa: E402
+from decant.ablations.scoring.lmeval import agreement, harness_scores, near_ties  # noqa: E402
+from decant.ablations.scoring.questions import Question, load_questions  # noqa: E402
+from decant.ablations.scoring.score import encode_questions, score_questions  # noqa: E402
 from tests import real_data  # noqa: E402
 
 pytestmark = [pytest.mark.parity, pytest.mark.filterwarnings("ignore")]

@@ -5,10 +5,9 @@ import itertools
 import numpy as np
 import pytest
 
-from decant.ablations import finished_run, prepared, tokens
-from decant.ablations.duplicates import without_duplicates
-from decant.ablations.study_config import ArmsConfig, SweepConfig
-from decant.ablations.variants import Arms, ArmsError, contrasts, recipe_steps
+from decant.ablations.arms import finished_run, pool_files, tokens
+from decant.ablations.arms.arms import Arms, ArmsError, contrasts, recipe_steps, without_duplicates
+from decant.ablations.config import ArmsConfig, SweepConfig
 from decant.pipeline.rundir.texts import read_texts
 from tests.ablations.small_runs import make_texts, write_run
 
@@ -26,7 +25,7 @@ def pool(store):
     documents = finished_run.read_documents(store, config)
     tokenizer = tokens.train_bpe(read_texts(store), 400)
     ids, first, size = tokens.tokenise(tokenizer, read_texts(store))
-    return prepared.make_pool(documents, ids, first, size, tokenizer)
+    return pool_files.make_pool(documents, ids, first, size, tokenizer)
 
 
 def find(found, name):

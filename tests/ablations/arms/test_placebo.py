@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from decant.ablations import hashing
-from decant.ablations.placebo import KINDS, drop_highest, placebo_drop, word_share
-from decant.ablations.pool import Pool
+from decant.ablations.arms.placebo import KINDS, drop_highest, placebo_drop, word_share
+from decant.ablations.arms.pool import Pool
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from decant.ablations import hashing
-from decant.ablations.pool import Pool, draw
+from decant.ablations.arms.pool import Pool, draw
 
 
 def make_pool(lengths, domains=None):

@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from decant.ablations.rates import agree, lines
-from decant.ablations.verdict import HELPS, HURTS, INCONCLUSIVE, NEUTRAL
-from tests.ablations.test_verdict import make_effect, one
+from decant.ablations.judging.outcome import agree, lines
+from decant.ablations.judging.verdict import HELPS, HURTS, INCONCLUSIVE, NEUTRAL
+from tests.ablations.judging.test_verdict import make_effect, one
 
 HELPFUL = one(make_effect([0.02, 0.021, 0.019, 0.02, 0.022]))
 

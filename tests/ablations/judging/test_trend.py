@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from decant.ablations.trend import FALLS, RISES, UNCLEAR, trends
-from decant.ablations.verdict import Settings
-from tests.ablations.test_verdict import SIGNALS, make_effect
+from decant.ablations.judging.trend import FALLS, RISES, UNCLEAR, trends
+from decant.ablations.judging.verdict import Settings
+from tests.ablations.judging.test_verdict import SIGNALS, make_effect
 
 BOUNDS = (0.5, 0.4, 0.3, 0.2)  # of an at_most: loosest first
 

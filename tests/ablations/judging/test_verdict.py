@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from decant.ablations.effects import Effect
-from decant.ablations.verdict import HELPS, HURTS, INCONCLUSIVE, NEUTRAL, Settings, judge
+from decant.ablations.judging.verdict import HELPS, HURTS, INCONCLUSIVE, NEUTRAL, Settings, judge
+from decant.ablations.measuring.effects import Effect
 
 SIGNALS = ["novels", "news", "forum", "wiki", "web"]
 

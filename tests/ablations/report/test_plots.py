@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from decant.ablations import plots
+from decant.ablations.report import plots
 
 BARS = [
     plots.Bar(f"rule {k}", 0.001 * k, 0.001 * k - 0.002, 0.001 * k + 0.002, "") for k in range(4)

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from decant.ablations.cost import estimate, machine
-from decant.ablations.rungs import rung
+from decant.ablations.rungs.cost import estimate, machine
+from decant.ablations.rungs.ladder import rung
 
 
 def test_the_paper_s_run_costs_the_paper_s_flops():
@@ -24,7 +24,7 @@ def test_an_unknown_machine_lists_the_known_ones():
 
 def test_products_counted_on_fake_tensors_equal_the_formula():
     pytest.importorskip("torch", reason="neural rungs need the ablations extra (torch)")
-    from decant.ablations.dryrun import dry_run
+    from decant.ablations.rungs.dryrun import dry_run
 
     step = rung("cpu-s")
     shape = step.shape
@@ -37,7 +37,7 @@ def test_products_counted_on_fake_tensors_equal_the_formula():
 
 def test_micro_batches_and_workers_divide_memory_and_work():
     pytest.importorskip("torch", reason="neural rungs need the ablations extra (torch)")
-    from decant.ablations.dryrun import dry_run
+    from decant.ablations.rungs.dryrun import dry_run
 
     step = rung("smoke")
     whole = dry_run(step)
@@ -50,6 +50,6 @@ def test_micro_batches_and_workers_divide_memory_and_work():
 
 def test_the_largest_rung_fits_64_gpus_of_80_gb():
     pytest.importorskip("torch", reason="neural rungs need the ablations extra (torch)")
-    from decant.ablations.dryrun import dry_run
+    from decant.ablations.rungs.dryrun import dry_run
 
     assert dry_run(rung("fineweb"), workers=64).peak_bytes < 76e9

@@ -15,11 +15,11 @@ torch = pytest.importorskip("torch", reason="neural rungs need the ablations ext
 import torch.distributed as dist  # noqa: E402
 import torch.multiprocessing as mp  # noqa: E402
 
-from decant.ablations.checkpoint import read_tensors  # noqa: E402
-from decant.ablations.distributed import StreamFiles, files_of, train_on_group  # noqa: E402
-from decant.ablations.rungs import Rung, Shape  # noqa: E402
-from decant.ablations.stream import Replay, Stream  # noqa: E402
-from decant.ablations.train import train  # noqa: E402
+from decant.ablations.rungs.distributed import StreamFiles, files_of, train_on_group  # noqa: E402
+from decant.ablations.rungs.ladder import Rung, Shape  # noqa: E402
+from decant.ablations.rungs.stream import Replay, Stream  # noqa: E402
+from decant.ablations.rungs.train import train  # noqa: E402
+from decant.ablations.rungs.weights import read_tensors  # noqa: E402
 
 EOS = 30
 RUNG = Rung("tiny", Shape(32, 1, 2, 48, 31, 16), 4, 1e-2, 4 * 16 * 20, "nothing")

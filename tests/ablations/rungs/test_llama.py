@@ -8,9 +8,8 @@ torch = pytest.importorskip("torch", reason="neural rungs need the ablations ext
 
 import torch.nn.functional as F  # noqa: E402
 
-from decant.ablations.loss import next_token_loss  # noqa: E402
-from decant.ablations.model import Llama  # noqa: E402
-from decant.ablations.rungs import RUNGS, Shape, rung  # noqa: E402
+from decant.ablations.rungs.ladder import RUNGS, Shape, rung  # noqa: E402
+from decant.ablations.rungs.llama import Llama, next_token_loss  # noqa: E402
 
 TINY = Shape(hidden=32, layers=2, heads=4, ff=48, vocab=97, context=24, kv_heads=2)
 

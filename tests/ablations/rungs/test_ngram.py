@@ -6,7 +6,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from decant.ablations.ngram import DISCOUNT, NgramIndex
+from decant.ablations.rungs.ngram import DISCOUNT, NgramIndex
 
 VOCAB, EOS = 9, 8
 

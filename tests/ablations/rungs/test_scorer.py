@@ -7,11 +7,11 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="neural rungs need the ablations extra (torch)")
 
-from decant.ablations import neural  # noqa: E402
-from decant.ablations.devices import pick_device  # noqa: E402
-from decant.ablations.model import Llama  # noqa: E402
-from decant.ablations.neural import NeuralModel  # noqa: E402
-from decant.ablations.rungs import Shape  # noqa: E402
+from decant.ablations.rungs import scorer  # noqa: E402
+from decant.ablations.rungs.devices import pick_device  # noqa: E402
+from decant.ablations.rungs.ladder import Shape  # noqa: E402
+from decant.ablations.rungs.llama import Llama  # noqa: E402
+from decant.ablations.rungs.scorer import NeuralModel  # noqa: E402
 
 SHAPE = Shape(hidden=32, layers=2, heads=2, ff=48, vocab=50, context=12)
 
@@ -64,7 +64,7 @@ def test_a_shared_context_is_read_once(model, monkeypatch):
 def test_the_batch_size_does_not_matter(model, monkeypatch):
     contexts, tails = [[1], [2, 3], [4, 5, 6]] * 5, [[7, 8], [9], [1, 2, 3, 4]] * 5
     large = model.loglikelihood(contexts, tails)
-    monkeypatch.setitem(neural._BATCH_POSITIONS, "cpu", 1)
+    monkeypatch.setitem(scorer._BATCH_POSITIONS, "cpu", 1)
     np.testing.assert_allclose(model.loglikelihood(contexts, tails), large, atol=1e-5)
 
 

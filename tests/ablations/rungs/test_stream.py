@@ -7,7 +7,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from decant.ablations.stream import Replay, Stream, documents
+from decant.ablations.rungs.stream import Replay, Stream, documents
 
 EOS = 99
 

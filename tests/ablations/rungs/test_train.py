@@ -15,13 +15,16 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="neural rungs need the ablations extra (torch)")
 
-from decant.ablations import checkpoint  # noqa: E402
-from decant.ablations import train as training  # noqa: E402
-from decant.ablations.checkpoint import CheckpointError  # noqa: E402
-from decant.ablations.rungs import Rung, Shape  # noqa: E402
-from decant.ablations.schedule import schedule  # noqa: E402
-from decant.ablations.stream import Replay, documents  # noqa: E402
-from decant.ablations.train import BudgetTooSmall, Plan, TrainingDiverged, train  # noqa: E402
+from decant.ablations.rungs import train as training  # noqa: E402
+from decant.ablations.rungs import weights as checkpoint  # noqa: E402
+from decant.ablations.rungs.ladder import (  # noqa: E402
+    Rung,
+    Shape,
+    schedule,
+)
+from decant.ablations.rungs.stream import Replay, documents  # noqa: E402
+from decant.ablations.rungs.train import BudgetTooSmall, Plan, TrainingDiverged, train  # noqa: E402
+from decant.ablations.rungs.weights import CheckpointError  # noqa: E402
 
 EOS = 30
 TINY = Rung("tiny", Shape(32, 1, 2, 48, 31, 16), 4, 1e-2, 4 * 16 * 40, "nothing")
@@ -68,8 +71,8 @@ def test_the_same_run_twice_gives_the_same_bytes(tmp_path):
 SLOW_RUN = """
 import sys, time
 from pathlib import Path
-from decant.ablations import train as training
-from tests.ablations.test_train import EOS, TINY, counting_text
+from decant.ablations.rungs import train as training
+from tests.ablations.rungs.test_train import EOS, TINY, counting_text
 real = training._update
 def update(*given):
     time.sleep(0.05)

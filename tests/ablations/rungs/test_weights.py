@@ -6,10 +6,15 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="neural rungs need the ablations extra (torch)")
 
-from decant.ablations.checkpoint import CheckpointError  # noqa: E402
-from decant.ablations.export import export, from_transformers, load, to_transformers  # noqa: E402
-from decant.ablations.model import Llama  # noqa: E402
-from decant.ablations.rungs import Shape  # noqa: E402
+from decant.ablations.rungs.ladder import Shape  # noqa: E402
+from decant.ablations.rungs.llama import Llama  # noqa: E402
+from decant.ablations.rungs.weights import (  # noqa: E402
+    CheckpointError,
+    export,
+    from_transformers,
+    load,
+    to_transformers,
+)
 
 GROUPED = Shape(hidden=32, layers=2, heads=4, ff=48, vocab=97, context=24, kv_heads=2)
 UNTIED = Shape(hidden=32, layers=1, heads=2, ff=40, vocab=61, context=16, tied=False)

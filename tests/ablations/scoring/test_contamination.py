@@ -1,6 +1,6 @@
 """Leaked questions and reference texts are found, chance repeats are not."""
 
-from decant.ablations.contamination import find_hits, wanted
+from decant.ablations.scoring.contamination import find_hits, wanted
 
 LEAK = "the quick brown fox jumps over the lazy dog and runs into the dark forest at night"
 

@@ -5,8 +5,8 @@ import json
 
 import pytest
 
-from decant.ablations import benchmarks
-from decant.ablations.benchmarks import BUNDLED, TASKS, BenchmarkError, load_questions
+from decant.ablations.scoring import questions as benchmarks
+from decant.ablations.scoring.questions import BUNDLED, TASKS, BenchmarkError, load_questions
 
 HELLASWAG = {
     "activity_label": "Making soup", "ctx_a": "A man [substeps] cuts  onions.", "ctx_b": "he",

@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from decant.ablations import score
-from decant.ablations.benchmarks import Question
+from decant.ablations.scoring import score
+from decant.ablations.scoring.questions import Question
 
 
 class Letters:

@@ -1,0 +1,1 @@
+"""From numbers to words: HELPS, HURTS, NEUTRAL or INCONCLUSIVE."""

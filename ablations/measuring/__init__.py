@@ -1,0 +1,1 @@
+"""What a rule does to the scores, beside drops of the same size that mean nothing."""

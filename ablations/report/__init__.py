@@ -1,0 +1,1 @@
+"""A study's results for people: verdict.md, verdict.json, figures."""

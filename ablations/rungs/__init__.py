@@ -1,0 +1,1 @@
+"""The models of the ladder, the smallest first, and how each is trained."""

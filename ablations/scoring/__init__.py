@@ -1,0 +1,1 @@
+"""What models are asked: questions, held-out texts, and the numbers they get."""
