@@ -12,7 +12,7 @@ from decant.ablations.arms.arms import ArmsError
 from decant.ablations.arms.finished_run import RunUnfit
 from decant.ablations.config import StudyConfig, load
 from decant.ablations.judging import outcome
-from decant.ablations.judging.outcome import NGRAM_SAYS, Outcome
+from decant.ablations.judging.outcome import NGRAM_SAYS, RungOutcome
 from decant.ablations.judging.verdict import HURTS, INCONCLUSIVE, Settings
 from decant.ablations.measuring.effects import Measured
 from decant.ablations.plan import check_rungs, check_storage, plan_lines, rung_says
@@ -64,7 +64,7 @@ def ablate(
 
 def run_study(
     config: StudyConfig, output: str, workers: int | None = None, ray: str | None = None
-) -> list[Outcome]:
+) -> list[RungOutcome]:
     """The outcomes of every rung, after writing them under `output`, which has one owner."""
     store = Store(output)
     check_storage(config, store)
@@ -76,14 +76,14 @@ def run_study(
 
 def _run_owned(
     config: StudyConfig, store: Store, workers: int | None, ray: str | None
-) -> list[Outcome]:
+) -> list[RungOutcome]:
     started = time.monotonic()
     study = prepare(config, store)
     check_rungs(study)
     for line in plan_lines(study):
         print(line, file=sys.stderr)
     wanted = workers if workers is not None else config.workers
-    outcomes: list[Outcome] = []
+    outcomes: list[RungOutcome] = []
     seconds: dict[str, Any] = {"preparation": f"{time.monotonic() - started:.0f} s"}
     with Engine(store, RunConfig(), wanted, ray, Progress(store)) as engine:
         _write_about(store, study)

@@ -62,7 +62,7 @@ def _neural_line(study: Study, rung: str) -> str:
 
     Rates after the first train the arms of HELPS and HURTS alone: how many is not known before.
     """
-    found = {rate: study.training_runs(study.terms(rung, rate)) for rate in study.rates(rung)}
+    found = {rate: study.trainings(study.terms(rung, rate)) for rate in study.rates(rung)}
     first, *_ = found.values()
     tokens = sum(run.tokens for runs in found.values() for run in runs)
     start = study.config.neural.continue_from
@@ -110,7 +110,7 @@ def check_rungs(study: Study) -> None:
     """Refuses runs too short for a rung, weights that do not fit it, and groups it cannot serve."""
     for name in _neural(study.config):
         step = named(name).with_vocab(study.pool.vocab_size)
-        runs = study.training_runs(study.terms(name, study.rates(name)[0]))
+        runs = study.trainings(study.terms(name, study.rates(name)[0]))
         check_length(step, max((run.tokens for run in runs), default=0))
         _check_start(study, step)
         workers = group_size(study.config.neural.placed())

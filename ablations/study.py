@@ -20,11 +20,11 @@ from decant.ablations.arms import finished_run, pool_files, tokens
 from decant.ablations.arms.arms import Arms, ArmsError, Contrast, contrasts, recipe_steps
 from decant.ablations.arms.pool import Pool
 from decant.ablations.config import StudyConfig
-from decant.ablations.measuring import trainings
 from decant.ablations.measuring.contrasts import measure_contrast, measure_health
 from decant.ablations.measuring.effects import Design, Measured, budgets
 from decant.ablations.measuring.shared import effect_from_json, save
 from decant.ablations.measuring.terms import VERSION, Terms, digest, gpus_of
+from decant.ablations.measuring.trainings import Training, distinct, train_all
 from decant.ablations.scoring import contamination, references
 from decant.ablations.scoring import questions as benchmarks
 from decant.pipeline.config import RunConfig
@@ -64,10 +64,10 @@ class Study:
         budget = self.budget if size is None else np.full_like(self.budget, size)
         return Terms(rung, rate, design, budget, first)
 
-    def training_runs(self, terms: Terms, only: Sequence[int] | None = None) -> list[trainings.Run]:
+    def trainings(self, terms: Terms, only: Sequence[int] | None = None) -> list[Training]:
         """The models that a neural rung trains on these terms, for all contrasts or some."""
         chosen = range(len(self.contrasts)) if only is None else only
-        return trainings.distinct(
+        return distinct(
             self.pool, self.contrasts, terms.design, terms.budget, terms.fractions, chosen
         )
 
@@ -219,7 +219,7 @@ def measure(
     told = terms.told(study.address, neural)
     asked = digest(told)
     if rung != "ngram":
-        trainings.train_all(engine, terms.step, study.training_runs(terms, chosen), told)
+        train_all(engine, terms.step, study.trainings(terms, chosen), told)
     gpus = gpus_of(told)
     health = engine.map(
         f"{terms.step}/health", measure_health, [Task("health", told)], asked, VERSION, gpus

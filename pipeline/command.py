@@ -20,7 +20,7 @@ from decant.pipeline.engine.storage import StorageError, Store
 from decant.pipeline.engine.strict_yaml import ConfigError
 from decant.pipeline.page.language_model import ModelMissing, model_path
 from decant.pipeline.report import funnel
-from decant.pipeline.run import Outcome, RunError, run_stages
+from decant.pipeline.run import RunError, RunResult, run_stages
 from decant.pipeline.rundir.inputs import InputError, freeze
 from decant.pipeline.rundir.ledger import LedgerError
 from decant.pipeline.tokens import counter
@@ -117,7 +117,7 @@ def _execute(request: RunRequest) -> int:
     return QUARANTINED if outcome.quarantined else OK
 
 
-def _run(store: Store, config: RunConfig, request: RunRequest, progress: Progress) -> Outcome:
+def _run(store: Store, config: RunConfig, request: RunRequest, progress: Progress) -> RunResult:
     progress.event("begin", stages=request.stages, pid=os.getpid())
     if request.stages == ("deduplicate",):
         progress.say(print_curve(config.dedup.bands, config.dedup.rows))

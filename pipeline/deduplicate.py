@@ -35,7 +35,7 @@ from decant.pipeline.dedup.lines import DECIDED, DROPPED, remove_repeated
 from decant.pipeline.dedup.pairs import find_pairs
 from decant.pipeline.dedup.rules import EXACT_RULES, LINES_RULE
 from decant.pipeline.dedup.spills import read_catalog, write_catalog
-from decant.pipeline.dedup.steps import SCRATCH, VERSION, Stage
+from decant.pipeline.dedup.steps import SCRATCH, VERSION, Deduplication
 from decant.pipeline.dedup.survivors import (
     check_order,
     choose_survivors,
@@ -106,31 +106,31 @@ def check(config: RunConfig) -> None:
 
 def with_index(
     engine: Engine, config: RunConfig, parts: list[Part], rows: int, digest: str
-) -> tuple[Stage, str]:
+) -> tuple[Deduplication, str]:
     """(the stage with the documents of index and datasets numbered first, its own identity)."""
     own = identity(digest, engine.upstream, parts)
     dedup = config.dedup
     entries = open_entries(absolute(dedup.index), own, asked_of(config)) if dedup.index else []
     if dedup.against:
-        bare = Stage(engine, config, plan(rows, 0, config), parts, digest)
+        bare = Deduplication(engine, config, plan(rows, 0, config), parts, digest)
         entries += dataset_entries(bare, dedup.against)  # after: an index counts from its first
     if not entries:
-        return Stage(engine, config, plan(rows, 0, config), parts, digest), own
+        return Deduplication(engine, config, plan(rows, 0, config), parts, digest), own
     placed, earlier = numbered(entries)
     layout = plan(rows, earlier, config, INDEX_LIST)
     write_entries(engine.store, INDEX_LIST, placed)
     moved = [replace(part, base=part.base + layout.earlier) for part in parts]
-    return Stage(engine, config, layout, moved, digest), own
+    return Deduplication(engine, config, layout, moved, digest), own
 
 
-def sketch_folder(stage: Stage) -> str:
+def sketch_folder(stage: Deduplication) -> str:
     """Where signatures go for whoever compares them; empty where nobody will."""
     dedup = stage.config.dedup
     needed = dedup.compare or dedup.recall_queries or dedup.index
     return stage.folder("sketches") if needed else ""
 
 
-def exact_choices(stage: Stage) -> str:
+def exact_choices(stage: Deduplication) -> str:
     """The folder of choices among exact duplicates: who stands for whom."""
     stage.per_slot("exact-hashes", spill_hashes, with_parts=True)
     bins = len(EXACT_RULES) << stage.layout.prefix_bits
@@ -141,7 +141,7 @@ def exact_choices(stage: Stage) -> str:
     return choices
 
 
-def spread_choices(stage: Stage, choices: str, exact: str) -> str:
+def spread_choices(stage: Deduplication, choices: str, exact: str) -> str:
     """The choices with those of exact duplicates, who share the fate of the one before them."""
     pairs = stage.folder("exact-pairs")
     stage.per_slot("followers", spill_followers, pairs=pairs, exact=exact)
@@ -150,7 +150,7 @@ def spread_choices(stage: Stage, choices: str, exact: str) -> str:
     return stage.settled("spread")
 
 
-def cluster_labels(stage: Stage) -> tuple[str, dict[str, dict]]:
+def cluster_labels(stage: Deduplication) -> tuple[str, dict[str, dict]]:
     """(folder of labels, findings): the transitive closure of the candidate pairs."""
     findings = {"found": candidate_pairs(stage)}
     pairs = stage.settled("pairs")
@@ -162,7 +162,7 @@ def cluster_labels(stage: Stage) -> tuple[str, dict[str, dict]]:
     return close(stage, pairs), findings
 
 
-def with_earlier_followers(stage: Stage, pairs: str) -> str:
+def with_earlier_followers(stage: Deduplication, pairs: str) -> str:
     """The folder of pairs and of who followed whom in the runs of the index."""
     stage.per_slot("followed", spill_followed)
     names = [
@@ -175,14 +175,14 @@ def with_earlier_followers(stage: Stage, pairs: str) -> str:
     return folder
 
 
-def candidate_pairs(stage: Stage) -> dict[str, dict]:
+def candidate_pairs(stage: Deduplication) -> dict[str, dict]:
     """The counts of the pairs step, after its runs are written."""
     layout = stage.layout
     bands = stage.settled("bands", layout.bins)
     return stage.per_bin("pairs", find_pairs, lambda _: {"bands": bands})
 
 
-def verified(stage: Stage, scores: str) -> tuple[str, dict[str, dict]]:
+def verified(stage: Deduplication, scores: str) -> tuple[str, dict[str, dict]]:
     """(folder of the pairs that may join, counts), chance meetings of keys undone."""
     chance = stage.folder("chance")
     results = stage.per_slot("accepted", accept_pairs, scores=scores, chance=chance)
@@ -198,7 +198,7 @@ def verified(stage: Stage, scores: str) -> tuple[str, dict[str, dict]]:
     return stage.folder("accepted"), results
 
 
-def close(stage: Stage, pairs: str, prefix: str = "") -> str:
+def close(stage: Deduplication, pairs: str, prefix: str = "") -> str:
     """The folder of labels: every document of a cluster with the cluster's smallest document."""
     memory = stage.config.dedup.memory_mb << 20
     if not fits_in_memory(stage.layout, memory):
@@ -209,7 +209,7 @@ def close(stage: Stage, pairs: str, prefix: str = "") -> str:
 
 
 def survivors_of(
-    stage: Stage, labels: str, exact: str, prefix: str = ""
+    stage: Deduplication, labels: str, exact: str, prefix: str = ""
 ) -> tuple[str, dict[str, dict]]:
     """(folder of choices by slot, counts): the survivor of every clustered document."""
     # The labels of the greedy mode name the survivor already.
@@ -222,7 +222,7 @@ def survivors_of(
     return stage.settled(step), counts
 
 
-def decide(stage: Stage, choices: str, scores: str) -> dict[str, dict]:
+def decide(stage: Deduplication, choices: str, scores: str) -> dict[str, dict]:
     """Counts by slot, after the dropped and clusters tables of every partition are written."""
     stage.per_slot("name-requests", spill_name_requests, choices=choices)
     requests = stage.settled("name-requests")

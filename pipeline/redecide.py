@@ -22,13 +22,13 @@ from decant.pipeline.engine.events import Progress
 from decant.pipeline.engine.execute import Engine
 from decant.pipeline.engine.storage import Store
 from decant.pipeline.engine.strict_yaml import ConfigError
-from decant.pipeline.run import Outcome, run_stages, stored_config
+from decant.pipeline.run import RunResult, run_stages, stored_config
 from decant.pipeline.verdicts.redecided import redecide_partition
 
 EXTRACT_MARKER = "manifests/extract.done.json"
 
 
-def redecide(source: Store, store: Store, config: RunConfig, progress: Progress) -> Outcome:
+def redecide(source: Store, store: Store, config: RunConfig, progress: Progress) -> RunResult:
     """The filter stage of `store` under `config`, decided from the measures in `source`."""
     old = stored_config(source)
     refuse_unanswerable(old, config)

@@ -51,7 +51,7 @@ class RunError(Exception):
 
 
 @dataclass
-class Outcome:
+class RunResult:
     """What a run came to: ledger entries by stage, inputs quarantined, digests of the corpus."""
 
     stages: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -61,12 +61,12 @@ class Outcome:
 
 def run_stages(
     engine: Engine, store: Store, config: RunConfig, names: Sequence[str] | None = None
-) -> Outcome:
+) -> RunResult:
     """Run the named stages (all by default) in order and write the ledger after each."""
     wanted = set(names or (stage.name for stage in STAGES))
     _refuse_other_configuration(store, config)
     write_run_files(store, config)
-    outcome = Outcome()
+    outcome = RunResult()
     upstream = ""
     sharded = _marker(store, STAGES[-1]) is not None
     released = released_patterns(config.retain) if sharded else []
@@ -91,7 +91,7 @@ def run_stages(
     return outcome
 
 
-def _add(outcome: Outcome, marker: dict[str, Any]) -> None:
+def _add(outcome: RunResult, marker: dict[str, Any]) -> None:
     outcome.stages[marker["stage"]] = marker["ledger"]
     outcome.quarantined = marker["quarantined"] or outcome.quarantined
     if marker["stage"] == "shard":
@@ -138,7 +138,7 @@ def lasting_outputs(store: Store, stage: Stage) -> Iterator[Written]:
                     yield output
 
 
-def write_ledger(store: Store, outcome: Outcome) -> None:
+def write_ledger(store: Store, outcome: RunResult) -> None:
     """`ledger.json`, with the digests once the last stage is done."""
     data = ledger.encode(outcome.stages, outcome.digest)
     if not (store.exists("ledger.json") and store.read_bytes("ledger.json") == data):

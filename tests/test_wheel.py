@@ -40,7 +40,9 @@ def installed_as(path: Path) -> str:
 
 
 def test_wheel_holds_every_source_recipe_and_data_file_and_nothing_else(wheel):
-    data = [path for path in (tree.ROOT / "ablations" / "data").rglob("*") if path.is_file()]
+    data = [
+        path for path in (tree.ROOT / "ablations" / "scoring" / "data").rglob("*") if path.is_file()
+    ]
     recipes = (tree.ROOT / "configs").rglob("*.yaml")
     expected = {installed_as(path) for path in (*tree.sources(), *data, *recipes)}
     with zipfile.ZipFile(wheel) as archive:

@@ -16,11 +16,18 @@ from typing import Any
 import numpy as np
 
 from decant.ablations.judging.trend import Trend, trends
-from decant.ablations.judging.verdict import HELPS, HURTS, INCONCLUSIVE, Settings, Verdict, judge
+from decant.ablations.judging.verdict import (
+    HELPS,
+    HURTS,
+    INCONCLUSIVE,
+    RuleVerdict,
+    Settings,
+    judge,
+)
 from decant.ablations.measuring.effects import Effect, Measured
 
 
-def agree(verdict: Verdict, first: float, others: Mapping[float, float]) -> Verdict:
+def agree(verdict: RuleVerdict, first: float, others: Mapping[float, float]) -> RuleVerdict:
     """The verdict of rate `first`, or INCONCLUSIVE where an effect of `others` (by rate) differs.
 
     An effect of exactly zero agrees with nothing.
@@ -84,13 +91,13 @@ class Health:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class RungOutcome:
     """One rung's verdicts with what they rest on."""
 
     rung: str
     says: str
     health: list[Health]
-    verdicts: list[Verdict]
+    verdicts: list[RuleVerdict]
     tasks: list[dict[str, Any]]
     rates: tuple[float, ...]  # the one of the verdicts first
     control: tuple[float, ...]  # mean bits per byte of the control arm at each rate
@@ -119,7 +126,7 @@ def health(names: Sequence[str], values: np.ndarray) -> list[Health]:
 
 def conclude(
     signals: Sequence[str], settings: Settings, measured: Sequence[Measured], says: str
-) -> Outcome:
+) -> RungOutcome:
     """The verdicts of one rung from its measurements at one or more learning rates.
 
     All contrasts are measured at the first rate; at the others those that `to_confirm` names.
@@ -132,7 +139,7 @@ def conclude(
         others = {m.rate: _mean(m.effects[k], kept) for m in measured[1:] if k in m.effects}
         verdicts.append(agree(verdict, first.rate, others))
     control = [float(m.health[-1][..., kept or slice(None)].mean()) for m in measured]
-    return Outcome(
+    return RungOutcome(
         first.rung, says, states, verdicts, list(first.tasks.values()),
         tuple(m.rate for m in measured), tuple(control), trends(effects, settings),
     )  # fmt: skip

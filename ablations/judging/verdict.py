@@ -66,7 +66,7 @@ class Judged:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class RuleVerdict:
     """What is said of one contrast."""
 
     effect: Effect
@@ -83,13 +83,13 @@ class Verdict:
         return self.overall.verdict if self.overall else INCONCLUSIVE
 
 
-def judge(effects: list[Effect], signals: list[str], settings: Settings) -> list[Verdict]:
+def judge(effects: list[Effect], signals: list[str], settings: Settings) -> list[RuleVerdict]:
     """The verdict of each contrast, in the order given; p-values are adjusted within a design.
 
     The rules of one design are one family. Leaving a rule out and adding it alone are two
     questions about it, and the first cumulative step is the second of them once more.
     """
-    verdicts: dict[int, Verdict] = {}
+    verdicts: dict[int, RuleVerdict] = {}
     adjust = statistics.holm if settings.correction == "holm" else statistics.benjamini_hochberg
     for design in dict.fromkeys(e.design for e in effects):
         family = [k for k, e in enumerate(effects) if e.design == design]
@@ -104,7 +104,7 @@ def judge(effects: list[Effect], signals: list[str], settings: Settings) -> list
 
 def _judge_one(
     effect: Effect, signals: list[str], settings: Settings, error: Spread, p: float, q: float
-) -> Verdict:
+) -> RuleVerdict:
     per_signal = _judge_signals(effect, signals, settings)
     taste, sampling = _taste(effect), _sampling(effect)
     margin = _margin(taste, sampling, settings)
@@ -120,7 +120,7 @@ def _judge_one(
     )  # fmt: skip
     caveats = _caveats(effect, per_signal, settings, overall, error, capped)
     null = np.concatenate([v.mean(axis=(1, 2)) for v in effect.null.values()])
-    return Verdict(effect, overall, per_signal, caveats, statistics.placebo_rank_p(value, null))
+    return RuleVerdict(effect, overall, per_signal, caveats, statistics.placebo_rank_p(value, null))
 
 
 def _label(
@@ -276,10 +276,10 @@ def _settle(effect: Effect, overall: Judged, error: Spread, settings: Settings) 
     )
 
 
-def _unjudged(effect: Effect, signals: list[str], settings: Settings) -> Verdict:
+def _unjudged(effect: Effect, signals: list[str], settings: Settings) -> RuleVerdict:
     """A contrast without verdict: what went wrong, or a diagnostic's bare effects."""
     if effect.problem:
-        return Verdict(effect, None, {}, (effect.problem,))
+        return RuleVerdict(effect, None, {}, (effect.problem,))
     values = effect.values.mean(axis=0)
     nan = float("nan")
     bare = {
@@ -288,4 +288,4 @@ def _unjudged(effect: Effect, signals: list[str], settings: Settings) -> Verdict
     }
     overall = Judged(float(values.mean()), nan, nan, nan, nan, settings.margin_bpb, nan, "")
     note = f"diagnostic, not judged; an arm is read {effect.epochs:.1f} times over"
-    return Verdict(effect, overall, bare, (note,))
+    return RuleVerdict(effect, overall, bare, (note,))

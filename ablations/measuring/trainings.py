@@ -27,7 +27,7 @@ HEALTH = -1  # the number of the health check among the contrasts
 
 
 @dataclass(frozen=True)
-class Run:
+class Training:
     """One model to train: what it reads, and where it is met first."""
 
     key: str  # names its documents, their order and the order of the study it belongs to
@@ -72,15 +72,15 @@ def distinct(
     budget: np.ndarray,
     fractions: Sequence[float],
     chosen: Sequence[int],
-) -> list[Run]:
+) -> list[Training]:
     """Every run that the chosen contrasts and the health check ask for, where it is met first."""
-    found: dict[str, Run] = {}
+    found: dict[str, Training] = {}
     for contrast in (HEALTH, *chosen):
         asked = reads(pool, contrasts, contrast, design, budget, fractions)
         for number, (read, order) in enumerate(asked):
             key = _key(read, order)
             tokens = read.tokens + len(read.documents)
-            found.setdefault(key, Run(key, contrast, number, tokens, read.epochs))
+            found.setdefault(key, Training(key, contrast, number, tokens, read.epochs))
     return list(found.values())
 
 
@@ -90,7 +90,7 @@ def _key(read: Draw, order: int) -> str:
     return state.hexdigest()
 
 
-def train_all(engine: Engine, step: str, wanted: Sequence[Run], told: dict[str, Any]) -> None:
+def train_all(engine: Engine, step: str, wanted: Sequence[Training], told: dict[str, Any]) -> None:
     """Trains and scores every run that is not there yet; `told` is what each task is told.
 
     Runs are tasks side by side; one that takes several GPUs has them to itself, started from here.

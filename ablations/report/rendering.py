@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from decant.ablations.judging.outcome import Outcome
+from decant.ablations.judging.outcome import RungOutcome
 from decant.ablations.judging.outcome import lines as rate_lines
 from decant.ablations.judging.trend import Trend
-from decant.ablations.judging.verdict import Judged, Verdict
+from decant.ablations.judging.verdict import Judged, RuleVerdict
 from decant.ablations.measuring.effects import Measured
 from decant.ablations.measuring.terms import HEALTH_FRACTIONS
 from decant.ablations.report import plots
@@ -22,7 +22,7 @@ from decant.ablations.study import Study
 SHOWN_HITS = 20
 
 
-def as_json(study: Study, outcomes: Sequence[Outcome], cost: dict[str, Any]) -> bytes:
+def as_json(study: Study, outcomes: Sequence[RungOutcome], cost: dict[str, Any]) -> bytes:
     """Everything a machine could ask of the study; no numbers are rounded, NaN is null."""
     data = {
         "study": study.config.model_dump(mode="json"),
@@ -50,7 +50,7 @@ def as_json(study: Study, outcomes: Sequence[Outcome], cost: dict[str, Any]) -> 
     return (json.dumps(_clean(data), indent=1, ensure_ascii=False) + "\n").encode()
 
 
-def _plain(verdict: Verdict) -> dict[str, Any]:
+def _plain(verdict: RuleVerdict) -> dict[str, Any]:
     effect = verdict.effect
     return {
         "name": effect.name,
@@ -82,7 +82,7 @@ def _clean(value: Any) -> Any:
     return value
 
 
-def as_markdown(study: Study, outcomes: Sequence[Outcome], cost: dict[str, Any]) -> str:
+def as_markdown(study: Study, outcomes: Sequence[RungOutcome], cost: dict[str, Any]) -> str:
     """The verdict tables, for people."""
     facts = study.facts
     lines = [
@@ -101,7 +101,7 @@ def as_markdown(study: Study, outcomes: Sequence[Outcome], cost: dict[str, Any])
     return "\n".join(lines)
 
 
-def _rung(study: Study, outcome: Outcome) -> list[str]:
+def _rung(study: Study, outcome: RungOutcome) -> list[str]:
     terms = study.terms(outcome.rung, outcome.rates[0])
     design, budget = terms.design, ", ".join(f"{b:,.0f}" for b in terms.budget)
     lines = [
@@ -127,7 +127,7 @@ def _rung(study: Study, outcome: Outcome) -> list[str]:
     return [*lines, *_trends(outcome.trends), *_signals(outcome), *_health(outcome)]
 
 
-def _row(verdict: Verdict) -> str:
+def _row(verdict: RuleVerdict) -> str:
     effect, overall = verdict.effect, verdict.overall
     cells = [effect.name, effect.design, f"{effect.removed_fraction:.2%}"]
     cells += _numbers(overall) if overall else [""] * 5
@@ -176,7 +176,7 @@ def _trend_row(trend: Trend) -> str:
     )
 
 
-def _signals(outcome: Outcome) -> list[str]:
+def _signals(outcome: RungOutcome) -> list[str]:
     """Effects per signal: a rule can help one task and hurt another."""
     names = [state.signal for state in outcome.health if state.healthy]
     shown = [v for v in outcome.verdicts if v.signals]
@@ -201,7 +201,7 @@ def _signals(outcome: Outcome) -> list[str]:
     ]
 
 
-def _health(outcome: Outcome) -> list[str]:
+def _health(outcome: RungOutcome) -> list[str]:
     lines = [
         "Health of the signals (bits per byte at a quarter of the budget and at all of it; "
         "unhealthy ones, about which this corpus teaches nothing, are left out of the verdict):",
@@ -235,7 +235,7 @@ def _contamination(study: Study) -> list[str]:
     return [*lines, ""]
 
 
-def figures(study: Study, outcome: Outcome, measured: Measured) -> dict[str, bytes]:
+def figures(study: Study, outcome: RungOutcome, measured: Measured) -> dict[str, bytes]:
     """The rung's figures by file name."""
     judged = [v for v in outcome.verdicts if v.overall]
     bars = [

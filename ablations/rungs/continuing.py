@@ -21,7 +21,7 @@ from decant.ablations.arms.pool import Pool
 from decant.ablations.arms.pool_files import TOKENIZER, load_pool, pool_address
 from decant.ablations.rungs.ladder import RungUnfit, Shape
 from decant.ablations.rungs.llama import Llama
-from decant.ablations.rungs.stream import Replay, Stream, documents_of
+from decant.ablations.rungs.stream import Replay, TokenStream, documents_of
 from decant.ablations.rungs.weights import (
     CheckpointError,
     from_transformers,
@@ -52,11 +52,11 @@ class Start:
         return [file_checksum(weights_file(self.weights)), old, str(self.share)]
 
     @cached_property
-    def _old(self) -> Stream:
+    def _old(self) -> TokenStream:
         pool, _ = load_pool(Store(self.replay or ""))
         return documents_of(pool.tokens, pool.first, _hash_order(pool), pool.eos)
 
-    def data(self, new: Stream) -> Stream | Replay:
+    def data(self, new: TokenStream) -> TokenStream | Replay:
         """The new documents with the old mixture's share among them."""
         return new if self.replay is None else Replay(new, self._old, self.share)
 

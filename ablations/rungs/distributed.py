@@ -18,7 +18,7 @@ import numpy as np
 from decant.ablations.rungs.devices import pick_device
 from decant.ablations.rungs.ladder import Rung, Shape
 from decant.ablations.rungs.scorer import NeuralModel
-from decant.ablations.rungs.stream import Replay, Stream
+from decant.ablations.rungs.stream import Replay, TokenStream
 from decant.ablations.rungs.train import train
 from decant.ablations.rungs.weights import load
 from decant.pipeline.engine.execute import connect_ray
@@ -28,14 +28,14 @@ MAX_FAILURES = 3  # of a group; each costs the updates since its last state
 
 @dataclass(frozen=True)
 class StreamFiles:
-    """A `Stream` by its files, since a memory map would travel to the workers as its contents."""
+    """A `TokenStream` by its files: a memory map would travel to the workers as its contents."""
 
     tokens: Path  # .npy, one-dimensional integers
     spans: Path  # .npy, int64 [n, 2]
     eos: int | None
 
     @classmethod
-    def of(cls, stream: Stream, folder: Path) -> StreamFiles:
+    def of(cls, stream: TokenStream, folder: Path) -> StreamFiles:
         """The stream's files; what is not a mapped file already is written to `folder`."""
         folder.mkdir(parents=True, exist_ok=True)
         np.save(folder / "spans.npy", stream.spans)
@@ -44,8 +44,8 @@ class StreamFiles:
             np.save(tokens, stream.token_ids)
         return cls(tokens, folder / "spans.npy", stream.eos)
 
-    def open(self) -> Stream:
-        return Stream(np.load(self.tokens, mmap_mode="r"), np.load(self.spans), self.eos)
+    def open(self) -> TokenStream:
+        return TokenStream(np.load(self.tokens, mmap_mode="r"), np.load(self.spans), self.eos)
 
 
 @dataclass(frozen=True)
@@ -60,9 +60,9 @@ class ReplayFiles:
         return Replay(self.new.open(), self.old.open(), self.share)
 
 
-def files_of(data: Stream | Replay, folder: Path) -> StreamFiles | ReplayFiles:
+def files_of(data: TokenStream | Replay, folder: Path) -> StreamFiles | ReplayFiles:
     """What is trained on, by its files; those that do not exist yet are written to `folder`."""
-    if isinstance(data, Stream):
+    if isinstance(data, TokenStream):
         return StreamFiles.of(data, folder)
     new, old = StreamFiles.of(data.new, folder / "new"), StreamFiles.of(data.old, folder / "old")
     return ReplayFiles(new, old, data.share)

@@ -28,7 +28,7 @@ class Sequences(Protocol):
 
 
 @dataclass(frozen=True)
-class Stream:
+class TokenStream:
     """Documents one after the other, `eos` after each (None: the spans hold their own end).
 
     `spans`: int64 [n, 2], start and end in `token_ids`, in training order. After the last document
@@ -102,8 +102,8 @@ class Replay:
     Of the first n sequences exactly floor(n · share) come from `old`, each stream in its order.
     """
 
-    new: Stream
-    old: Stream
+    new: TokenStream
+    old: TokenStream
     share: Fraction
 
     def __post_init__(self) -> None:
@@ -125,15 +125,15 @@ class Replay:
 
 def documents_of(
     tokens: np.ndarray, first: np.ndarray, chosen: np.ndarray, eos: int | None
-) -> Stream:
+) -> TokenStream:
     """The chosen documents in that order, document d being tokens[first[d]:first[d + 1]]."""
     spans = np.stack([first[chosen], first[chosen + 1]], axis=1)
-    return Stream(tokens, spans.astype(np.int64), eos)
+    return TokenStream(tokens, spans.astype(np.int64), eos)
 
 
-def documents(token_lists: Sequence[Sequence[int]], eos: int | None) -> Stream:
+def documents(token_lists: Sequence[Sequence[int]], eos: int | None) -> TokenStream:
     """A stream of in-memory documents, for small data and tests."""
     sizes = np.array([len(d) for d in token_lists], dtype=np.int64)
     ends = np.cumsum(sizes)
     flat = np.array([t for d in token_lists for t in d], dtype=np.int64)
-    return Stream(flat, np.stack([ends - sizes, ends], axis=1).reshape(-1, 2), eos)
+    return TokenStream(flat, np.stack([ends - sizes, ends], axis=1).reshape(-1, 2), eos)

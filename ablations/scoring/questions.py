@@ -167,7 +167,7 @@ def _spaced(options) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True)
-class Task:
+class Benchmark:
     """A benchmark: its folder under the root, the split that is scored, its prompt."""
 
     name: str
@@ -183,25 +183,27 @@ def _alone(row: Mapping[str, Any]) -> None:
 
 
 TASKS = (
-    Task("hellaswag", "hellaswag", "validation", hellaswag, lambda r: r["activity_label"], 1 / 4),
-    Task("arc_easy", "arc_easy", "test", arc, _alone, 1 / 4),
-    Task("arc_challenge", "arc_challenge", "test", arc, _alone, 1 / 4),
-    Task("mmlu", "mmlu", "test", mmlu, lambda r: r["subject"], 1 / 4),
-    Task("mmlu_letters", "mmlu", "test", mmlu_letters, lambda r: r["subject"], 1 / 4),
-    Task("piqa", "piqa", "validation", piqa, _alone, 1 / 2),
-    Task("openbookqa", "openbookqa", "validation", openbookqa, _alone, 1 / 4),
-    Task("siqa", "siqa", "validation", siqa, lambda r: r["context"], 1 / 3),
-    Task("commonsense_qa", "commonsense_qa", "validation", commonsense_qa,
+    Benchmark(
+        "hellaswag", "hellaswag", "validation", hellaswag, lambda r: r["activity_label"], 1 / 4
+    ),
+    Benchmark("arc_easy", "arc_easy", "test", arc, _alone, 1 / 4),
+    Benchmark("arc_challenge", "arc_challenge", "test", arc, _alone, 1 / 4),
+    Benchmark("mmlu", "mmlu", "test", mmlu, lambda r: r["subject"], 1 / 4),
+    Benchmark("mmlu_letters", "mmlu", "test", mmlu_letters, lambda r: r["subject"], 1 / 4),
+    Benchmark("piqa", "piqa", "validation", piqa, _alone, 1 / 2),
+    Benchmark("openbookqa", "openbookqa", "validation", openbookqa, _alone, 1 / 4),
+    Benchmark("siqa", "siqa", "validation", siqa, lambda r: r["context"], 1 / 3),
+    Benchmark("commonsense_qa", "commonsense_qa", "validation", commonsense_qa,
          lambda r: r.get("question_concept"), 1 / 5),
-    Task("winogrande", "winogrande", "validation", winogrande, _alone, 1 / 2),
-    Task("sciq", "sciq", "validation", sciq, _alone, 1 / 4),
+    Benchmark("winogrande", "winogrande", "validation", winogrande, _alone, 1 / 2),
+    Benchmark("sciq", "sciq", "validation", sciq, _alone, 1 / 4),
 )  # fmt: skip
 
 # What a study scores unless it says otherwise: letters are random below a few billion parameters.
 DEFAULT_TASKS = tuple(t.name for t in TASKS if t.name != "mmlu_letters")
 
 
-def task_named(name: str) -> Task:
+def task_named(name: str) -> Benchmark:
     """The task of that name; an unknown one lists the names that exist."""
     for task in TASKS:
         if task.name == name:
@@ -229,7 +231,7 @@ def load_questions(
     return [questions[i] for i in sorted(order[:limit].tolist())]
 
 
-def _find_file(root: Path, task: Task) -> Path:
+def _find_file(root: Path, task: Benchmark) -> Path:
     for suffix in (".jsonl.gz", ".jsonl"):
         path = root / task.folder / f"{task.split}{suffix}"
         if path.exists():
@@ -261,7 +263,7 @@ def _object(line: str, path: Path, number: int) -> dict:
     return row
 
 
-def _question(task: Task, row: dict, prompts: Prompts, path: Path, number: int) -> Question:
+def _question(task: Benchmark, row: dict, prompts: Prompts, path: Path, number: int) -> Question:
     where = f"{path}:{number + 1}"
     try:
         asked = task.ask(row, prompts)

@@ -14,7 +14,7 @@ from decant.pipeline.dedup.bands import band_keys, bin_counts, fill_bins
 from decant.pipeline.dedup.index import Entry
 from decant.pipeline.dedup.index_entry import EntryFiles, gathered
 from decant.pipeline.dedup.layout import Layout
-from decant.pipeline.dedup.steps import Stage
+from decant.pipeline.dedup.steps import Deduplication
 from decant.pipeline.engine.execute import Job, Task
 from decant.pipeline.engine.light_spacy import import_spacy
 
@@ -39,7 +39,7 @@ def dataset_files(url: str) -> list[str]:
     return files
 
 
-def dataset_entries(stage: Stage, urls: tuple[str, ...]) -> list[Entry]:
+def dataset_entries(stage: Deduplication, urls: tuple[str, ...]) -> list[Entry]:
     """One entry per parquet file, made in the stage's scratch."""
     files = [file for url in urls for file in dataset_files(url)]
     tasks = [

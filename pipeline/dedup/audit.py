@@ -18,7 +18,7 @@ from decant.pipeline.dedup.ids import document_columns
 from decant.pipeline.dedup.layout import Layout, Part, parts_of, rows_between
 from decant.pipeline.dedup.sketches import read_sketches, sketches_of
 from decant.pipeline.dedup.spills import read_bins
-from decant.pipeline.dedup.steps import Stage
+from decant.pipeline.dedup.steps import Deduplication
 from decant.pipeline.engine.execute import Job, Task
 from decant.pipeline.engine.light_spacy import import_spacy
 from decant.pipeline.engine.storage import Store
@@ -28,7 +28,7 @@ from decant.pipeline.rundir.texts import texts_at
 SAMPLE_CHARS = 200  # of a text, in the lists of large clusters
 
 
-def measure_recall(stage: Stage, sketches: str) -> dict[str, list[int]]:
+def measure_recall(stage: Deduplication, sketches: str) -> dict[str, list[int]]:
     """Per count of equal permutations: pairs of queries and other documents, and how many met."""
     layout = stage.layout
     rows = layout.docs - layout.earlier
@@ -48,7 +48,7 @@ def measure_recall(stage: Stage, sketches: str) -> dict[str, list[int]]:
     }
 
 
-def parts_with(stage: Stage, docs: Collection[int]) -> list[list]:
+def parts_with(stage: Deduplication, docs: Collection[int]) -> list[list]:
     """The partitions that hold some documents, as a task's arguments."""
     return [
         list(vars(part).values())
@@ -126,7 +126,7 @@ def compare_queries(job: Job) -> dict:
     return {"runs": [], "pairs": pairs, "met": met}
 
 
-def sample_dropped(stage: Stage, scores: str) -> list[list[int]]:
+def sample_dropped(stage: Deduplication, scores: str) -> list[list[int]]:
     """[document, representative, equal permutations] of a sample that depends on nothing else."""
     args = {"scores": scores, "count": stage.config.dedup.exact_sample}
     made = stage.per_slot("sample", sample_slot, False, stage.layout.first_slot, **args)
@@ -150,7 +150,7 @@ def sample_slot(job: Job) -> dict:
     return {"runs": [], "sample": sorted(best)[: args["count"]]}
 
 
-def measure_precision(stage: Stage, scores: str) -> list[list[float]]:
+def measure_precision(stage: Deduplication, scores: str) -> list[list[float]]:
     """[exact, estimated] Jaccard of every sampled pair whose texts have shingles."""
     sample = sample_dropped(stage, scores)
     if not sample:
@@ -161,7 +161,7 @@ def measure_precision(stage: Stage, scores: str) -> list[list[float]]:
     return stage.run("exact-jaccard", exact_jaccard, [task])["all"]["pairs"]
 
 
-def sample_texts(stage: Stage, docs: list[int]) -> dict[str, dict]:
+def sample_texts(stage: Deduplication, docs: list[int]) -> dict[str, dict]:
     """Id, URL and the beginning of the text of some documents of this run, by number."""
     new = [doc for doc in docs if doc >= stage.layout.earlier]
     if not new:

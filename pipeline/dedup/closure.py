@@ -22,7 +22,7 @@ from decant.filters.compile import kernel
 from decant.pipeline.dedup.formats import edge_type, label_type
 from decant.pipeline.dedup.layout import Layout
 from decant.pipeline.dedup.spills import Spill, read_bins, write_run
-from decant.pipeline.dedup.steps import Stage
+from decant.pipeline.dedup.steps import Deduplication
 from decant.pipeline.engine.execute import Job
 
 
@@ -95,7 +95,7 @@ def close_in_memory(job: Job) -> dict:
 MOST_ROUNDS = 200  # a chain of 2^100 documents; more is a defect, not data
 
 
-def close_on_disk(stage: Stage, pairs: str, prefix: str = "") -> str:
+def close_on_disk(stage: Deduplication, pairs: str, prefix: str = "") -> str:
     """The folder of labels, by slot, of the pairs of a folder; steps carry the prefix."""
 
     def run_step(name: str, function: Callable, source: str) -> tuple[str, int]:

@@ -19,7 +19,7 @@ from fsspec.core import url_to_fs
 
 from decant.pipeline.dedup.formats import band_type
 from decant.pipeline.dedup.layout import SignatureError
-from decant.pipeline.dedup.spills import Run, RunName
+from decant.pipeline.dedup.spills import RunName, SpillFile
 from decant.pipeline.engine.storage import Store
 
 FORMAT = 2  # 2: band keys by multiplication
@@ -66,7 +66,7 @@ class Entry:
         store = Store(self.url)
         for name in self.names(kind):
             if name.first < high and name.first + name.bins > low:
-                records = Run(store, name.path).read(low, high).copy()
+                records = SpillFile(store, name.path).read(low, high).copy()
                 records["doc"] += np.asarray(self.base, records["doc"].dtype)
                 yield records
 

@@ -13,8 +13,8 @@ from decant.pipeline.dedup.index import Entry, commit, next_folder, read_entries
 from decant.pipeline.dedup.layout import Layout, Part, parts_of
 from decant.pipeline.dedup.radix import sort_pairs
 from decant.pipeline.dedup.sketches import read_sketches
-from decant.pipeline.dedup.spills import Run, read_whole, write_run
-from decant.pipeline.dedup.steps import Stage
+from decant.pipeline.dedup.spills import SpillFile, read_whole, write_run
+from decant.pipeline.dedup.steps import Deduplication
 from decant.pipeline.engine.execute import Job
 from decant.pipeline.engine.storage import Store
 from decant.pipeline.rundir.records import signature_parameters
@@ -35,7 +35,7 @@ def identity(stage_digest: str, upstream: str, parts: list[Part]) -> str:
     return hashlib.sha256(json.dumps([stage_digest, upstream, shape]).encode()).hexdigest()
 
 
-def add_to_index(stage: Stage, url: str, own: str, choices: str) -> None:
+def add_to_index(stage: Deduplication, url: str, own: str, choices: str) -> None:
     """Write this run's documents as an entry of the index at `url`."""
     layout = stage.layout
     folder = next_folder(url, own)
@@ -74,7 +74,7 @@ def write_entry_slot(job: Job) -> dict:
     lost = choices[choices["doc"] != choices["other"]]
     kept = np.ones(high - low, np.bool_)
     kept[lost["doc"].astype(np.int64) - low] = False
-    run = Run(job.store, f"{args['bands']}/{slot:08d}.run")
+    run = SpillFile(job.store, f"{args['bands']}/{slot:08d}.run")
     records = run.read(0, layout.bins)
     bins = np.repeat(np.arange(layout.bins), np.diff(run.offsets.astype(np.int64)))
     signed = np.zeros(high - low, np.bool_)

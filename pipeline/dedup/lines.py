@@ -26,7 +26,7 @@ from decant.pipeline.dedup.formats import REPEAT, WINDOW
 from decant.pipeline.dedup.layout import Part
 from decant.pipeline.dedup.rules import LINES_RULE
 from decant.pipeline.dedup.spills import Spill, read_bins, read_whole
-from decant.pipeline.dedup.steps import SCRATCH, Stage
+from decant.pipeline.dedup.steps import SCRATCH, Deduplication
 from decant.pipeline.engine.execute import Job, Task
 from decant.pipeline.rundir.records import DUPLICATES, REMOVED_LINES, partition_name
 from decant.pipeline.rundir.texts import unique_documents
@@ -40,7 +40,7 @@ MOST_BITS = 20  # an offset table of 8 MB in front of each run
 SORT_BYTES = 128  # a window's record, its place in the order, the copies of both
 
 
-def remove_repeated(stage: Stage, lines: LinesConfig) -> dict[str, int]:
+def remove_repeated(stage: Deduplication, lines: LinesConfig) -> dict[str, int]:
     """The report's entry on lines; the tables of dropped documents are whole after it."""
     bits = min(stage.layout.prefix_bits + MORE_BITS, MOST_BITS)
     compared = total(per_part(stage, "line-hashes", spill_windows, bits=bits), "windows")
@@ -62,7 +62,7 @@ def remove_repeated(stage: Stage, lines: LinesConfig) -> dict[str, int]:
     return {"window": lines.window, "compared": compared, "repeated": repeated, **counts}
 
 
-def per_part(stage: Stage, step: str, function, **args) -> dict[str, dict]:
+def per_part(stage: Deduplication, step: str, function, **args) -> dict[str, dict]:
     """Run a step over the partitions, numbered by `rank` in row-key order."""
     tasks = [
         Task(

@@ -1,4 +1,4 @@
-"""Run files: fixed-width records on storage, grouped into bins, with an offset table in front.
+"""Spill files: fixed-width records on storage, grouped into bins, with an offset table in front.
 
 Everything larger than memory in deduplication moves as runs: a task collects records, groups them
 by bin (a range of documents, or of band keys) and writes one run whenever its buffer is full; the
@@ -34,7 +34,7 @@ class RunName:
     rows: int
 
 
-class Run:
+class SpillFile:
     """An opened run; `read(low, high)` gives the records of bins low <= bin < high."""
 
     def __init__(self, store: Store, path: str):
@@ -173,7 +173,7 @@ def read_bins(store: Store, folder: str, low: int, high: int, chunk_rows: int) -
     for name in read_catalog(store, folder):
         if name.first >= high or name.first + name.bins <= low:
             continue
-        run = Run(store, name.path)
+        run = SpillFile(store, name.path)
         start, stop = run.span(low, high)
         for begin in range(start, stop, chunk_rows):
             yield run.read_rows(begin, min(stop, begin + chunk_rows))
@@ -211,7 +211,7 @@ def merge_tasks(
     names = read_catalog(store, source)
     if not names:
         return []
-    width = Run(store, names[0].path).dtype.itemsize
+    width = SpillFile(store, names[0].path).dtype.itemsize
     total = width * sum(name.rows for name in names)
     fan = max(2, payload // least)
     ranges = sorted({(name.first, name.bins) for name in names})
@@ -247,7 +247,7 @@ def merge_runs(job: Job) -> dict:
     """Write one run with the given bins of several runs, bin by bin."""
     args = job.task.args
     low, high = args["low"], args["high"]
-    runs = [Run(job.store, path) for path in args["paths"]]
+    runs = [SpillFile(job.store, path) for path in args["paths"]]
     records = np.concatenate([run.read(low, high) for run in runs])
     counts = np.zeros((len(runs), high - low), np.int64)
     for row, run in zip(counts, runs, strict=True):

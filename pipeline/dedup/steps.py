@@ -15,7 +15,7 @@ VERSION = 2  # 2: band keys by multiplication; greedy steps count pairs
 
 
 @dataclass
-class Stage:
+class Deduplication:
     """What every step needs; `folder(step)` is where a step leaves its runs."""
 
     engine: Engine

@@ -22,7 +22,7 @@ from decant.pipeline.warc.headers import (
 )
 from decant.pipeline.warc.lz4_frames import LZ4_MAGIC
 from decant.pipeline.warc.members import Piece, Window, _members, _plain
-from decant.pipeline.warc.stream import Stream
+from decant.pipeline.warc.stream import ArchiveStream
 
 
 def container(head: bytes) -> str:
@@ -103,7 +103,7 @@ class Reader:
         self._by_member = by_member and self.kind != "plain"
         self._begins_inside = start > 0
         self._limit = max_content_bytes
-        self._stream = Stream(pieces(file, self.kind, start), start, self.kind == "plain")
+        self._stream = ArchiveStream(pieces(file, self.kind, start), start, self.kind == "plain")
 
     def __iter__(self) -> Iterator[Record]:
         last, begun = -1, self._begins_inside

@@ -25,7 +25,7 @@ COMPACT_BYTES = 4 << 20
 MAX_BLANK_BYTES = 16  # line ends before a record
 
 
-class Stream:
+class ArchiveStream:
     """A position in the decompressed bytes, with as many of them in memory as a record needs."""
 
     def __init__(self, pieces: Iterator[Piece], start: int, plain: bool):

@@ -111,7 +111,7 @@ def trained(study):
 
 def test_the_runs_planned_are_those_that_are_trained(study):
     planned = prepare(load(study / "study.yaml"), Store(str(study / "planned")))
-    runs = planned.training_runs(planned.terms("smoke"))
+    runs = planned.trainings(planned.terms("smoke"))
     # Both arms, two placebos, and the control arm at a quarter and at half of its budget.
     assert len(runs) == 6 == len(trained(study / "out"))
     folders = (study / "out" / "models" / "smoke").glob("*/run.json")
@@ -146,7 +146,7 @@ def read_by(planned, number):
 def test_later_learning_rates_train_no_placebos(run, tmp_path):
     neural = {**STUDY["neural"], "learning_rates": [1.0, 0.5, 0.25]}
     planned = prepare(load(write_study(tmp_path, run, neural=neural)), Store(str(tmp_path / "o")))
-    counts = [len(planned.training_runs(planned.terms("smoke", r))) for r in (1.0, 0.5, 0.25)]
+    counts = [len(planned.trainings(planned.terms("smoke", r))) for r in (1.0, 0.5, 0.25)]
     assert counts == [2 + 2 + 2, 2, 2]
 
 

@@ -26,8 +26,8 @@ from decant.filters.minhash import meeting_probability
 from decant.pipeline.config import RunConfig, stage_digest
 from decant.pipeline.dedup.bands import band_keys, band_records, write_bands
 from decant.pipeline.dedup.layout import number_documents, plan
-from decant.pipeline.dedup.spills import Run, read_catalog, write_catalog, write_run
-from decant.pipeline.dedup.steps import Stage
+from decant.pipeline.dedup.spills import SpillFile, read_catalog, write_catalog, write_run
+from decant.pipeline.dedup.steps import Deduplication
 from decant.pipeline.deduplicate import cluster_labels, run, sketch_folder, survivors_of
 from decant.pipeline.engine.execute import Engine
 from decant.pipeline.engine.storage import Store
@@ -101,17 +101,17 @@ def ratio(theirs: dict[str, float], ours: dict[str, float]) -> dict[str, float]:
     return {name: round(theirs[name] / ours[name], 1) for name in theirs}
 
 
-def stage_of(store: Store, engine: Engine, config: RunConfig, documents: int = 0) -> Stage:
+def stage_of(store: Store, engine: Engine, config: RunConfig, documents: int = 0) -> Deduplication:
     """The stage over signature files, looked through, or over so many documents in memory."""
     digest, parts = stage_digest(config, "deduplicate"), []
     if not documents:
         numbers = list(range(len(store.list("2-filtered/signatures"))))
         parts, totals = number_documents(engine, store, numbers, 0, digest)
         documents = totals["rows"]
-    return Stage(engine, config, plan(documents, 0, config), parts, digest)
+    return Deduplication(engine, config, plan(documents, 0, config), parts, digest)
 
 
-def keys_of_array(stage: Stage, signatures: np.ndarray) -> None:
+def keys_of_array(stage: Deduplication, signatures: np.ndarray) -> None:
     """Write the band keys of signatures in memory, a run per slot, as the bands step does."""
     layout, names = stage.layout, []
     for slot in range(layout.slots):
@@ -147,7 +147,7 @@ def ours(
     times = whole.read(), from_keys.read()
     roots: dict[int, int] = {}
     for name in read_catalog(store, choices):
-        rows = Run(store, name.path).read(name.first, name.first + name.bins)
+        rows = SpillFile(store, name.path).read(name.first, name.first + name.bins)
         rows = rows[rows["doc"] != rows["other"]]
         roots |= dict(zip(rows["doc"].tolist(), rows["other"].tolist(), strict=True))
     store.remove("3-deduplicated")

@@ -22,8 +22,8 @@ from decant.filters.compile import kernel
 from decant.pipeline.config import RunConfig, stage_digest
 from decant.pipeline.dedup.bands import band_records
 from decant.pipeline.dedup.layout import plan
-from decant.pipeline.dedup.spills import Run, read_catalog, write_catalog, write_run
-from decant.pipeline.dedup.steps import SCRATCH, Stage
+from decant.pipeline.dedup.spills import SpillFile, read_catalog, write_catalog, write_run
+from decant.pipeline.dedup.steps import SCRATCH, Deduplication
 from decant.pipeline.deduplicate import candidate_pairs, close, survivors_of
 from decant.pipeline.engine.execute import Engine
 from decant.pipeline.engine.storage import Store
@@ -62,7 +62,7 @@ def planted_keys(low, high, bands, rows, duplicate_percent):
     return keys
 
 
-def write_keys(stage: Stage, duplicates: int, identical: bool) -> None:
+def write_keys(stage: Deduplication, duplicates: int, identical: bool) -> None:
     """One run of band keys per slot, as the bands step writes them."""
     layout, store = stage.layout, stage.engine.store
     names = []
@@ -85,7 +85,7 @@ def measure(folder: Path, documents: int, args: argparse.Namespace) -> dict:
     store = Store(str(folder))
     with Engine(store, config, workers=args.workers) as engine:
         layout = plan(documents, 0, config)
-        stage = Stage(engine, config, layout, [], stage_digest(config, "deduplicate"))
+        stage = Deduplication(engine, config, layout, [], stage_digest(config, "deduplicate"))
         write_keys(stage, args.duplicates, args.identical)
         if args.workers:
             engine._start_ray()  # a standing cluster: its start is not part of the work
@@ -110,7 +110,7 @@ def measure(folder: Path, documents: int, args: argparse.Namespace) -> dict:
     }
 
 
-def steps(stage: Stage):
+def steps(stage: Deduplication):
     made: dict = {}
 
     def pairs():
@@ -125,12 +125,12 @@ def steps(stage: Stage):
     return (("pairs_s", pairs), ("closure_s", closure), ("survivors_s", survivors))
 
 
-def survivor_list(stage: Stage) -> dict:
+def survivor_list(stage: Deduplication) -> dict:
     """How many documents are dropped, and a checksum of who and for whom."""
     store = stage.engine.store
     dropped, total = 0, 0
     for name in read_catalog(store, stage.folder("choices")):
-        rows = Run(store, name.path).read(name.first, name.first + name.bins)
+        rows = SpillFile(store, name.path).read(name.first, name.first + name.bins)
         lost = rows[rows["doc"] != rows["other"]]
         dropped += len(lost)
         mixed = lost["doc"].astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)

@@ -22,7 +22,7 @@ import numpy as np
 from decant.ablations.arms.arms import Contrast
 from decant.ablations.arms.pool import Pool
 from decant.ablations.judging import outcome
-from decant.ablations.judging.verdict import HELPS, HURTS, Settings, Verdict, judge
+from decant.ablations.judging.verdict import HELPS, HURTS, RuleVerdict, Settings, judge
 from decant.ablations.measuring.effects import Design, Effect, measure
 from decant.ablations.measuring.neural_trainer import NeuralTrainer
 from decant.ablations.measuring.shared import Prepared
@@ -90,7 +90,7 @@ def effects(
     return {k: measure(pool, contrasts[k], design, planted.budget, trainer.signals) for k in chosen}
 
 
-def verdicts(planted: Planted, folder: Path, rung: str) -> list[Verdict]:
+def verdicts(planted: Planted, folder: Path, rung: str) -> list[RuleVerdict]:
     """The verdict of each contrast at the first rate, as far as the others confirm it."""
     first, *others = RATES
     measured = effects(planted, folder, rung, first, range(len(planted.study.contrasts)))
@@ -105,7 +105,7 @@ def verdicts(planted: Planted, folder: Path, rung: str) -> list[Verdict]:
     ]
 
 
-def rows(found: list[Verdict]) -> Iterable[str]:
+def rows(found: list[RuleVerdict]) -> Iterable[str]:
     """The table of ablations/README.md."""
     yield "| rule | tokens removed | effect of each data seed | effect | 95 % interval | verdict |"
     yield "|---|---|---|---|---|---|"

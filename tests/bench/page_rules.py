@@ -27,7 +27,8 @@ from tests import real_data
 Work = Callable[[str], object]
 
 START_UP = {
-    "ours": "from decant.pipeline.page.blocklist import *; from decant.filters.url import UrlRules; "
+    "ours": "from decant.pipeline.page.blocklist import *; "
+    "from decant.filters.url import UrlRules; "
     "judge = UrlRules(load_blocklist(), load_words()).judge",
     "reference": "from datatrove.pipeline.filters.url_filter import URLFilter; "
     "block = URLFilter(); block.download_data()",

@@ -16,7 +16,7 @@ from decant.pipeline.dedup.greedy.buckets import Announced, find_buckets, read_v
 from decant.pipeline.dedup.greedy.documents import enter, judge
 from decant.pipeline.dedup.layout import Layout
 from decant.pipeline.dedup.spills import read_catalog, write_catalog
-from decant.pipeline.dedup.steps import Stage
+from decant.pipeline.dedup.steps import Deduplication
 from decant.pipeline.engine.execute import Job, Task
 
 
@@ -46,7 +46,7 @@ def with_greedy_pairs(
     return tables
 
 
-def greedy_labels(stage: Stage) -> tuple[str, dict[str, dict]]:
+def greedy_labels(stage: Deduplication) -> tuple[str, dict[str, dict]]:
     """(folder of labels, findings): every document of a bucket with the kept one it follows."""
     bands = stage.settled("bands", stage.layout.bins)
     found = stage.per_bin("bucket-members", find_buckets, lambda _: {"bands": bands})
@@ -77,7 +77,7 @@ def greedy_labels(stage: Stage) -> tuple[str, dict[str, dict]]:
     return folder, {"found": with_greedy_pairs(found, counts)}
 
 
-def count_last_votes(stage: Stage, votes: str, tables: list[int]) -> dict[str, dict]:
+def count_last_votes(stage: Deduplication, votes: str, tables: list[int]) -> dict[str, dict]:
     """The counts of the votes that no further round reads."""
     return stage.per_bin(
         "counts", count_last, lambda one: {"source": votes, "buckets": tables[one]}
@@ -85,7 +85,7 @@ def count_last_votes(stage: Stage, votes: str, tables: list[int]) -> dict[str, d
 
 
 def one_round(
-    stage: Stage, votes: str, tables: list[int], number: int, left: int
+    stage: Deduplication, votes: str, tables: list[int], number: int, left: int
 ) -> tuple[dict[str, dict], dict[str, dict], str]:
     """(counts of the leads, counts of the decisions, folder of votes for the next round).
 

@@ -61,7 +61,7 @@ class AttributeTests:
         needles[needle] = needles.get(needle, 0) | bit
 
 
-class Memo(dict[str, int]):
+class AttributeMemo(dict[str, int]):
     """value → the bits of the rules it satisfies, filled for all new values of a page at once.
 
     One search for a literal through all new values of a page costs little more than through one
@@ -107,7 +107,7 @@ def _translated(text: str, translation: str) -> str:
 
 
 @dataclass(frozen=True)
-class Rule:
+class Selector:
     """One expression: the bit that its attribute tests set and the tags it is limited to."""
 
     bit: int
@@ -125,7 +125,7 @@ class RuleBook:
     """The rules compiled so far and the attribute memos behind them."""
 
     def __init__(self) -> None:
-        self.memos: dict[str, Memo] = {}
+        self.memos: dict[str, AttributeMemo] = {}
         self._count = 0
 
     def start_page(self) -> None:
@@ -142,9 +142,9 @@ class RuleBook:
 
     def tests(self, attribute: str) -> AttributeTests:
         """The tests of an attribute, made empty on first use."""
-        return self.memos.setdefault(attribute, Memo()).tests
+        return self.memos.setdefault(attribute, AttributeMemo()).tests
 
-    def compile(self, expression: Any) -> Rule:
+    def compile(self, expression: Any) -> Selector:
         """The rule for an lxml XPath: the same elements; for one with `[1]`, the same first one."""
         bit, tags, always = self.new_bit(), None, frozenset()
         for path in re.split(r"\|(?=\(?\.//)", expression.path):
@@ -157,7 +157,7 @@ class RuleBook:
             tags = frozenset(re.findall(r"self::(\w+)", match["tags"])) if match["tags"] else None
             for term in _split_terms(match["terms"]):
                 self._add_term(term, bit)
-        return Rule(bit, frozenset() if tags is None and always else tags, always)
+        return Selector(bit, frozenset() if tags is None and always else tags, always)
 
     def _add_term(self, term: str, bit: int) -> None:
         match = _TERM.fullmatch(term)

@@ -15,7 +15,7 @@ from lxml import etree
 from lxml.etree import _Element
 from trafilatura.utils import DOCTYPE_TAG, FAULTY_HTML, is_dubious_html
 
-from decant.pipeline.text.replica.predicates import BODY, BOOK, PRECISION, Rule
+from decant.pipeline.text.replica.predicates import BODY, BOOK, PRECISION, Selector
 
 # The options of trafilatura.utils.HTML_PARSER.
 PARSER = etree.HTMLParser(
@@ -187,7 +187,7 @@ def _known_bits(elements: list[_Element], bits: dict[int, int]) -> dict[str, dic
     return {name: values for name, values in unknown.items() if values}
 
 
-def prune(flagged: Flagged, rules: Iterable[Rule]) -> None:
+def prune(flagged: Flagged, rules: Iterable[Selector]) -> None:
     """Removes what the rules select, one rule after the other, as `prune_unwanted_nodes` does.
 
     An element inside one that is gone already is handled too; that changes nothing in the tree.

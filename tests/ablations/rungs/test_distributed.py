@@ -17,7 +17,7 @@ import torch.multiprocessing as mp  # noqa: E402
 
 from decant.ablations.rungs.distributed import StreamFiles, files_of, train_on_group  # noqa: E402
 from decant.ablations.rungs.ladder import Rung, Shape  # noqa: E402
-from decant.ablations.rungs.stream import Replay, Stream  # noqa: E402
+from decant.ablations.rungs.stream import Replay, TokenStream  # noqa: E402
 from decant.ablations.rungs.train import train  # noqa: E402
 from decant.ablations.rungs.weights import read_tensors  # noqa: E402
 
@@ -40,13 +40,13 @@ def test_a_stream_s_files_read_back_to_the_same_stream(files, tmp_path):
     again = StreamFiles.of(mapped, tmp_path / "mapped")
     assert again.tokens == files.tokens  # a mapped pool is not copied
     assert again.open().digest() == mapped.digest()
-    part = Stream(mapped.token_ids[50:200], np.array([[0, 25], [50, 75]]), EOS)
+    part = TokenStream(mapped.token_ids[50:200], np.array([[0, 25], [50, 75]]), EOS)
     copied = StreamFiles.of(part, tmp_path / "part")
     assert copied.open().digest() == part.digest()
 
 
 def test_a_replay_s_files_read_back_to_the_same_sequences(files, tmp_path):
-    new = Stream(np.arange(200) % 30, np.array([[0, 100], [100, 200]]), EOS)
+    new = TokenStream(np.arange(200) % 30, np.array([[0, 100], [100, 200]]), EOS)
     data = Replay(new, files.open(), Fraction(1, 4))
     again = files_of(data, tmp_path / "run").open()
     assert again.digest() == data.digest()

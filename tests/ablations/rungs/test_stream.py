@@ -7,7 +7,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from decant.ablations.rungs.stream import Replay, Stream, documents
+from decant.ablations.rungs.stream import Replay, TokenStream, documents
 
 EOS = 99
 
@@ -51,12 +51,12 @@ def test_an_arm_without_documents_says_so():
 
 def test_a_span_outside_the_pool_is_refused():
     with pytest.raises(ValueError, match="within the pool's 10 tokens"):
-        Stream(np.arange(10), np.array([[0, 11]]), EOS)
+        TokenStream(np.arange(10), np.array([[0, 11]]), EOS)
 
 
 def test_the_digest_changes_with_order_and_with_tokens():
     one = documents([[1, 2], [3]], EOS)
     assert one.digest() == documents([[1, 2], [3]], EOS).digest()
     assert one.digest() != documents([[3], [1, 2]], EOS).digest()
-    assert one.digest() != Stream(one.token_ids, one.spans[::-1], EOS).digest()
+    assert one.digest() != TokenStream(one.token_ids, one.spans[::-1], EOS).digest()
     assert one.digest() != documents([[1, 2], [4]], EOS).digest()

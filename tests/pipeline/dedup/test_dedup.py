@@ -319,7 +319,7 @@ def test_a_damaged_run_file_is_named(tmp_path):
     store = Store(str(tmp_path))
     records = np.zeros(10, np.dtype([("doc", "<u4")]))
     spills.write_run(store, "one.run", records, np.array([4, 6]))
-    assert len(spills.Run(store, "one.run").read(1, 2)) == 6
+    assert len(spills.SpillFile(store, "one.run").read(1, 2)) == 6
     store.write_bytes("cut.run", store.read_bytes("one.run")[:-5])
     store.write_bytes("text.run", b"no run at all, but long enough")
     for name, message in (
@@ -328,7 +328,7 @@ def test_a_damaged_run_file_is_named(tmp_path):
         ("no.run", "missing"),
     ):
         with pytest.raises(StorageError, match=rf"{name} is {message}"):
-            spills.Run(store, name)
+            spills.SpillFile(store, name)
 
 
 def _rows(store, number):

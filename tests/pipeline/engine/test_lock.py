@@ -39,7 +39,8 @@ def test_the_lock_of_a_dead_process_is_taken_over(tmp_path):
 
 def test_the_kernel_keeps_a_second_process_out_even_without_a_record(tmp_path):
     store = Store(str(tmp_path))
-    script = "import sys; from decant.pipeline.engine.lock import Lock; from decant.pipeline.engine.storage import Store\n"
+    script = "import sys; from decant.pipeline.engine.lock import Lock\n"
+    script += "from decant.pipeline.engine.storage import Store\n"
     script += "with Lock(Store(sys.argv[1])): print('held', flush=True); input()"
     child = subprocess.Popen(
         [sys.executable, "-c", script, str(tmp_path)],
