@@ -43,7 +43,7 @@ class UrlConfig(Section):
 
 
 class GatesConfig(Section):
-    """Cheap tests before main text is extracted (pipeline/gates.py); unset is off: FineWeb."""
+    """Cheap tests before main text is extracted (pipeline/page/gates.py); unset is off: FineWeb."""
 
     min_cld2_fraction: Annotated[float, Field(ge=0, le=1)] | None = None
     min_words: Annotated[int, Field(ge=1)] | None = None
@@ -77,7 +77,7 @@ class FilterConfig(Section):
 
 
 class LinesConfig(Section):
-    """Lines seen before go, the first stays; FineWeb found it harmful (pipeline/line_steps.py)."""
+    """Lines seen before go, the first stays; FineWeb found it harmful (pipeline/dedup/lines.py)."""
 
     window: Literal[1, 3] = 3  # 1: single lines (CCNet); 3: spans of three (C4)
     min_chars: Annotated[int, Field(ge=1)] = 1  # a shorter line or window is not compared

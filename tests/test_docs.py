@@ -47,6 +47,34 @@ def test_every_file_that_readme_links_to_exists():
     assert missing == []
 
 
+READMES = sorted(
+    path
+    for path in ROOT.rglob("*.md")
+    if not {".venv", "build"} & set(path.relative_to(ROOT).parts)
+)
+
+
+# What runs and studies leave, and what a user brings.
+NOT_OURS = {"config.yaml", "STUDY/verdict.md", "verdict.md", "my_rules.py", "mine.yaml"}
+
+
+def named_files(text: str) -> list[str]:
+    """The names of sources, recipes and documents that stand in backticks."""
+    names = re.findall(r"`([\w./-]+\.(?:py|yaml|md|toml))`", text)
+    return [name for name in names if name not in NOT_OURS]
+
+
+@pytest.mark.parametrize("path", READMES, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_every_file_that_a_document_names_in_backticks_exists(path):
+    folder = path.parent
+    missing = [
+        name
+        for name in named_files(path.read_text(encoding="utf-8"))
+        if not (ROOT / name).exists() and not any(folder.rglob(name))
+    ]
+    assert missing == []
+
+
 def test_options_named_in_readme_exist():
     options = {opt for command in COMMANDS.values() for one in command.params for opt in one.opts}
     named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", README))

@@ -1,7 +1,7 @@
 """What a worker does: train the runs of one contrast on one rung and score them.
 
 Each task maps the study's shared files, so that tasks carry numbers only. Finished tasks are found
-by their manifest; a neural run, which is a task of its own (`runs.py`), by its directory.
+by their manifest; a neural run, which is a task of its own (`trainings.py`), by its directory.
 """
 
 from __future__ import annotations

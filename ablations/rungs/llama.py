@@ -2,7 +2,7 @@
 
 RMSNorm before each block, rotary positions, grouped-query attention, SwiGLU, no biases. Query, key
 and value are one matrix here, gate and up another: fewer and larger products, which is what a
-small model on a CPU lives on; `export.py` splits them. Shapes: B sequences, T positions, D hidden,
+small model on a CPU lives on; `weights.py` splits them. Shapes: B sequences, T positions, D hidden,
 H heads of size K, G key-value heads, F feed-forward, V vocabulary.
 
 Mean cross-entropy of the next token, with the head's product inside.

@@ -51,7 +51,7 @@ class LanguageModel(Protocol):
 
 
 class Tokenizer(Protocol):
-    """What scoring needs of a tokenizer; `tokens.py` has the two that exist."""
+    """What scoring needs of a tokenizer; `ablations/arms/tokens.py` has the two that exist."""
 
     @property
     def vocab_size(self) -> int: ...

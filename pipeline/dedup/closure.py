@@ -10,7 +10,7 @@ a node may have any number of neighbours.
 Clusters: the transitive closure of the pairs, each named by its smallest document.
 
 `close_in_memory` is union-find over one array of all documents; where that array would pass
-`dedup.memory_mb`, star_closure.py contracts files of edges instead. Both give the same labels: the
+`dedup.memory_mb`, `close_on_disk` contracts files of edges instead. Both give the same labels: the
 smallest document of a component does not depend on the way there.
 """
 

@@ -2,13 +2,10 @@
 
 The lists ship in datatrove's wheel (UT1/Toulouse "adult", snapshot of December 2024). The reference
 reads them into Python sets: 6.5 s and 1.2 GB in every process. Here the first process of a machine
-turns them into 73 MB of sorted hashes (`filters/url_table.py`) in the cache folder; every later one
-maps that file in milliseconds and shares its pages with the others.
+turns them into 73 MB of sorted 128-bit hashes in the cache folder; every later one maps that file
+in milliseconds and shares its pages with the others.
 
-Membership in a fixed set of millions of strings, by sorted 128-bit hashes.
-
-The bytes may lie in a memory-mapped file: nothing is copied, and every process of a machine shares
-one copy. Only the 64 high bits are searched; the 64 low bits stand in a second array whose pages
+Only the 64 high bits are searched; the 64 low bits stand in a second array whose pages
 are touched at a hit alone, so a lookup walks 36 MB for the 4.6 million FineWeb entries, not 73 MB.
 
 A string that is not in the set is found only if all 128 bits agree: for n entries and m lookups,

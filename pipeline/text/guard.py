@@ -29,7 +29,7 @@ from decant.pipeline.text.protocol import (
     extraction,
 )
 
-# At least 20 times the slowest page under the limits of pipeline/page_work.py.
+# At least 20 times the slowest page under the limits of pipeline/page/limits.py.
 CPU_S = 1_000
 MEMORY_BYTES = 3 << 30
 # A child that neither works nor answers (its CPU clock stands still) is given up after this.
