@@ -23,6 +23,7 @@ from decant.pipeline.report import funnel
 from decant.pipeline.run import RunError, RunResult, run_stages
 from decant.pipeline.rundir.inputs import InputError, freeze
 from decant.pipeline.rundir.ledger import LedgerError
+from decant.pipeline.rundir.versions import OtherFormat
 from decant.pipeline.tokens import counter
 from decant.pipeline.tokens.counter import TokenizerMissing
 
@@ -38,6 +39,7 @@ USAGE_ERRORS = (
     DatasetError,
     RankError,
     NeighbourError,
+    OtherFormat,
 )
 DATA_ERRORS = (StepError, StorageError, LedgerError, SignatureError, OSError)
 EXPECTED = (*USAGE_ERRORS, *DATA_ERRORS)

@@ -4,8 +4,6 @@
 and how much, and enter through `overrides` (`--set key=value`).
 """
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -189,48 +187,3 @@ def validate(data: Mapping[str, Any], lines: "Lines", name: str) -> RunConfig:
         where = lines.where(name, ("filter", "rules", *error.path))
         raise ConfigError(f"{where}: {error}") from None
     return config
-
-
-# The keys each stage reads. A stage's manifests carry the digest of these and of nothing else, so
-# that changing the shard size does not make extraction run again.
-STAGE_KEYS: dict[str, tuple[str, ...]] = {
-    "extract": ("input.dump", "input.limit_records", "extractor", "extract", "url", "language"),
-    "filter": ("filter", "dedup.ngram", "dedup.bands", "dedup.rows", "dedup.hash", "dedup.seed"),
-    "deduplicate": ("dedup",),
-    "shard": ("seed", "tokens", "pii", "shard"),
-}
-
-# Bounds on resources, not on results: they may differ between two runs with the same bytes.
-RESOURCE_KEYS = (
-    "dedup.memory_mb",
-    "extract.isolate",
-)
-
-
-def stage_keys(config: RunConfig, stage: str) -> dict[str, Any]:
-    """The configuration keys that decide what `stage` writes, flat, by dotted name."""
-    data = config.model_dump(mode="json")
-    flat = _flatten(data)
-    prefixes = STAGE_KEYS[stage]
-    return {
-        key: value
-        for key, value in sorted(flat.items())
-        if any(key == prefix or key.startswith(prefix + ".") for prefix in prefixes)
-        and key not in RESOURCE_KEYS
-    }
-
-
-def stage_digest(config: RunConfig, stage: str) -> str:
-    """sha256 (hex) of the keys that `stage` reads."""
-    text = json.dumps(stage_keys(config, stage), sort_keys=True, ensure_ascii=False)
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _flatten(data: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in data.items():
-        if isinstance(value, Mapping):
-            flat.update(_flatten(value, f"{prefix}{key}."))
-        else:
-            flat[f"{prefix}{key}"] = value
-    return flat

@@ -11,7 +11,7 @@ tasks return counts. No result depends on how documents were cut into partitions
 from dataclasses import asdict, replace
 from typing import Any
 
-from decant.pipeline.config import RunConfig, stage_digest
+from decant.pipeline.config import RunConfig
 from decant.pipeline.dedup import summary
 from decant.pipeline.dedup.against import dataset_entries
 from decant.pipeline.dedup.audit import measure_precision, measure_recall, sample_texts
@@ -45,6 +45,7 @@ from decant.pipeline.dedup.survivors import (
 from decant.pipeline.engine.execute import Engine, Task
 from decant.pipeline.engine.storage import Store
 from decant.pipeline.rundir.records import partition_numbers
+from decant.pipeline.stage_keys import stage_digest
 
 INDEX_LIST = f"{SCRATCH}/index.json"
 

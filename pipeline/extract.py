@@ -11,7 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from decant.pipeline.config import RunConfig, stage_digest
+from decant.pipeline.config import RunConfig
 from decant.pipeline.engine.execute import Engine, Job, Task
 from decant.pipeline.engine.storage import Store
 from decant.pipeline.page.judge import url_of
@@ -19,6 +19,7 @@ from decant.pipeline.page.rows import PAGE_RECORDS, STAGE, PartitionLedger
 from decant.pipeline.rundir import inputs, ledger
 from decant.pipeline.rundir.inputs import Partition, wrong_starts
 from decant.pipeline.rundir.records import DROPPED, EXTRACTED, LINEAGE, partition_name
+from decant.pipeline.stage_keys import stage_digest
 from decant.pipeline.warc.headers import parse_fields
 from decant.pipeline.warc.reader import Reader, Record
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from decant.pipeline.config import RunConfig, stage_digest
+from decant.pipeline.config import RunConfig
 from decant.pipeline.engine.execute import Engine, Job, Step, Task
 from decant.pipeline.engine.light_spacy import import_spacy
 from decant.pipeline.engine.storage import Store
@@ -19,6 +19,7 @@ from decant.pipeline.rundir.records import (
     SIGNATURE_OPTIONS,
     partition_name,
 )
+from decant.pipeline.stage_keys import stage_digest
 from decant.pipeline.verdicts import overlap
 from decant.pipeline.verdicts.writers import (
     STAGE,

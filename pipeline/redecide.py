@@ -17,12 +17,13 @@ from typing import Any
 from decant.filters.recipe import Recipe
 from decant.filters.rule import Rule
 from decant.pipeline import filter as filtering
-from decant.pipeline.config import RunConfig, stage_keys
+from decant.pipeline.config import RunConfig
 from decant.pipeline.engine.events import Progress
 from decant.pipeline.engine.execute import Engine
 from decant.pipeline.engine.storage import Store
 from decant.pipeline.engine.strict_yaml import ConfigError
 from decant.pipeline.run import RunResult, run_stages, stored_config
+from decant.pipeline.stage_keys import stage_keys
 from decant.pipeline.verdicts.redecided import redecide_partition
 
 EXTRACT_MARKER = "manifests/extract.done.json"

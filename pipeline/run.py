@@ -16,14 +16,15 @@ import yaml
 
 from decant.pipeline import deduplicate, extract, shard
 from decant.pipeline import filter as filtering
-from decant.pipeline.config import RunConfig, stage_digest, stage_keys, validate
+from decant.pipeline.config import RunConfig, validate
 from decant.pipeline.engine import manifest
 from decant.pipeline.engine.execute import Engine
 from decant.pipeline.engine.storage import Store, Written
 from decant.pipeline.engine.strict_yaml import parse_yaml
 from decant.pipeline.rundir import ledger
 from decant.pipeline.rundir.retain import release, released_patterns
-from decant.pipeline.rundir.versions import versions
+from decant.pipeline.rundir.versions import VERSIONS, refuse_later_format, versions
+from decant.pipeline.stage_keys import changed_keys, stage_digest, stage_keys
 
 StageFunction = Callable[[Engine, Store, RunConfig], dict[str, Any]]
 
@@ -64,6 +65,7 @@ def run_stages(
 ) -> RunResult:
     """Run the named stages (all by default) in order and write the ledger after each."""
     wanted = set(names or (stage.name for stage in STAGES))
+    refuse_later_format(store)
     _refuse_other_configuration(store, config)
     write_run_files(store, config)
     outcome = RunResult()
@@ -148,6 +150,7 @@ def write_ledger(store: Store, outcome: RunResult) -> None:
 def stored_config(store: Store) -> RunConfig:
     """The configuration that a run was made with."""
     name = f"{store.url}/config.yaml"
+    refuse_later_format(store)
     try:
         source = store.read_bytes("config.yaml").decode()
     except FileNotFoundError:
@@ -159,7 +162,7 @@ def write_run_files(store: Store, config: RunConfig) -> None:
     """`config.yaml` (resolved) and `versions.json`, for whoever finds the run later."""
     resolved = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
     store.write_bytes("config.yaml", resolved.encode())
-    store.write_bytes("versions.json", (json.dumps(versions(), indent=2) + "\n").encode())
+    store.write_bytes(VERSIONS, (json.dumps(versions(), indent=2) + "\n").encode())
 
 
 def _refuse_other_configuration(store: Store, config: RunConfig) -> None:
@@ -167,12 +170,11 @@ def _refuse_other_configuration(store: Store, config: RunConfig) -> None:
         marker = _marker(store, stage)
         if marker is None or marker["digest"] == stage_digest(config, stage.name):
             continue
-        now, then = stage_keys(config, stage.name), marker["keys"]
-        changed = [key for key in sorted(now | then) if now.get(key) != then.get(key)]
-        key = changed[0] if changed else "?"
+        changed = changed_keys(marker["keys"], config, stage.name)
+        key, then, now = changed[0] if changed else ("another key", "another value", "this")
         raise RunError(
-            f"{store.url}: stage {stage.name} is finished with {key} = {then.get(key)!r}, the "
-            f"configuration now says {now.get(key)!r}; use another --output, or delete "
+            f"{store.url}: stage {stage.name} is finished with {key} = {then!r}, the "
+            f"configuration now says {now!r}; use another --output, or delete "
             f"{stage.folder}/ and what follows it, with their manifests, to redo it"
         )
 

@@ -14,7 +14,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from decant.pipeline.config import RunConfig, stage_digest
+from decant.pipeline.config import RunConfig
 from decant.pipeline.engine.execute import Engine, Job, Task
 from decant.pipeline.engine.manifest import Manifest
 from decant.pipeline.engine.storage import Store
@@ -22,6 +22,7 @@ from decant.pipeline.rundir.records import PUBLISHED, partition_name, partition_
 from decant.pipeline.shards.pieces import make_pieces
 from decant.pipeline.shards.plan import ShardPlan, plan_shards
 from decant.pipeline.shards.shuffle import MERGE_FAN_IN, Range, even_ranges, merged, write_piece
+from decant.pipeline.stage_keys import stage_digest
 from decant.pipeline.tokens import counter
 
 VERSION = 2  # 2: pieces are Arrow files

@@ -12,11 +12,11 @@ import typer
 from decant.ablations.program import app
 from decant.filters import recipe
 from decant.pipeline import config
-from decant.pipeline.config import STAGE_KEYS
 from decant.pipeline.dedup import rules
 from decant.pipeline.dedup.rules import NEAR_RULE
 from decant.pipeline.rules import rule_rows
 from decant.pipeline.run import STAGES
+from decant.pipeline.stage_keys import STAGE_KEYS
 from tests import tree
 from tests.story.test_story import KEPT, SKIPPED, STORY
 

@@ -31,6 +31,7 @@ pipeline/run pipeline/report
 pipeline/extract pipeline/filter pipeline/deduplicate pipeline/shard pipeline/rules
 pipeline/dedup pipeline/verdicts pipeline/page pipeline/shards
 pipeline/rundir pipeline/tokens
+pipeline/stage_keys
 pipeline/config
 pipeline/engine pipeline/warc pipeline/text pipeline/sample
 pipeline/decant

@@ -9,8 +9,9 @@ from collections.abc import Sequence
 
 import pyarrow as pa
 
-from decant.pipeline.config import RunConfig, stage_digest
+from decant.pipeline.config import RunConfig
 from decant.pipeline.engine.storage import Store
+from decant.pipeline.stage_keys import stage_digest
 
 
 def extracted_path(number: int) -> str:

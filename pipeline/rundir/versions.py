@@ -1,9 +1,20 @@
-"""What made a run: the versions of decant and of everything that can change its output."""
+"""What made a run: the versions of decant and of everything that can change its output.
 
+`versions.json` also holds the format of the run directory: which files it has and what they say. A
+run without a number is of format 1.
+"""
+
+import json
 import platform
 import subprocess
 from importlib import metadata
 from pathlib import Path
+
+from decant.pipeline.engine.storage import Store
+
+VERSIONS = "versions.json"
+# 2: manifests and markers carry a format and checksums of their own, lost bytes have a table.
+RUN_FORMAT = 2
 
 DISTRIBUTIONS = (
     "decant",
@@ -26,18 +37,41 @@ DISTRIBUTIONS = (
 )
 
 
-def versions() -> dict[str, str]:
-    """Version by package name, plus Python's and, in a checkout, the git commit."""
-    found = {"python": platform.python_version()}
+class OtherFormat(Exception):
+    """The run directory was made by a later decant; the message names both formats."""
+
+
+def versions() -> dict[str, str | int]:
+    """The run's format, version by package name, Python's and, in a checkout, the git commit."""
+    by_name: dict[str, str | int] = {"format": RUN_FORMAT, "python": platform.python_version()}
     for name in DISTRIBUTIONS:
         try:
-            found[name] = metadata.version(name)
+            by_name[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
             continue
     commit = git_commit()
     if commit:
-        found["commit"] = commit
-    return found
+        by_name["commit"] = commit
+    return by_name
+
+
+def run_format(store: Store) -> int:
+    """The format of a run directory; 1 where it does not say."""
+    try:
+        number = json.loads(store.read_bytes(VERSIONS)).get("format", 1)
+    except (FileNotFoundError, ValueError, AttributeError):
+        return 1  # versions.json decides nothing else, so a damaged one costs nothing
+    return number if isinstance(number, int) else 1
+
+
+def refuse_later_format(store: Store) -> None:
+    """Raise OtherFormat for a run directory that this decant cannot read."""
+    number = run_format(store)
+    if number > RUN_FORMAT:
+        raise OtherFormat(
+            f"{store.url} has format {number} of the run directory, made by a later decant; this "
+            f"one reads formats 1 to {RUN_FORMAT}: use that version, or another --output"
+        )
 
 
 def git_commit() -> str | None:

@@ -15,10 +15,11 @@ import numpy as np
 
 from decant.filters.recipe import Recipe
 from decant.filters.rule import Rule
-from decant.pipeline.config import RunConfig, stage_digest
+from decant.pipeline.config import RunConfig
 from decant.pipeline.engine.execute import Engine, Job, Task
 from decant.pipeline.engine.storage import Store
 from decant.pipeline.rundir.records import partition_name, partition_numbers
+from decant.pipeline.stage_keys import stage_digest
 
 PATH = "2-filtered/overlap.json"
 FEW_DOCUMENTS = 1_000  # a rule that fires on one page in 10,000 is silent among fewer, rightly

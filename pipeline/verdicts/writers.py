@@ -10,7 +10,7 @@ from decant.filters import minhash
 from decant.filters.minhash import MinHash
 from decant.filters.recipe import Recipe
 from decant.filters.rule import Verdict
-from decant.pipeline.config import RunConfig, stage_digest
+from decant.pipeline.config import RunConfig
 from decant.pipeline.engine.storage import TableWriter
 from decant.pipeline.rundir.records import (
     DROPPED,
@@ -21,6 +21,7 @@ from decant.pipeline.rundir.records import (
     signatures_schema,
     with_measures,
 )
+from decant.pipeline.stage_keys import stage_digest
 
 STAGE = "filter"
 

@@ -23,7 +23,7 @@ import numpy as np
 import pyarrow as pa
 
 from decant.filters.minhash import meeting_probability
-from decant.pipeline.config import RunConfig, stage_digest
+from decant.pipeline.config import RunConfig
 from decant.pipeline.dedup.bands import band_keys, band_records, write_bands
 from decant.pipeline.dedup.layout import number_documents, plan
 from decant.pipeline.dedup.spills import SpillFile, read_catalog, write_catalog, write_run
@@ -32,6 +32,7 @@ from decant.pipeline.deduplicate import cluster_labels, run, sketch_folder, surv
 from decant.pipeline.engine.execute import Engine
 from decant.pipeline.engine.storage import Store
 from decant.pipeline.rundir.records import EXTRACTED, SIGNATURE_OPTIONS, SIGNATURES
+from decant.pipeline.stage_keys import stage_digest
 
 PRIME = (1 << 61) - 1
 BANDS, ROWS = 14, 8

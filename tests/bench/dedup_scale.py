@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from decant.filters.compile import kernel
-from decant.pipeline.config import RunConfig, stage_digest
+from decant.pipeline.config import RunConfig
 from decant.pipeline.dedup.bands import band_records
 from decant.pipeline.dedup.layout import plan
 from decant.pipeline.dedup.spills import SpillFile, read_catalog, write_catalog, write_run
@@ -27,6 +27,7 @@ from decant.pipeline.dedup.steps import SCRATCH, Deduplication
 from decant.pipeline.deduplicate import candidate_pairs, close, survivors_of
 from decant.pipeline.engine.execute import Engine
 from decant.pipeline.engine.storage import Store
+from decant.pipeline.stage_keys import stage_digest
 
 BANDS, ROWS = 14, 8
 

@@ -1,7 +1,8 @@
 import pytest
 
-from decant.pipeline.config import load, stage_digest, stage_keys
+from decant.pipeline.config import load
 from decant.pipeline.engine.strict_yaml import ConfigError, parse_size
+from decant.pipeline.stage_keys import stage_digest, stage_keys
 
 
 @pytest.fixture
