@@ -82,10 +82,10 @@ def _run_owned(
     check_rungs(study)
     for line in plan_lines(study):
         print(line, file=sys.stderr)
-    wanted = workers if workers is not None else config.workers
+    workers = workers if workers is not None else config.workers
     outcomes: list[RungOutcome] = []
     seconds: dict[str, Any] = {"preparation": f"{time.monotonic() - started:.0f} s"}
-    with Engine(store, RunConfig(), wanted, ray, Progress(store)) as engine:
+    with Engine(store, RunConfig(), workers, ray, Progress(store)) as engine:
         _write_about(store, study)
         for rung in config.rungs:
             began = time.monotonic()

@@ -1,6 +1,6 @@
-"""What a study will cost, said before anything is trained.
+"""What a study will cost, and what is refused, said before anything is trained.
 
-What is refused before anything is trained: a rung that cannot run as asked, or tells nothing.
+Refused is a rung that cannot run as configured, or whose verdicts would tell nothing.
 """
 
 from __future__ import annotations

@@ -56,16 +56,6 @@ def benjamini_hochberg(p_values: np.ndarray) -> np.ndarray:
     return adjusted
 
 
-def paired_se(differences: np.ndarray) -> float:
-    """Standard error of the mean of per-question differences; NaN for fewer than two.
-
-    It is conditional on the two trained models: it says nothing about another sample of data.
-    """
-    if len(differences) < 2:
-        return float("nan")
-    return float(np.std(differences, ddof=1) / sqrt(len(differences)))
-
-
 def clustered_se(differences: np.ndarray, clusters: np.ndarray) -> float:
     """Standard error of the mean where questions of one cluster move together.
 
@@ -90,28 +80,6 @@ def mcnemar_p(first_only: int, second_only: int) -> float:
         return 1.0
     tail = sum(comb(n, k) for k in range(min(first_only, second_only) + 1)) / 2**n
     return min(1.0, 2.0 * tail)
-
-
-def hierarchical_bootstrap(
-    differences: np.ndarray, clusters: np.ndarray, draws: int, seed: int
-) -> np.ndarray:
-    """Bootstrap means, float64 [draws]: seeds are resampled, then clusters within each.
-
-    differences: float64 [seeds, questions]; clusters: [questions]. A cluster enters with all its
-    questions, so the mean is a ratio of sums. Percentiles of the result are the interval.
-    """
-    rng = np.random.default_rng(seed)
-    _, codes = np.unique(clusters, return_inverse=True)
-    n_clusters = int(codes.max()) + 1
-    sizes = np.bincount(codes, minlength=n_clusters).astype(np.float64)
-    sums = np.stack([np.bincount(codes, weights=d, minlength=n_clusters) for d in differences])
-    n_seeds = len(differences)
-    means = np.empty(draws)
-    for draw in range(draws):
-        picked = rng.integers(n_seeds, size=n_seeds)
-        weights = rng.multinomial(n_clusters, np.full(n_clusters, 1 / n_clusters), size=n_seeds)
-        means[draw] = np.sum(sums[picked] * weights) / np.sum(weights @ sizes)
-    return means
 
 
 def placebo_rank_p(effect: float, null: np.ndarray) -> float:
@@ -181,16 +149,6 @@ def detectable_effect(error: Spread, alpha: float, power: float = 0.8) -> float:
     if error.df <= 0:
         return float("inf")
     return (t_quantile(1 - alpha / 2, error.df) + t_quantile(power, error.df)) * error.sd
-
-
-def needed_ratio(error: Spread, effect: float, alpha: float, power: float = 0.8) -> float:
-    """How many times the present data would make `effect` detectable; infinite for no effect.
-
-    The standard error falls with the root of the number of disjoint data samples.
-    """
-    if effect == 0.0:
-        return float("inf")
-    return (detectable_effect(error, alpha, power) / abs(effect)) ** 2
 
 
 def kendall_tau(x: np.ndarray, y: np.ndarray) -> float:

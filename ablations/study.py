@@ -1,6 +1,6 @@
 """A study from configuration to verdicts: prepare the pool, plan, measure every contrast, judge.
 
-OUT/study.json           what was asked, and the address of everything it depends on
+OUT/study.json           the configuration, and the address of everything it depends on
 OUT/pool/                tokens, attributes and arms: every worker maps these files
 OUT/scored.json          reference texts and questions as scored
 OUT/manifests/           finished contrasts; a second call measures what is missing
@@ -21,10 +21,11 @@ from decant.ablations.arms.arms import Arms, ArmsError, Contrast, contrasts, rec
 from decant.ablations.arms.pool import Pool
 from decant.ablations.config import StudyConfig
 from decant.ablations.measuring.contrasts import measure_contrast, measure_health
-from decant.ablations.measuring.effects import Design, Measured, budgets
+from decant.ablations.measuring.design import Design, budgets
+from decant.ablations.measuring.effects import Measured
 from decant.ablations.measuring.shared import effect_from_json, save
 from decant.ablations.measuring.terms import VERSION, Terms, digest, gpus_of
-from decant.ablations.measuring.trainings import Training, distinct, train_all
+from decant.ablations.measuring.trainings import TrainingTask, distinct, train_all
 from decant.ablations.scoring import contamination, references
 from decant.ablations.scoring import questions as benchmarks
 from decant.pipeline.config import RunConfig
@@ -64,7 +65,7 @@ class Study:
         budget = self.budget if size is None else np.full_like(self.budget, size)
         return Terms(rung, rate, design, budget, first)
 
-    def trainings(self, terms: Terms, only: Sequence[int] | None = None) -> list[Training]:
+    def trainings(self, terms: Terms, only: Sequence[int] | None = None) -> list[TrainingTask]:
         """The models that a neural rung trains on these terms, for all contrasts or some."""
         chosen = range(len(self.contrasts)) if only is None else only
         return distinct(
@@ -216,21 +217,21 @@ def measure(
     terms = study.terms(rung, rate)
     chosen = range(len(study.contrasts)) if only is None else only
     neural = {} if rung == "ngram" else study.config.neural.placed()
-    told = terms.told(study.address, neural)
-    asked = digest(told)
+    args = terms.task_args(study.address, neural)
+    name = digest(args)
     if rung != "ngram":
-        train_all(engine, terms.step, study.trainings(terms, chosen), told)
-    gpus = gpus_of(told)
+        train_all(engine, terms.step, study.trainings(terms, chosen), args)
+    gpus = gpus_of(args)
     health = engine.map(
-        f"{terms.step}/health", measure_health, [Task("health", told)], asked, VERSION, gpus
+        f"{terms.step}/health", measure_health, [Task("health", args)], name, VERSION, gpus
     )
-    tasks = [Task(f"{k:04d}", {**told, "contrast": k}) for k in chosen]
-    results = engine.map(f"{terms.step}/contrasts", measure_contrast, tasks, asked, VERSION, gpus)
-    found = {k: results[task.key] for k, task in zip(chosen, tasks, strict=True)}
+    tasks = [Task(f"{k:04d}", {**args, "contrast": k}) for k in chosen]
+    results = engine.map(f"{terms.step}/contrasts", measure_contrast, tasks, name, VERSION, gpus)
+    done = {k: results[task.key] for k, task in zip(chosen, tasks, strict=True)}
     return Measured(
         rung,
         rate,
-        {k: effect_from_json(one["effect"]) for k, one in found.items()},
+        {k: effect_from_json(one["effect"]) for k, one in done.items()},
         np.array(health["health"]["values"]),
-        {k: one["tasks"] for k, one in found.items()},
+        {k: one["tasks"] for k, one in done.items()},
     )

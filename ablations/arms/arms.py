@@ -1,14 +1,12 @@
 """Arms as views over a finished run: masks made from stored verdicts and measures.
 
 A run that measured every rule on every document holds every corpus that could be made from its
-rules. `Contrasts` are pairs of such corpora that differ by one thing; each arm is deduplicated
-among its own survivors.
+rules. A `Contrast` is a pair of such corpora that differ by one thing.
 
-Near-duplicates among an arm's own survivors, from the signatures of the run.
-
-Which document of a cluster stays depends on who else is there: a rule that drops the first copy
-leaves the second. So each arm closes its own clusters, over the band keys that the pool shares,
-with the pipeline's own kernels: transitive closure, the smallest row key survives.
+Each arm is deduplicated among its survivors, from the signatures of the run. Which document of a
+cluster stays depends on who else is there: a rule that drops the first copy leaves the second. So
+each arm closes its own clusters, over the band keys that the pool shares, with the pipeline's own
+kernels: transitive closure, the smallest row key survives.
 """
 
 from __future__ import annotations

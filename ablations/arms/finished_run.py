@@ -43,7 +43,6 @@ class Documents:
     """All documents of a run that reached the rules, in row-key order, without their texts."""
 
     ids: list[str]
-    urls: list[str]
     domain: np.ndarray  # uint64 [n]
     rules: tuple[str, ...]
     measures: np.ndarray  # float64 [n, rules]
@@ -80,7 +79,6 @@ def read_documents(store: Store, config: RunConfig, sites: str = "registered") -
     signed = np.concatenate([p.may_repeat for p in parts])
     return Documents(
         [i for p in parts for i in p.ids],
-        [u for p in parts for u in p.urls],
         np.concatenate([p.domain for p in parts]),
         rules,
         np.concatenate([p.measures for p in parts]),
@@ -116,7 +114,6 @@ def _read_partition(
     bands, has = _bands(store, config, number, offsets, signed.column("signature"))
     return Documents(
         extracted.column("id").to_pylist(),
-        urls,
         site_hashes(urls, sites),
         tuple(rules),
         np.stack(measures, axis=1) if measures else np.zeros((len(offsets), 0)),

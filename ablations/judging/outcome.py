@@ -1,7 +1,5 @@
 """From a rung's measurements to its verdicts: unhealthy signals out, learning rates agreeing.
 
-What several learning rates say together: a ranking that flips with the rate is none.
-
 At one fixed rate, small changes of it reorder data recipes (Wang et al., arXiv 2512.24503). The
 first rate gives the verdict; HELPS and HURTS stand only where the effect has the same sign at
 every rate. Rules without one of the two are not trained at the other rates.

@@ -28,7 +28,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from decant.ablations import statistics
-from decant.ablations.measuring.effects import MANY_EPOCHS, Effect
+from decant.ablations.measuring.effects import Effect
 from decant.ablations.statistics import Spread
 
 HELPS, HURTS, NEUTRAL, INCONCLUSIVE = "HELPS", "HURTS", "NEUTRAL", "INCONCLUSIVE"
@@ -36,6 +36,9 @@ HELPS, HURTS, NEUTRAL, INCONCLUSIVE = "HELPS", "HURTS", "NEUTRAL", "INCONCLUSIVE
 # Over half the pool two runs share most documents, and the placebos understate the noise.
 LARGEST_POOL_SHARE = 0.5
 
+
+# Past four passes the worth of repeated text decays (Muennighoff et al. 2023, arXiv 2305.16264).
+MANY_EPOCHS = 4.0
 
 # Two data seeds leave one degree of freedom, t = 12.7 at 5 %: until four, placebos stand for them.
 FEWEST_SEEDS = 4

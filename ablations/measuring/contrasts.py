@@ -1,7 +1,7 @@
-"""What a worker does: train the runs of one contrast on one rung and score them.
+"""What a worker does: score the models of one contrast on one rung.
 
 Each task maps the study's shared files, so that tasks carry numbers only. Finished tasks are found
-by their manifest; a neural run, which is a task of its own (`trainings.py`), by its directory.
+by their manifest; a neural training, a task of its own (`trainings.py`), by its directory.
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ from decant.ablations import statistics
 from decant.ablations.arms.arms import Contrast
 from decant.ablations.arms.pool import Draw, Pool, draw
 from decant.ablations.measuring import shared
-from decant.ablations.measuring.effects import Design, Measure, measure, sizes
+from decant.ablations.measuring.design import Design, sizes
+from decant.ablations.measuring.effects import Measure, measure
+from decant.ablations.measuring.plans import health_plan
 from decant.ablations.measuring.shared import Prepared
 from decant.ablations.measuring.trainers import Trainer, trainer_of
 from decant.ablations.scoring import scored
@@ -66,29 +68,9 @@ def health_values(
     A signal that does not fall with data, or falls less than its noise between orders, tells
     nothing about data.
     """
-    part = pool.data_seeds(design.data_seeds, design.seed)
-    control = control_arm(pool, contrasts, design)
-    arms = [control & (part == seed) for seed in range(design.data_seeds)]
-    return np.array([
-        [
-            [
-                score(_read(pool, design, arm, order, fraction * budget[seed]), order)
-                for order in range(orders)
-            ]
-            for seed, arm in enumerate(arms)
-        ]
-        for fraction in fractions
-    ])  # fmt: skip
-
-
-def control_arm(pool: Pool, contrasts: Sequence[Contrast], design: Design) -> np.ndarray:
-    """The first contrast's arm with its rule, or the next arm that no data seed leaves empty."""
-    part = pool.data_seeds(design.data_seeds, design.seed)
-    arms = [c.with_rule for c in contrasts] + [c.without for c in contrasts]
-    for arm in arms:
-        if len(np.unique(part[arm])) == design.data_seeds:
-            return arm
-    return arms[0]
+    trainings = health_plan(pool, contrasts, design, budget, fractions, orders)
+    rows = [score(training.reads, training.order) for training in trainings]
+    return np.array(rows).reshape(len(fractions), design.data_seeds, orders, -1)
 
 
 def frozen(args: Mapping[str, Any]) -> str:

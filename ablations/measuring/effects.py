@@ -1,9 +1,8 @@
 """What a rule does to the scores, beside what drops of the same size do that mean nothing.
 
 An effect is bits per byte without the rule minus bits per byte with it: positive helps. It is
-measured on disjoint samples of domains (data seeds) and averaged over several document orders; the
-placebos repeat exactly that with their own drops. All arms of a data seed read the same number of
-tokens and share the order of the documents they share.
+measured on disjoint samples of domains (data seeds); the placebos repeat exactly that with drops
+of their own. `plans.plan` says which models that takes, `reduce` what their scores come to.
 """
 
 from __future__ import annotations
@@ -14,9 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from decant.ablations.arms.arms import Contrast, only_in
-from decant.ablations.arms.placebo import KINDS, placebo_drop
-from decant.ablations.arms.pool import Draw, Pool, draw
+from decant.ablations.arms.arms import Contrast
+from decant.ablations.arms.pool import Draw, Pool
+from decant.ablations.measuring.design import Design
+from decant.ablations.measuring.plans import PLACEBO, WITH, WITHOUT, ContrastPlan, plan
+
+# Bits per byte on every signal (reference set or task) of a model trained on a draw: float64 [m].
+Measure = Callable[[Draw, int], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -28,29 +31,6 @@ class Measured:
     effects: dict[int, Effect]
     health: np.ndarray  # [fractions, seeds, orders, signals]
     tasks: dict[int, dict[str, Any]]
-
-
-# Past four passes the worth of repeated text decays (Muennighoff et al. 2023, arXiv 2305.16264).
-MANY_EPOCHS = 4.0
-SMALLEST_SHARE = 0.05  # of the larger arm, for an arm that decides the budget of all
-
-# Bits per byte on every signal (reference set or task) of a model trained on a draw: float64 [m].
-Measure = Callable[[Draw, int], np.ndarray]
-
-
-@dataclass(frozen=True)
-class Design:
-    """How much is spent: the same for every contrast of a study."""
-
-    data_seeds: int = 2
-    orders: int = 2
-    draws: int = 20  # placebos of each kind
-    kinds: tuple[str, ...] = KINDS
-    placebo_share: float | None = None  # of tokens that placebos drop; None: as much as the rule
-    seed: int = 1
-    match: str = "tokens"  # tokens | bytes | epochs
-    budget: int | None = None  # per run, in the unit of `match`; None: what the smallest arm has
-    epochs: float = 1.0  # of each arm's own supply, for match: epochs
 
 
 @dataclass(frozen=True)
@@ -67,168 +47,92 @@ class Effect:
     null: dict[str, np.ndarray]
     removed_fraction: float
     removed_documents: int
-    run_tokens: float  # mean over runs of the arm with the rule
+    run_tokens: float  # mean over trainings of the arm with the rule
     unique_tokens: float
-    epochs: float  # the most of either arm
+    epochs: float  # the most of any arm
     pool_share: float  # largest budget as a share of its data seed's unfiltered tokens
     placebo_scale: float  # 1 where the placebos could drop as much as the rule
     problem: str | None = None
 
-
-def budgets(pool: Pool, contrasts: list[Contrast], design: Design) -> np.ndarray:
-    """The budget of a run on each data seed, float64 [seeds], in the unit of `design.match`.
-
-    The smallest arm decides, less a fifth that the placebos need to drop from; never over half of
-    a data seed's larger arm, so that two runs can differ in more than a few documents. Diagnostics
-    and arms under a twentieth of their partner do not decide: they are read several times over.
-    """
-    if design.budget is not None:
-        return np.full(design.data_seeds, float(design.budget))
-    size = sizes(pool, design)
-    part = pool.data_seeds(design.data_seeds, design.seed)
-    result = np.full(design.data_seeds, np.inf)
-    for contrast in contrasts:
-        for seed in range(design.data_seeds if contrast.judged else 0):
-            arms = [size[m & (part == seed)].sum() for m in (contrast.without, contrast.with_rule)]
-            if min(arms) >= SMALLEST_SHARE * max(arms):
-                result[seed] = min(result[seed], 0.5 * max(arms), 0.8 * min(arms))
-    return np.floor(np.where(np.isfinite(result), result, 0.0))
-
-
-def sizes(pool: Pool, design: Design) -> np.ndarray:
-    """What a document takes of a budget, int64 [n]: its tokens, or its bytes."""
-    return pool.size_bytes if design.match == "bytes" else pool.lengths
+    @classmethod
+    def unmeasured(cls, of: ContrastPlan, problem: str) -> Effect:
+        """A contrast without numbers, and why."""
+        return cls(
+            name=of.contrast.name, design=of.contrast.design, judged=of.contrast.judged,
+            values=np.zeros((of.design.data_seeds, 0)), null={}, removed_fraction=of.share,
+            removed_documents=of.changed, run_tokens=0.0, unique_tokens=0.0, epochs=0.0,
+            pool_share=0.0, placebo_scale=1.0, problem=problem,
+        )  # fmt: skip
 
 
 def measure(
     pool: Pool, contrast: Contrast, design: Design, budget: np.ndarray, score: Measure
 ) -> Effect:
     """The contrast's effect on every signal and its placebos'; `problem` says why there is none."""
-    problem = find_problem(pool, contrast, design, budget)
-    lost = only_in(pool, contrast.without, contrast.with_rule)
-    changed = lost | only_in(pool, contrast.with_rule, contrast.without)
-    share = _share(pool, lost, contrast.without)
-    runs = _Runs(pool, contrast, design, budget, score)
-    if problem:
-        empty = np.zeros((design.data_seeds, 0))
-        return Effect(
-            contrast.name, contrast.design, contrast.judged, empty, {}, share,
-            int(changed.sum()), 0.0, 0.0, 0.0, 0.0, 1.0, problem,
-        )  # fmt: skip
-    values = np.stack([runs.effect(seed) for seed in range(design.data_seeds)])
-    null = {}
-    for kind in design.kinds if contrast.judged else ():
-        null[kind] = np.stack(
-            [
-                [runs.placebo(kind, seed, number) for seed in range(design.data_seeds)]
-                for number in range(design.draws)
-            ]
-        )
-    draws = runs.arms
+    planned = plan(pool, contrast, design, budget)
+    scores: dict[tuple[bytes, int], np.ndarray] = {}
+    for training in planned.trainings:
+        key = training.reads.documents.tobytes(), training.order
+        if key not in scores:
+            scores[key] = score(training.reads, training.order)
+    keys = [(t.reads.documents.tobytes(), t.order) for t in planned.trainings]
+    return reduce(planned, np.array([scores[key] for key in keys]))
+
+
+def reduce(planned: ContrastPlan, scores: np.ndarray) -> Effect:
+    """The effect that the scores of a plan's trainings come to, float64 [trainings, m]."""
+    if planned.problem:
+        return Effect.unmeasured(planned, planned.problem)
+    table = _Scores(planned, scores)
+    contrast, trainings = planned.contrast, planned.trainings
+    with_rule = [t.reads for t in trainings if t.role == WITH]
+    kinds = dict.fromkeys(t.kind for t in trainings if t.role == PLACEBO)
     return Effect(
-        contrast.name, contrast.design, contrast.judged, values, null, share, int(changed.sum()),
-        float(np.mean([d.tokens for d in draws])), float(np.mean([d.unique_tokens for d in draws])),
-        runs.epochs, runs.pool_share, runs.placebo_scale,
-    )  # fmt: skip
+        name=contrast.name,
+        design=contrast.design,
+        judged=contrast.judged,
+        values=np.stack([table.effect(seed) for seed in range(planned.design.data_seeds)]),
+        null={kind: table.null(kind) for kind in kinds},
+        removed_fraction=planned.share,
+        removed_documents=planned.changed,
+        run_tokens=float(np.mean([d.tokens for d in with_rule])),
+        unique_tokens=float(np.mean([d.unique_tokens for d in with_rule])),
+        epochs=max(t.reads.epochs for t in trainings),
+        pool_share=planned.pool_share,
+        placebo_scale=max((t.scale for t in trainings), default=1.0),
+    )
 
 
-def find_problem(pool: Pool, contrast: Contrast, design: Design, budget: np.ndarray) -> str | None:
-    """Why this contrast cannot be measured, in words for the verdict table; None where it can."""
-    if not (contrast.without ^ contrast.with_rule).any() and contrast.judged:
-        return "removes nothing here: both arms are the same documents"
-    part = pool.data_seeds(design.data_seeds, design.seed)
-    size = sizes(pool, design)
-    for name, mask in (("without", contrast.without), ("with", contrast.with_rule)):
-        for seed in range(design.data_seeds):
-            supply = size[mask & (part == seed)].sum()
-            if supply == 0:
-                return f"the arm {name} the rule is empty in data seed {seed}"
-            smallest = size[mask & (part == seed)].min()
-            if budget[seed] < smallest:
-                return (
-                    f"a budget of {int(budget[seed])} {design.match} does not hold one document "
-                    f"of the arm {name} the rule in data seed {seed}"
-                )
-    return None
+class _Scores:
+    """Scores of trainings found by the part that each plays, float64 [m]."""
 
-
-def _share(pool: Pool, part: np.ndarray, whole: np.ndarray) -> float:
-    return float(pool.lengths[part].sum() / max(pool.lengths[whole].sum(), 1))
-
-
-class _Runs:
-    """The runs of one contrast; the arm with the rule is scored once per order."""
-
-    def __init__(
-        self, pool: Pool, contrast: Contrast, design: Design, budget: np.ndarray, score: Measure
-    ):
-        self.pool, self.contrast, self.design, self.score = pool, contrast, design, score
-        self.part = pool.data_seeds(design.data_seeds, design.seed)
-        # As many orders again for a-a, whose two arms differ in nothing else.
-        self.places = [pool.priority(design.seed * 1000 + o) for o in range(2 * design.orders)]
-        self.size = sizes(pool, design)
-        self.budget = budget
-        self.arms: list[Draw] = []
-        self.pool_share = 0.0
-        self.epochs = 0.0
-        self.placebo_scale = 1.0
-        self._with: dict[tuple[int, int], np.ndarray] = {}
+    def __init__(self, planned: ContrastPlan, scores: np.ndarray) -> None:
+        self.design = planned.design
+        self._of = {
+            (t.role, t.kind, t.number, t.seed, t.repeat): (row, t.scale)
+            for t, row in zip(planned.trainings, scores, strict=True)
+        }
 
     def effect(self, seed: int) -> np.ndarray:
-        """Bits per byte without the rule minus with it, mean over orders, float64 [m]."""
-        here = self.part == seed
-        arms = (self.contrast.without, self.contrast.with_rule)
-        wide = max(self.size[arm & here].sum() for arm in arms)
-        self.pool_share = max(self.pool_share, float(self.budget[seed] / max(wide, 1)))
-        rows = []
-        shift = self.design.orders if self.contrast.design == "a-a" else 0
-        for order in range(self.design.orders):
-            without = self._run(self.contrast.without & here, seed, order + shift)
-            rows.append(without - self._arm(seed, order))
-        return np.mean(rows, axis=0)
+        """Without the rule minus with it, mean over orders."""
+        pairs = [(self._of[WITHOUT, "", 0, seed, k][0], self._with(seed, k)) for k in self._orders]
+        return np.mean([without - other for without, other in pairs], axis=0)
 
-    def placebo(self, kind: str, seed: int, number: int) -> np.ndarray:
-        """The effect of dropping as much of the rule's own arm for no reason, float64 [m]."""
-        kept = self.contrast.with_rule & (self.part == seed)
-        wanted, possible = self._fractions(seed)
-        drop = placebo_drop(self.pool, kind, kept, possible, self.design.seed, number)
-        rows = [
-            self._arm(seed, order) - self._run(kept & ~drop, seed, order)
-            for order in range(self.design.orders)
-        ]
-        # A shift of the mixture grows with the odds of what was dropped.
-        scale = _odds(wanted) / _odds(possible) if possible < wanted else 1.0
-        self.placebo_scale = max(self.placebo_scale, scale)
-        return np.mean(rows, axis=0) * scale
+    def null(self, kind: str) -> np.ndarray:
+        """The placebos of a kind: with the rule minus a placebo, float64 [draws, seeds, m]."""
+        return np.stack([
+            [self._placebo(kind, number, seed) for seed in range(self.design.data_seeds)]
+            for number in range(self.design.draws)
+        ])  # fmt: skip
 
-    def _fractions(self, seed: int) -> tuple[float, float]:
-        """(what the rule changes, what a placebo drops and still fills the budget)."""
-        here = self.part == seed
-        pair = (self.contrast.without & here, self.contrast.with_rule & here)
-        larger, smaller = sorted(pair, key=lambda arm: -self.pool.lengths[arm].sum())
-        alone = only_in(self.pool, larger, smaller)
-        wanted = min(_share(self.pool, alone, larger), 0.95)
-        supply = self.size[self.contrast.with_rule & here].sum()
-        room = max(1.0 - self.budget[seed] / max(supply, 1), 0.05)
-        share = self.design.placebo_share
-        return wanted, min(wanted if share is None else share, room)
+    def _placebo(self, kind: str, number: int, seed: int) -> np.ndarray:
+        runs = [self._of[PLACEBO, kind, number, seed, k] for k in self._orders]
+        rows = [self._with(seed, k) - row for k, (row, _) in zip(self._orders, runs, strict=True)]
+        return np.mean(rows, axis=0) * runs[0][1]
 
-    def _arm(self, seed: int, order: int) -> np.ndarray:
-        if (seed, order) not in self._with:
-            mask = self.contrast.with_rule & (self.part == seed)
-            self._with[seed, order] = self._run(mask, seed, order, keep=True)
-        return self._with[seed, order]
+    def _with(self, seed: int, order: int) -> np.ndarray:
+        return self._of[WITH, "", 0, seed, order][0]
 
-    def _run(self, mask: np.ndarray, seed: int, order: int, keep: bool = False) -> np.ndarray:
-        budget = self.budget[seed]
-        if self.design.match == "epochs":
-            budget = self.design.epochs * self.size[mask].sum()
-        read = draw(self.pool.lengths, self.size, mask, self.places[order], budget)
-        if keep:
-            self.arms.append(read)
-        self.epochs = max(self.epochs, read.epochs)
-        return self.score(read, order)
-
-
-def _odds(fraction: float) -> float:
-    return fraction / (1.0 - fraction)
+    @property
+    def _orders(self) -> range:
+        return range(self.design.orders)

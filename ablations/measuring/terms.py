@@ -1,4 +1,4 @@
-"""On what terms a rung is measured at one learning rate, and what every task of it is told."""
+"""On what terms a rung is measured at one learning rate, and the arguments of its tasks."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import xxhash
 
-from decant.ablations.measuring.effects import Design
+from decant.ablations.measuring.design import Design
 
 VERSION = 3  # of what is measured; raise it when the same study would give other numbers
 HEALTH_FRACTIONS = (0.25, 0.5, 1.0)  # of the budget
@@ -20,8 +20,8 @@ HEALTH_FRACTIONS = (0.25, 0.5, 1.0)  # of the budget
 class Terms:
     """One rung at one rate.
 
-    The first rate gives the verdict. Of any other only the signs of HELPS and HURTS are asked: it
-    has no placebos, no scores of every option, and its control arm is read once, at full budget.
+    The first rate gives the verdict. Any other retries HELPS and HURTS: it has no placebos, no
+    scores of every option, and its control arm is read once, at full budget.
     """
 
     rung: str
@@ -39,7 +39,7 @@ class Terms:
     def fractions(self) -> tuple[float, ...]:
         return HEALTH_FRACTIONS if self.first else (1.0,)
 
-    def told(self, address: str, neural: dict[str, Any]) -> dict[str, Any]:
+    def task_args(self, address: str, neural: dict[str, Any]) -> dict[str, Any]:
         """The arguments of every task; `neural` is what shapes or places a neural run."""
         return {
             "rung": self.rung,
@@ -53,9 +53,9 @@ class Terms:
         }
 
 
-def digest(told: dict[str, Any]) -> str:
-    """Hex name of what tasks are told."""
-    return xxhash.xxh3_128_hexdigest(json.dumps(told, sort_keys=True).encode())
+def digest(args: dict[str, Any]) -> str:
+    """Hex name of the arguments of a rung's tasks."""
+    return xxhash.xxh3_128_hexdigest(json.dumps(args, sort_keys=True).encode())
 
 
 def group_size(neural: Mapping[str, Any]) -> int:
@@ -63,9 +63,9 @@ def group_size(neural: Mapping[str, Any]) -> int:
     return max(1, int(neural.get("gpus_per_run", 1)))
 
 
-def gpus_of(told: Mapping[str, Any]) -> float:
+def gpus_of(args: Mapping[str, Any]) -> float:
     """The GPUs that Ray gives one task to itself: else all runs of a node would take its first."""
-    neural = told.get("neural") or {}
+    neural = args.get("neural") or {}
     if not neural or neural.get("device") == "cpu":
         return 0.0
     return min(1.0, neural.get("gpus_per_run", 1.0))

@@ -1,8 +1,7 @@
-"""The training runs that a study needs of a neural rung: each once, whoever shares it.
+"""The models that a study takes on a neural rung: each trained once, whoever shares it.
 
-Which documents a run reads follows from the arms alone, so that a study's runs are known before
-the first is trained: by going through every contrast with a score that only takes notes. Each
-distinct run is one task; contrasts then read likelihoods that are already there.
+What a training reads follows from the arms alone, so that a study's trainings are known before the
+first starts. Each distinct one is a task; contrasts then read likelihoods that are already there.
 """
 
 from __future__ import annotations
@@ -16,10 +15,11 @@ import numpy as np
 import xxhash
 
 from decant.ablations.arms.arms import Contrast
-from decant.ablations.arms.pool import Draw, Pool
-from decant.ablations.measuring import effects, shared, trainers
-from decant.ablations.measuring.contrasts import frozen, health_values, thawed
-from decant.ablations.measuring.effects import Design
+from decant.ablations.arms.pool import Pool
+from decant.ablations.measuring import shared, trainers
+from decant.ablations.measuring.contrasts import frozen, thawed
+from decant.ablations.measuring.design import Design
+from decant.ablations.measuring.plans import Training, health_plan, plan
 from decant.ablations.measuring.terms import VERSION, digest, gpus_of, group_size
 from decant.pipeline.engine.execute import Engine, Job, Task
 
@@ -27,42 +27,28 @@ HEALTH = -1  # the number of the health check among the contrasts
 
 
 @dataclass(frozen=True)
-class Training:
-    """One model to train: what it reads, and where it is met first."""
+class TrainingTask:
+    """One model to train, named by what it reads, and where it is met first."""
 
-    key: str  # names its documents, their order and the order of the study it belongs to
+    key: str  # of its documents, their order and the order of the study it belongs to
     contrast: int  # or HEALTH
-    number: int  # among the reads of that contrast
+    number: int  # among the trainings of that contrast
     tokens: int  # with the end of each document
     epochs: float
 
 
-class _Notes:
-    """A score that trains nothing: zero for every run, which is written down."""
-
-    def __init__(self) -> None:
-        self.reads: list[tuple[Draw, int]] = []
-
-    def __call__(self, read: Draw, order: int) -> np.ndarray:
-        self.reads.append((read, order))
-        return np.zeros(1)
-
-
-def reads(
+def planned(
     pool: Pool,
     contrasts: Sequence[Contrast],
     number: int,
     design: Design,
     budget: np.ndarray,
     fractions: Sequence[float],
-) -> list[tuple[Draw, int]]:
-    """(documents, order) of every run that a contrast, or the health check, asks for, in order."""
-    notes = _Notes()
+) -> Sequence[Training]:
+    """Every training of a contrast, or of the health check, in order."""
     if number == HEALTH:
-        health_values(pool, contrasts, design, budget, fractions, 1, notes)
-    else:
-        effects.measure(pool, contrasts[number], design, budget, notes)
-    return notes.reads
+        return health_plan(pool, contrasts, design, budget, fractions, 1)
+    return plan(pool, contrasts[number], design, budget).trainings
 
 
 def distinct(
@@ -72,53 +58,53 @@ def distinct(
     budget: np.ndarray,
     fractions: Sequence[float],
     chosen: Sequence[int],
-) -> list[Training]:
-    """Every run that the chosen contrasts and the health check ask for, where it is met first."""
-    found: dict[str, Training] = {}
+) -> list[TrainingTask]:
+    """Every training of the chosen contrasts and the health check, where it is met first."""
+    tasks: dict[str, TrainingTask] = {}
     for contrast in (HEALTH, *chosen):
-        asked = reads(pool, contrasts, contrast, design, budget, fractions)
-        for number, (read, order) in enumerate(asked):
-            key = _key(read, order)
-            tokens = read.tokens + len(read.documents)
-            found.setdefault(key, Training(key, contrast, number, tokens, read.epochs))
-    return list(found.values())
+        trainings = planned(pool, contrasts, contrast, design, budget, fractions)
+        for number, training in enumerate(trainings):
+            key, reads = _key(training), training.reads
+            tokens = reads.tokens + len(reads.documents)
+            tasks.setdefault(key, TrainingTask(key, contrast, number, tokens, reads.epochs))
+    return list(tasks.values())
 
 
-def _key(read: Draw, order: int) -> str:
-    state = xxhash.xxh3_64(f"{order} ".encode())
-    state.update(read.documents.astype(np.int64).tobytes())
+def _key(training: Training) -> str:
+    state = xxhash.xxh3_64(f"{training.order} ".encode())
+    state.update(training.reads.documents.astype(np.int64).tobytes())
     return state.hexdigest()
 
 
-def train_all(engine: Engine, step: str, wanted: Sequence[Training], told: dict[str, Any]) -> None:
-    """Trains and scores every run that is not there yet; `told` is what each task is told.
+def train_all(
+    engine: Engine, step: str, trainings: Sequence[TrainingTask], args: dict[str, Any]
+) -> None:
+    """Trains and scores every model that is not there yet; `args` go to every task.
 
-    Runs are tasks side by side; one that takes several GPUs has them to itself, started from here.
+    Trainings are tasks side by side; one that takes several GPUs has them to itself, started here.
     """
-    tasks = [
-        Task(run.key, {**told, "contrast": run.contrast, "number": run.number}) for run in wanted
-    ]
-    workers = group_size(told["neural"])
+    tasks = [Task(t.key, {**args, "contrast": t.contrast, "number": t.number}) for t in trainings]
+    workers = group_size(args["neural"])
     if workers > 1:
         from decant.ablations.rungs import distributed  # torch is imported only where it is needed
 
         distributed.connect(workers, engine.ray_address)
         engine = Engine(engine.store, engine.config, 0, progress=engine.progress)
-    engine.map(f"{step}/runs", train_run, tasks, digest(told), VERSION, gpus_of(told))
+    engine.map(f"{step}/runs", train_one, tasks, digest(args), VERSION, gpus_of(args))
 
 
-def train_run(job: Job) -> dict[str, Any]:
-    """What one run was: trained, if it is not there yet, and scored on every signal."""
+def train_one(job: Job) -> dict[str, Any]:
+    """What one model read: trained, if it is not there yet, and scored on every signal."""
     args = job.task.args
-    asked = _asked(job.store.url, args["address"], args["contrast"], frozen(args))
-    read, order = asked[args["number"]]
-    trainers.trainer_of(job).signals(read, order)
-    return {"tokens": read.tokens, "unique_tokens": read.unique_tokens}
+    trainings = _planned(job.store.url, args["address"], args["contrast"], frozen(args))
+    training = trainings[args["number"]]
+    trainers.trainer_of(job).signals(training.reads, training.order)
+    return {"tokens": training.reads.tokens, "unique_tokens": training.reads.unique_tokens}
 
 
 @lru_cache(maxsize=2)
-def _asked(url: str, address: str, contrast: int, terms: str) -> list[tuple[Draw, int]]:
-    """The reads of a contrast, once per process for all of its runs."""
+def _planned(url: str, address: str, contrast: int, terms: str) -> Sequence[Training]:
+    """The trainings of a contrast, once per process for all of its tasks."""
     study = shared.load(url, address)
     design, budget, fractions = thawed(terms)
-    return reads(study.pool, study.contrasts, contrast, design, budget, fractions)
+    return planned(study.pool, study.contrasts, contrast, design, budget, fractions)

@@ -13,7 +13,7 @@ pytest.importorskip("torch", reason="neural rungs need the ablations extra (torc
 from decant.ablations.ablate import FAILED, FINISHED, WRONG, ablate
 from decant.ablations.config import NeuralConfig, load
 from decant.ablations.measuring.terms import gpus_of
-from decant.ablations.measuring.trainings import reads
+from decant.ablations.measuring.trainings import planned as trainings_of
 from decant.ablations.rungs.ladder import rung
 from decant.ablations.rungs.train import train
 from decant.ablations.study import prepare
@@ -137,10 +137,10 @@ def test_rules_left_out_of_one_arm_share_its_runs_and_placebos_of_one_share(run,
 def read_by(planned, number):
     """The documents of a contrast's runs: without the rule, with it, then its placebos."""
     terms = planned.terms("smoke")
-    asked = reads(
+    trainings = trainings_of(
         planned.pool, planned.contrasts, number, terms.design, terms.budget, terms.fractions
     )
-    return [read.documents.tolist() for read, _ in asked]
+    return [training.reads.documents.tolist() for training in trainings]
 
 
 def test_later_learning_rates_train_no_placebos(run, tmp_path):

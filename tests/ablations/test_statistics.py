@@ -78,7 +78,6 @@ def test_clustered_error_of_single_questions_is_the_plain_one():
     d = np.random.default_rng(1).normal(size=40)
     plain = math.sqrt(sum((x - d.mean()) ** 2 for x in d)) / 40
     assert statistics.clustered_se(d, np.arange(40)) == pytest.approx(plain)
-    assert statistics.paired_se(d) == pytest.approx(plain * math.sqrt(40 / 39))
 
 
 def test_clustered_error_equals_the_sum_over_all_pairs_within_clusters():
@@ -102,7 +101,6 @@ def test_copies_of_one_question_do_not_narrow_the_clustered_error():
 
 def test_one_cluster_has_no_clustered_error():
     assert math.isnan(statistics.clustered_se(np.array([1.0, 2.0]), np.array(["a", "a"])))
-    assert math.isnan(statistics.paired_se(np.array([1.0])))
 
 
 def test_mcnemar_is_the_binomial_tail_counted_out():
@@ -111,29 +109,6 @@ def test_mcnemar_is_the_binomial_tail_counted_out():
         outcomes = list(itertools.product((0, 1), repeat=n))
         far = sum(abs(sum(o) - n / 2) >= abs(b - n / 2) for o in outcomes)
         assert statistics.mcnemar_p(b, c) == pytest.approx(far / len(outcomes))
-
-
-def test_bootstrap_of_one_seed_has_the_clustered_error():
-    rng = np.random.default_rng(4)
-    clusters = np.repeat(np.arange(60), 3)
-    d = rng.normal(size=60)[clusters] + 0.3 * rng.normal(size=180)
-    means = statistics.hierarchical_bootstrap(d[None], clusters, 4000, seed=5)
-    assert means.mean() == pytest.approx(d.mean(), abs=0.01)
-    assert means.std() == pytest.approx(statistics.clustered_se(d, clusters), rel=0.05)
-
-
-def test_bootstrap_sees_the_spread_between_seeds():
-    # Questions without noise: all doubt is between the seeds, sd 1 over 8 of them.
-    levels = np.array([-1.5, -1, -0.5, -0.1, 0.1, 0.5, 1, 1.5])
-    d = np.repeat(levels[:, None], 20, axis=1)
-    means = statistics.hierarchical_bootstrap(d, np.arange(20), 4000, seed=6)
-    assert means.std() == pytest.approx(levels.std() / math.sqrt(8), rel=0.05)
-
-
-def test_bootstrap_is_the_same_for_the_same_seed():
-    d = np.random.default_rng(7).normal(size=(2, 10))
-    one = statistics.hierarchical_bootstrap(d, np.arange(10), 50, seed=8)
-    assert np.array_equal(one, statistics.hierarchical_bootstrap(d, np.arange(10), 50, seed=8))
 
 
 def test_rank_p_counts_the_placebos_that_are_as_far_out():
@@ -168,14 +143,6 @@ def test_detectable_effect_is_found_four_times_in_five():
     assert effect == pytest.approx(1.960 + 0.842, abs=1e-3)
     found = np.abs(rng.normal(loc=effect, size=20_000)) > 1.96
     assert found.mean() == pytest.approx(0.8, abs=0.01)
-
-
-def test_needed_ratio_makes_the_effect_detectable():
-    error = Spread(0.04, 30.0)
-    ratio = statistics.needed_ratio(error, 0.1, alpha=0.05)
-    more = Spread(0.04 / ratio, 30.0)
-    assert statistics.detectable_effect(more, 0.05) == pytest.approx(0.1)
-    assert statistics.needed_ratio(error, 0.0, 0.05) == math.inf
 
 
 def test_no_degrees_of_freedom_give_no_interval():

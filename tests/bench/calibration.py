@@ -25,7 +25,8 @@ import numpy as np
 
 from decant.ablations.arms.arms import Contrast
 from decant.ablations.judging.verdict import Settings, judge
-from decant.ablations.measuring.effects import Design, budgets, measure
+from decant.ablations.measuring.design import Design, budgets
+from decant.ablations.measuring.effects import measure
 from tests.bench.calibration_pools import DECOYS, JUNK, WEAK, Study, make_study
 from tests.bench.calibration_real import RealStudy, load
 from tests.bench.calibration_tables import tables

@@ -22,12 +22,13 @@ from pathlib import Path
 
 import numpy as np
 
-from decant.ablations import hashing, statistics
+from decant.ablations import hashing
 from decant.ablations.arms import finished_run, tokens
 from decant.ablations.arms.arms import Contrast
 from decant.ablations.arms.pool import Draw, Pool
 from decant.ablations.measuring import trainers
-from decant.ablations.measuring.effects import Design, measure
+from decant.ablations.measuring.design import Design
+from decant.ablations.measuring.effects import measure
 from decant.ablations.rungs.ngram import NgramIndex
 from decant.ablations.scoring import scored
 from decant.ablations.scoring.questions import DEFAULT_TASKS, load_questions
@@ -129,13 +130,17 @@ class Crawl:
         room = study.pool.lengths[~drop].sum() / TRUTH_SAMPLES
         budgets = np.full(TRUTH_SAMPLES, 0.5 * room)
         values = measure(study.pool, contrast, design, budgets, study.score).values
-        error = max(statistics.paired_se(values.mean(axis=k)) for k in (0, 1))
+        error = max(_error_of_mean(values.mean(axis=k)) for k in (0, 1))
         return float(values.mean()), float(values.mean() / error)
 
     def _decoy(self, kind: str, pool: Pool, share: float, seed: int) -> np.ndarray:
         rng = np.random.default_rng(seed)
         topics = np.argsort(-pool.document_share, kind="stable")[100:600]
         return decoy_drops(rng, pool, int(rng.choice(topics)), share)[kind]
+
+
+def _error_of_mean(values: np.ndarray) -> float:
+    return float(values.std(ddof=1) / np.sqrt(len(values)))
 
 
 def take(pool: Pool, chosen: np.ndarray) -> Pool:

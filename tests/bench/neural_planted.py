@@ -23,7 +23,8 @@ from decant.ablations.arms.arms import Contrast
 from decant.ablations.arms.pool import Pool
 from decant.ablations.judging import outcome
 from decant.ablations.judging.verdict import HELPS, HURTS, RuleVerdict, Settings, judge
-from decant.ablations.measuring.effects import Design, Effect, measure
+from decant.ablations.measuring.design import Design
+from decant.ablations.measuring.effects import Effect, measure
 from decant.ablations.measuring.neural_trainer import NeuralTrainer
 from decant.ablations.measuring.shared import Prepared
 from decant.ablations.rungs import ladder
