@@ -69,7 +69,7 @@ def run(engine: Engine, store: Store, config: RunConfig) -> dict[str, Any]:
     choices, findings["chosen"] = survivors_of(stage, labels, exact)
     if exact:
         choices = spread_choices(stage, choices, exact)
-    scores = stage.compare("chosen", choices)[0] if config.dedup.compare else ""
+    scores = stage.compare("chosen", choices, banded=False)[0] if config.dedup.compare else ""
     findings["decided"] = decide(stage, choices, scores)
     recall = measure_recall(stage, stage.folder("sketches"))
     exact_pairs = measure_precision(stage, scores) if scores else []
@@ -156,7 +156,7 @@ def cluster_labels(stage: Deduplication) -> tuple[str, dict[str, dict]]:
     findings = {"found": candidate_pairs(stage)}
     pairs = stage.settled("pairs")
     if stage.config.dedup.compare:
-        scores, findings["scores"] = stage.compare("edges", pairs)
+        scores, findings["scores"] = stage.compare("edges", pairs, banded=True)
         pairs, findings["accepted"] = verified(stage, scores)
     if stage.layout.index:
         pairs = with_earlier_followers(stage, pairs)

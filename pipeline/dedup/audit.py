@@ -14,6 +14,7 @@ from decant.filters.compile import kernel
 from decant.filters.doc import Doc
 from decant.filters.minhash import MinHash, shingles
 from decant.pipeline.dedup.bands import Salts
+from decant.pipeline.dedup.formats import score_type
 from decant.pipeline.dedup.ids import document_columns
 from decant.pipeline.dedup.layout import Layout, Part, parts_of, rows_between
 from decant.pipeline.dedup.sketches import read_sketches, sketches_of
@@ -139,7 +140,8 @@ def sample_slot(job: Job) -> dict:
     args = job.task.args
     layout = Layout(**args["layout"])
     best: list[list[int]] = []
-    for scores in read_bins(job.store, args["scores"], args["slot"], args["slot"] + 1, 1 << 20):
+    kind, slot = score_type(layout.doc_type), args["slot"]
+    for scores in read_bins(job.store, args["scores"], slot, slot + 1, kind, 1 << 20):
         scores = scores[scores["other"] >= layout.earlier]  # texts of an index are not at hand
         drawn = scores["doc"].astype(np.uint64) - np.uint64(layout.earlier)
         drawn = drawn * np.uint64(0x9E3779B97F4A7C15)

@@ -16,9 +16,9 @@ import xxhash
 from decant.filters.compile import kernel
 from decant.filters.words.ngrams import GOLDEN
 from decant.pipeline.config import RunConfig
-from decant.pipeline.dedup.formats import band_type
+from decant.pipeline.dedup.formats import SKETCH_TYPE, band_type, choice_type
 from decant.pipeline.dedup.layout import Layout, Part, rows_between, signature_rows
-from decant.pipeline.dedup.sketches import SKETCH_TYPE, write_sketches
+from decant.pipeline.dedup.sketches import write_sketches
 from decant.pipeline.dedup.spills import read_bins, write_run
 from decant.pipeline.engine.execute import Job
 from decant.pipeline.engine.storage import StorageError, Store
@@ -143,7 +143,8 @@ def write_bands(job: Job) -> dict:
     sketches = np.zeros((high - low if args["sketches"] else 0, permutations), SKETCH_TYPE)
     excluded = np.zeros(high - low, np.bool_)  # exact duplicates: another stands for them
     if args["exact"]:
-        for choices in read_bins(job.store, args["exact"], args["slot"], args["slot"] + 1, 1 << 40):
+        kind, slot = choice_type(layout.doc_type), args["slot"]
+        for choices in read_bins(job.store, args["exact"], slot, slot + 1, kind):
             follows = choices["doc"] != choices["other"]
             excluded[choices["doc"][follows].astype(np.int64) - low] = True
     for part in parts:

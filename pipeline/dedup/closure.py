@@ -14,12 +14,12 @@ Clusters: the transitive closure of the pairs, each named by its smallest docume
 smallest document of a component does not depend on the way there.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
 from decant.filters.compile import kernel
-from decant.pipeline.dedup.formats import edge_type, label_type
+from decant.pipeline.dedup.formats import edge_type, label_type, link_type
 from decant.pipeline.dedup.layout import Layout
 from decant.pipeline.dedup.spills import Spill, read_bins, write_run
 from decant.pipeline.dedup.steps import Deduplication
@@ -69,7 +69,9 @@ def close_in_memory(job: Job) -> dict:
     layout = Layout(**args["layout"])
     parent = np.arange(layout.docs, dtype=layout.doc_type)
     chunk = max(64, layout.payload // (4 * parent.itemsize))
-    for pairs in read_bins(job.store, args["pairs"], 0, layout.slots, chunk):
+    for pairs in read_bins(
+        job.store, args["pairs"], 0, layout.slots, link_type(layout.doc_type), chunk
+    ):
         unite(parent, np.ascontiguousarray(pairs["doc"]), np.ascontiguousarray(pairs["other"]))
     member = np.zeros(layout.docs, np.bool_)  # in a cluster of two and more
     for slot in range(layout.slots):
@@ -138,13 +140,20 @@ def chunk_rows(layout: Layout) -> int:
     return max(64, layout.payload // (4 * np.dtype(layout.doc_type).itemsize))
 
 
+def edges_of(job: Job, layout: Layout, slot: int) -> Iterator[np.ndarray]:
+    """The edges of one slot's nodes, in bounded chunks."""
+    source, kind = job.task.args["source"], edge_type(layout.doc_type)
+    return read_bins(job.store, source, slot, slot + 1, kind, chunk_rows(layout))
+
+
 def contract(job: Job) -> dict:
     """Reduce the pairs of one slot to a forest, chunk by chunk: at most one edge per document."""
     args = job.task.args
     layout = Layout(**args["layout"])
     slot = args["slot"]
     edges = Edges(job, both=True)
-    for pairs in read_bins(job.store, args["source"], slot, slot + 1, chunk_rows(layout)):
+    kind, rows = link_type(layout.doc_type), chunk_rows(layout)
+    for pairs in read_bins(job.store, args["source"], slot, slot + 1, kind, rows):
         ends = np.concatenate([pairs["doc"], pairs["other"]])
         nodes, places = np.unique(ends, return_inverse=True)
         parent = np.arange(len(nodes))
@@ -167,7 +176,7 @@ def smallest_neighbours(job: Job, layout: Layout, slot: int) -> np.ndarray:
     """int64 per document of the slot: the smallest of itself and its neighbours."""
     low, high = layout.span(slot)
     least = np.arange(low, high, dtype=np.int64)
-    for edges in read_bins(job.store, job.task.args["source"], slot, slot + 1, chunk_rows(layout)):
+    for edges in edges_of(job, layout, slot):
         node, other = (np.ascontiguousarray(edges[name]) for name in ("node", "other"))
         lower(least, node, other, low)
     return least
@@ -181,7 +190,7 @@ def large_star(job: Job) -> dict:
     low, _ = layout.span(slot)
     least = smallest_neighbours(job, layout, slot)
     made, changed = Edges(job, both=False), 0
-    for edges in read_bins(job.store, args["source"], slot, slot + 1, chunk_rows(layout)):
+    for edges in edges_of(job, layout, slot):
         edges = edges[edges["other"] > edges["node"]]
         to = least[edges["node"].astype(np.int64) - low]
         changed += int((to != edges["node"]).sum())
@@ -197,7 +206,7 @@ def small_star(job: Job) -> dict:
     low, high = layout.span(slot)
     least = smallest_neighbours(job, layout, slot)
     made, changed = Edges(job, both=True), 0
-    for edges in read_bins(job.store, args["source"], slot, slot + 1, chunk_rows(layout)):
+    for edges in edges_of(job, layout, slot):
         to = least[edges["node"].astype(np.int64) - low]
         moved = edges["other"] != to
         changed += int(moved.sum())
@@ -215,7 +224,7 @@ def write_labels(job: Job) -> dict:
     slot = args["slot"]
     low, high = layout.span(slot)
     root = np.full(high - low, -1, np.int64)
-    for edges in read_bins(job.store, args["source"], slot, slot + 1, chunk_rows(layout)):
+    for edges in edges_of(job, layout, slot):
         node = edges["node"].astype(np.int64)
         root[node - low] = np.minimum(node, edges["other"].astype(np.int64))
     docs = np.flatnonzero(root >= 0)

@@ -16,11 +16,12 @@ set, pairs estimated below it do not join either.
 import numpy as np
 
 from decant.pipeline.dedup.formats import (
-    answer_type,
     chance_type,
+    link_type,
     pair_type,
     request_type,
     score_type,
+    sketch_type,
 )
 from decant.pipeline.dedup.layout import Layout
 from decant.pipeline.dedup.sketches import compare_rows, read_sketches, sketches_of
@@ -36,25 +37,31 @@ from decant.pipeline.engine.execute import Engine, Job, Task
 
 
 def compare(
-    engine: Engine, name: str, layout: Layout, pairs: str, sketches: str, scratch: str, digest: str
-) -> tuple[str, dict]:
-    """(folder of scores by slot, task counts) for the pairs of a folder, by slot of `doc`."""
+    engine: Engine, name: str, layout: Layout, pairs: str, banded: bool, sketches: str,
+    scratch: str, digest: str, version: int,
+) -> tuple[str, dict]:  # fmt: skip
+    """(folder of scores by slot, task counts) for the pairs of a folder, by slot of `doc`.
+
+    `banded`: the pairs say in which band they met (a `pair_type`), else they are links.
+    """
     folders = {step: f"{scratch}/{name}-{step}" for step in ("request", "answer", "score")}
-    shared = {"layout": layout.as_args(), "pairs": pairs, "sketches": sketches, **folders}
+    shared = {"layout": layout.as_args(), "pairs": pairs, "banded": banded, **folders}
+    shared["sketches"] = sketches
 
     def run_step(step: str, function) -> dict[str, dict]:
         tasks = [
             Task(f"{slot:08d}", {**shared, "slot": slot, "source": source})
             for slot in range(layout.slots)
         ]
-        results = engine.map(f"deduplicate/{name}-{step}", function, tasks, digest)
+        results = engine.map(f"deduplicate/{name}-{step}", function, tasks, digest, version)
         runs = [entry for one in results.values() for entry in one["runs"]]
         write_catalog(engine.store, folders[step], runs)
         return results
 
     def settled(step: str) -> str:
         prefix = f"deduplicate/{name}-{step}"
-        return settle(engine, prefix, folders[step], layout.slots, layout.payload, digest)
+        shape = layout.slots, layout.payload
+        return settle(engine, prefix, folders[step], *shape, digest, version)
 
     source = pairs
     run_step("request", spill_requests)
@@ -66,8 +73,9 @@ def compare(
 
 def wanted_pairs(job: Job, layout: Layout, slot: int) -> np.ndarray:
     """The pairs of one slot that are to be compared, as often as they were found."""
-    dtype = score_type(layout.doc_type)
-    pairs = read_whole(job.store, job.task.args["pairs"], slot, slot + 1, dtype)
+    args = job.task.args
+    dtype = (pair_type if args["banded"] else link_type)(layout.doc_type)
+    pairs = read_whole(job.store, args["pairs"], slot, slot + 1, dtype)
     return pairs[(pairs["doc"] != pairs["other"]) & (pairs["doc"] >= layout.earlier)]
 
 
@@ -82,7 +90,7 @@ def unique_pairs(job: Job, layout: Layout, slot: int) -> np.ndarray:
     starts = np.flatnonzero(fresh)
     scores = np.zeros(len(starts), dtype)
     scores["doc"], scores["other"] = pairs["doc"][starts], pairs["other"][starts]
-    if "band" in (pairs.dtype.names or ()):
+    if job.task.args["banded"]:
         bits = np.uint64(1) << pairs["band"].astype(np.uint64)
         scores["claimed"] = np.bitwise_or.reduceat(bits, starts)
     return scores
@@ -108,11 +116,13 @@ def spill_answers(job: Job) -> dict:
     slot = args["slot"]
     permutations = layout.bands * layout.rows
     low, _ = layout.span(slot)
-    dtype = answer_type(layout.doc_type, permutations)
+    dtype = sketch_type(layout.doc_type, permutations)
     chunk = max(64, layout.payload // (2 * dtype.itemsize))
     spill = Spill(job.store, f"{args['answer']}/{slot:08d}", layout.slots, layout.payload)
     sketches = None
-    for requests in read_bins(job.store, args["source"], slot, slot + 1, chunk):
+    for requests in read_bins(
+        job.store, args["source"], slot, slot + 1, request_type(layout.doc_type), chunk
+    ):
         if sketches is None:
             sketches = read_sketches(job.store, args["sketches"], slot, layout)
         answers = np.empty(len(requests), dtype)
@@ -134,7 +144,8 @@ def write_scores(job: Job) -> dict:
     if len(scores):
         own = read_sketches(job.store, args["sketches"], slot, layout)
         chunk = max(64, layout.payload // (4 * permutations))
-        for answers in read_bins(job.store, args["source"], slot, slot + 1, chunk):
+        kind = sketch_type(layout.doc_type, permutations)
+        for answers in read_bins(job.store, args["source"], slot, slot + 1, kind, chunk):
             order = np.argsort(answers["doc"], kind="stable")
             answered = answers["doc"][order]
             places = np.searchsorted(answered, scores["other"])
@@ -162,13 +173,13 @@ def accept_pairs(job: Job) -> dict:
     args = job.task.args
     layout = Layout(**args["layout"])
     slot = args["slot"]
-    scores = read_whole(job.store, args["scores"], slot, slot + 1, chance_type(layout.doc_type))
+    scores = read_whole(job.store, args["scores"], slot, slot + 1, score_type(layout.doc_type))
     if not len(scores):
         return {"runs": [], "chance_runs": [], "below": 0, "chance": 0, "joined": 0}
     similar = scores["matches"] >= least_matches(job, layout)
     met = (scores["met"] & scores["claimed"]) != 0
     accepted = scores[similar & met]
-    pairs = np.zeros(len(accepted), pair_type(layout.doc_type))
+    pairs = np.zeros(len(accepted), link_type(layout.doc_type))
     pairs["doc"], pairs["other"] = accepted["doc"], accepted["other"]
     path = f"{args['folder']}/{slot:08d}.run"
     write_run(job.store, path, pairs, np.array([len(pairs)]), slot)
@@ -205,13 +216,13 @@ def relink(job: Job) -> dict:
     """
     args = job.task.args
     layout = Layout(**args["layout"])
-    chunks = list(read_bins(job.store, args["chance"], 0, layout.slots, 1 << 40))
-    met = np.concatenate(chunks)
+    kind = chance_type(layout.doc_type)
+    met = read_whole(job.store, args["chance"], 0, layout.slots, kind)
     docs, places = np.unique(met["doc"], return_inverse=True)
     sketches = sketches_of(job, layout, docs.astype(np.int64))
     slices = sketches.reshape(len(docs), layout.bands, layout.rows)
     least = least_matches(job, layout)
-    linked: list[tuple[int, int, int]] = []
+    linked: list[tuple[int, int]] = []
     for band in range(layout.bands):
         here = np.flatnonzero(met["bands"] >> np.uint64(band) & np.uint64(1))
         first: dict[tuple, int] = {}
@@ -220,8 +231,8 @@ def relink(job: Job) -> dict:
             name = (int(met["other"][row]), slices[place, band].tobytes())
             head = first.setdefault(name, place)
             if head != place and int((sketches[head] == sketches[place]).sum()) >= least:
-                linked.append((int(docs[place]), int(docs[head]), band))
-    pairs = np.array(sorted(linked), pair_type(layout.doc_type))
+                linked.append((int(docs[place]), int(docs[head])))
+    pairs = np.array(sorted(linked), link_type(layout.doc_type))
     counts = np.bincount(pairs["doc"].astype(np.int64) // layout.width, minlength=layout.slots)
     path = f"{args['folder']}/all.run"
     write_run(job.store, path, pairs, counts)

@@ -15,7 +15,6 @@ import numpy as np
 
 from decant.pipeline.config import RunConfig
 from decant.pipeline.dedup.formats import (
-    answer_type,
     band_type,
     choice_type,
     member_of_bucket_type,
@@ -23,6 +22,7 @@ from decant.pipeline.dedup.formats import (
     pair_type,
     request_type,
     score_type,
+    sketch_type,
 )
 from decant.pipeline.dedup.layout import Layout, plan
 from decant.pipeline.dedup.spills import ENOUGH_RUNS, LOCAL_PIECE_BYTES, REMOTE_PIECE_BYTES
@@ -53,7 +53,7 @@ def exchanges(layout: Layout, duplicates: float = DUPLICATES) -> list[Exchange]:
     lost = rows * duplicates
     others = lost * OTHERS
     kind = layout.doc_type
-    sketch = answer_type(kind, layout.bands * layout.rows).itemsize
+    sketch = sketch_type(kind, layout.bands * layout.rows).itemsize
     width = request_type(kind).itemsize
     scores = score_type(kind).itemsize
     paired = lost * BANDS_SHARED * layout.bands / 14

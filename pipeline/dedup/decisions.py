@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 import numpy as np
 import pyarrow as pa
 
-from decant.pipeline.dedup.formats import BRIDGE
+from decant.pipeline.dedup.formats import choice_type, id_type, score_type
 from decant.pipeline.dedup.layout import Layout, Part, rows_between
-from decant.pipeline.dedup.rules import rule_of
+from decant.pipeline.dedup.rules import CHOICE_RULES
 from decant.pipeline.dedup.spills import read_whole
 from decant.pipeline.engine.execute import Job
 from decant.pipeline.rundir.records import CLUSTERS, DUPLICATES, partition_name
@@ -54,17 +54,14 @@ class SlotDecisions:
 
 def read_slot(job: Job, slot: int) -> SlotDecisions:
     args = job.task.args
-    empty = {
-        "choices": [("doc", "u4"), ("other", "u4"), ("size", "u8"), ("flags", "u1")],
-        "scores": [("doc", "u4"), ("other", "u4"), ("matches", "u2"), ("met", "u8")],
-        "names": [("doc", "u4"), ("id", "S1")],
-    }
+    kind = Layout(**args["layout"]).doc_type
+    types = {"choices": choice_type(kind), "scores": score_type(kind), "names": id_type(kind)}
     return SlotDecisions(
         **{
-            name: read_whole(job.store, args[name], slot, slot + 1, np.dtype(dtype))
+            name: read_whole(job.store, args[name], slot, slot + 1, dtype)
             if args[name]
-            else np.empty(0, np.dtype(dtype))
-            for name, dtype in empty.items()
+            else np.empty(0, dtype)
+            for name, dtype in types.items()
         }
     )
 
@@ -96,13 +93,13 @@ def write_decisions(job: Job) -> dict:
                         dropped.write(dropped_table(job, layout, part, held[1], lost))
                     if len(heads):
                         clusters.write(cluster_table(job, part, heads))
-                    for flags, times in zip(
-                        *np.unique(lost["flags"], return_counts=True), strict=True
+                    for code, times in zip(
+                        *np.unique(lost["rule"], return_counts=True), strict=True
                     ):
-                        rule = rule_of(int(flags))
+                        rule = CHOICE_RULES[code]
                         counts["dropped"][rule] = counts["dropped"].get(rule, 0) + int(times)
                     counts["clustered"] += len(rows)
-                    counts["bridges"] += int(((lost["flags"] & BRIDGE) > 0).sum())
+                    counts["bridges"] += int(lost["bridge"].sum())
                 low = high
     return counts
 
@@ -134,7 +131,7 @@ def dropped_table(
         "file": pa.array(file),
         "offset": pa.array(offset),
         "stage": pa.array(["deduplicate"] * count),
-        "rule": pa.array([rule_of(flags) for flags in rows["flags"].tolist()]),
+        "rule": pa.array([CHOICE_RULES[code] for code in rows["rule"].tolist()]),
         "value": estimate,
         "bound": pa.array([job.config.dedup.min_jaccard] * count, pa.float64()),
         "detail": pa.array([band_list(mask) for mask in met.tolist()], pa.string()),

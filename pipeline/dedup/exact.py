@@ -20,8 +20,8 @@ from decant.pipeline.dedup.formats import (
     SHORT,
     TEXT,
     choice_type,
+    equal_type,
     hash_type,
-    pair_type,
 )
 from decant.pipeline.dedup.layout import Layout, Part, hash_words, rows_between
 from decant.pipeline.dedup.rules import EXACT_RULES
@@ -116,17 +116,18 @@ def find_exact(job: Job) -> dict:
     layout = Layout(**args["layout"])
     number, source = args["bin"], args["hashes"]
     rows = max(64, layout.payload // (2 * hash_type(layout.doc_type).itemsize))
-    firsts = np.empty(0, hash_type(layout.doc_type))
-    for records in read_bins(job.store, source, number, number + 1, rows):
+    kind = hash_type(layout.doc_type)
+    firsts = np.empty(0, kind)
+    for records in read_bins(job.store, source, number, number + 1, kind, rows):
         firsts = first_of_groups(np.concatenate([firsts, records]))
     spill = Spill(job.store, f"{args['folder']}/{number:08d}", layout.slots, layout.payload)
-    for records in read_bins(job.store, source, number, number + 1, rows):
+    for records in read_bins(job.store, source, number, number + 1, kind, rows):
         at = np.searchsorted(firsts["key"], records["key"])
         while (other := firsts["check"][at] != records["check"]).any():
             at[other] += 1  # two groups may share 64 of their 128 bits
-        pairs = np.zeros(len(records), pair_type(layout.doc_type))
+        pairs = np.zeros(len(records), equal_type(layout.doc_type))
         pairs["doc"], pairs["other"] = records["doc"], firsts["doc"][at]
-        pairs["band"] = number >> layout.prefix_bits
+        pairs["kind"] = number >> layout.prefix_bits
         pairs = pairs[pairs["doc"] != pairs["other"]]
         spill.add(pairs, pairs["doc"] // layout.width)
     return {"runs": spill.close()}
@@ -140,13 +141,15 @@ def spill_followers(job: Job) -> dict:
     low, high = layout.span(slot)
     spill = Spill(job.store, f"{args['folder']}/{slot:08d}", layout.slots, layout.payload)
     kind = np.full(high - low, TEXT, np.int64)
-    for pairs in read_bins(job.store, args["pairs"], slot, slot + 1, 1 << 40):
+    for pairs in read_bins(job.store, args["pairs"], slot, slot + 1, equal_type(layout.doc_type)):
         places = pairs["doc"].astype(np.int64) - low
-        kind[places[pairs["band"] == SHORT]] = SHORT
-        kind[places[pairs["band"] == PAYLOAD]] = PAYLOAD
-    for choices in read_bins(job.store, args["exact"], slot, slot + 1, 1 << 40):
+        kind[places[pairs["kind"] == SHORT]] = SHORT
+        kind[places[pairs["kind"] == PAYLOAD]] = PAYLOAD
+    for choices in read_bins(
+        job.store, args["exact"], slot, slot + 1, choice_type(layout.doc_type)
+    ):
         followers = choices[choices["doc"] != choices["other"]].copy()
-        followers["flags"] = (kind[followers["doc"].astype(np.int64) - low] + 1) << 1
+        followers["rule"] = kind[followers["doc"].astype(np.int64) - low]
         spill.add(followers, followers["other"] // layout.width)
     return {"runs": spill.close()}
 
@@ -161,11 +164,11 @@ def spill_spread(job: Job) -> dict:
     choices = choices[np.argsort(choices["doc"], kind="stable")]
     spill.add(choices, choices["doc"] // layout.width)
     rows = max(64, layout.payload // (2 * choices.itemsize))
-    for followers in read_bins(job.store, args["followers"], slot, slot + 1, rows):
+    for followers in read_bins(job.store, args["followers"], slot, slot + 1, choices.dtype, rows):
         stands = choices[np.searchsorted(choices["doc"], followers["other"])]
         assert np.array_equal(stands["doc"], followers["other"])
         spread = followers.copy()
         spread["other"], spread["size"] = stands["other"], stands["size"]
-        spread["flags"] |= stands["flags"]
+        spread["bridge"] = stands["bridge"]
         spill.add(spread, spread["doc"] // layout.width)
     return {"runs": spill.close()}

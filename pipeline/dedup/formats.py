@@ -22,8 +22,13 @@ def pair_type(doc_type: str) -> np.dtype:
     return np.dtype([("doc", doc_type), ("other", doc_type), ("band", "u1")])
 
 
+def link_type(doc_type: str) -> np.dtype:
+    """Two documents that belong in one cluster, for whatever reason."""
+    return np.dtype([("doc", doc_type), ("other", doc_type)])
+
+
 def edge_type(doc_type: str) -> np.dtype:
-    """A pair that joins, as a directed edge of the closure's graph."""
+    """A link as a directed edge of the closure's graph."""
     return np.dtype([("node", doc_type), ("other", doc_type)])
 
 
@@ -40,9 +45,12 @@ def request_type(doc_type: str) -> np.dtype:
     return np.dtype([("doc", doc_type), ("slot", "<u4")])
 
 
-def answer_type(doc_type: str, permutations: int) -> np.dtype:
-    """A document and its sketch."""
-    return np.dtype([("doc", doc_type), ("sketch", "<u4", (permutations,))])
+SKETCH_TYPE = "<u4"  # of a permutation
+
+
+def sketch_type(doc_type: str, permutations: int) -> np.dtype:
+    """A document and its sketch: the low 32 bits of every permutation of its signature."""
+    return np.dtype([("doc", doc_type), ("sketch", SKETCH_TYPE, (permutations,))])
 
 
 def score_type(doc_type: str) -> np.dtype:
@@ -59,7 +67,13 @@ def chance_type(doc_type: str) -> np.dtype:
 # Exact duplicates
 
 PAYLOAD, TEXT, SHORT = 0, 1, 2  # what is equal: the page's bytes, the text, a text under a shingle
+NEAR = 3  # beside those three: nothing need be equal, MinHash found the pair
 KEY = ("key", "check")
+
+
+def equal_type(doc_type: str) -> np.dtype:
+    """A document, the first one equal to it, and what is equal: PAYLOAD, TEXT or SHORT."""
+    return np.dtype([("doc", doc_type), ("other", doc_type), ("kind", "u1")])
 
 
 def hash_type(doc_type: str) -> np.dtype:
@@ -71,7 +85,6 @@ def hash_type(doc_type: str) -> np.dtype:
 # Who survives
 
 EARLIER, FOLLOWER, NEW = 0, 1, 2  # kept in an index, dropped in an index, of this run
-BRIDGE = 1  # flag: the cluster joins two documents of the index that were kept before
 
 
 def member_type(doc_type: str) -> np.dtype:
@@ -86,8 +99,18 @@ def member_type(doc_type: str) -> np.dtype:
 
 
 def choice_type(doc_type: str) -> np.dtype:
-    """A document, the one that stays for it, the size of their cluster, and flags."""
-    return np.dtype([("doc", doc_type), ("other", doc_type), ("size", "<u8"), ("flags", "u1")])
+    """A document, the one that stays for it, the size of their cluster, and why.
+
+    `rule` is PAYLOAD, TEXT, SHORT or NEAR; `bridge` is 1 where the cluster joins two documents of
+    an index that were both kept before.
+    """
+    docs = [("doc", doc_type), ("other", doc_type)]
+    return np.dtype([*docs, ("size", "<u8"), ("rule", "u1"), ("bridge", "u1")])
+
+
+def id_type(doc_type: str, width: int = 1) -> np.dtype:
+    """A document and its id in `width` bytes; readers take any width."""
+    return np.dtype([("doc", doc_type), ("id", f"S{max(width, 1)}")])
 
 
 # The greedy mode

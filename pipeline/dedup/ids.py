@@ -6,9 +6,10 @@ sketches in compare.py, in runs whose string width is that of the longest id on 
 
 import numpy as np
 
+from decant.pipeline.dedup.formats import choice_type, id_type, request_type
 from decant.pipeline.dedup.index import read_entries
 from decant.pipeline.dedup.layout import Layout, Part, parts_of, rows_between
-from decant.pipeline.dedup.spills import Spill, read_bins
+from decant.pipeline.dedup.spills import Spill, read_bins, read_whole
 from decant.pipeline.engine.execute import Job
 from decant.pipeline.engine.storage import Store
 from decant.pipeline.rundir.texts import columns_at
@@ -24,10 +25,12 @@ def spill_name_requests(job: Job) -> dict:
     spill = Spill(job.store, f"{args['folder']}/{slot:08d}", layout.slots, layout.payload)
     others = [
         np.unique(chunk["other"][chunk["other"] != chunk["doc"]])
-        for chunk in read_bins(job.store, args["choices"], slot, slot + 1, 1 << 40)
+        for chunk in read_bins(
+            job.store, args["choices"], slot, slot + 1, choice_type(layout.doc_type)
+        )
     ]
     wanted = np.unique(np.concatenate(others)) if others else np.empty(0, np.uint64)
-    requests = np.zeros(len(wanted), np.dtype([("doc", layout.doc_type), ("slot", "<u4")]))
+    requests = np.zeros(len(wanted), request_type(layout.doc_type))
     requests["doc"], requests["slot"] = wanted, slot
     spill.add(requests, wanted // layout.width)
     return {"runs": spill.close()}
@@ -41,12 +44,12 @@ def spill_names(job: Job) -> dict:
     parts = [Part(*part) for part in args["parts"]]
     spill = Spill(job.store, f"{args['folder']}/{slot:08d}", layout.slots, layout.payload)
     low, high = layout.span(slot)
-    chunks = list(read_bins(job.store, args["requests"], slot, slot + 1, 1 << 40))
-    if not chunks:
+    kind = request_type(layout.doc_type)
+    requests = read_whole(job.store, args["requests"], slot, slot + 1, kind)
+    if not len(requests):
         return {"runs": []}
-    requests = np.concatenate(chunks)
     for entry in read_entries(job.store, layout.index) if low < layout.earlier else []:
-        for known in entry.documents("ids", low, high):
+        for known in entry.documents("ids", low, high, id_type("<u8")):
             answer_known(spill, requests, known, layout)
     for part in parts_of(parts, low, high):
         inside = (requests["doc"] >= part.base) & (requests["doc"] < part.base + part.rows)
@@ -77,8 +80,7 @@ def id_bytes(ids: list[str]) -> np.ndarray:
 
 def named(docs: np.ndarray, ids: np.ndarray, layout: Layout) -> np.ndarray:
     """Records of documents and their ids."""
-    width = max(ids.dtype.itemsize, 1)
-    records = np.empty(len(docs), np.dtype([("doc", layout.doc_type), ("id", f"S{width}")]))
+    records = np.empty(len(docs), id_type(layout.doc_type, ids.dtype.itemsize))
     records["doc"], records["id"] = docs, ids
     return records
 

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from fsspec.core import url_to_fs
 
-from decant.pipeline.dedup.formats import band_type
+from decant.pipeline.dedup.formats import band_type, sketch_type
 from decant.pipeline.dedup.layout import SignatureError
 from decant.pipeline.dedup.spills import RunName, SpillFile
 from decant.pipeline.engine.storage import Store
@@ -48,25 +48,27 @@ class Entry:
         else:
             low, kept = prefix >> -first, bits
         low += band << self.prefix_bits
-        for records in self.rows("keys", low, low + count):
+        for records in self.rows("keys", low, low + count, band_type("<u8")):
             if kept:
                 records = records[records["key"] >> np.uint64(64 - kept) == prefix]
             yield records
 
-    def documents(self, kind: str, low: int, high: int) -> Iterator[np.ndarray]:
+    def documents(self, kind: str, low: int, high: int, dtype: np.dtype) -> Iterator[np.ndarray]:
         """Records of documents low <= number < high of this run, numbered for it."""
         low, high = max(low - self.base, 0), min(high - self.base, self.docs)
         if low >= high:
             return
-        for records in self.rows(kind, low // self.width, (high - 1) // self.width + 1):
+        for records in self.rows(kind, low // self.width, (high - 1) // self.width + 1, dtype):
             local = records["doc"].astype(np.int64) - self.base
             yield records[(local >= low) & (local < high)]
 
-    def rows(self, kind: str, low: int, high: int) -> Iterator[np.ndarray]:
+    def rows(self, kind: str, low: int, high: int, dtype: np.dtype) -> Iterator[np.ndarray]:
         store = Store(self.url)
         for name in self.names(kind):
             if name.first < high and name.first + name.bins > low:
-                records = SpillFile(store, name.path).read(low, high).copy()
+                run = SpillFile(store, name.path)
+                run.expect(dtype)
+                records = run.read(low, high).copy()
                 records["doc"] += np.asarray(self.base, records["doc"].dtype)
                 yield records
 
@@ -152,6 +154,6 @@ def index_sketches(entries: Sequence[Entry], low: int, high: int, permutations: 
     """uint32 [high - low, permutations]: the sketches of documents of an index."""
     found = np.zeros((high - low, permutations), np.uint32)
     for entry in entries:
-        for records in entry.documents("sketches", low, high):
+        for records in entry.documents("sketches", low, high, sketch_type("<u8", permutations)):
             found[records["doc"].astype(np.int64) - low] = records["sketch"]
     return found

@@ -7,7 +7,13 @@ from typing import Any
 import numpy as np
 
 from decant.pipeline.config import RunConfig
-from decant.pipeline.dedup.formats import answer_type, band_type, choice_type, label_type
+from decant.pipeline.dedup.formats import (
+    band_type,
+    choice_type,
+    id_type,
+    label_type,
+    sketch_type,
+)
 from decant.pipeline.dedup.ids import id_bytes, ids_of
 from decant.pipeline.dedup.index import Entry, commit, next_folder, read_entries
 from decant.pipeline.dedup.layout import Layout, Part, parts_of
@@ -126,14 +132,13 @@ class EntryFiles:
         self._write("keys", records, counts, 0)
 
     def write_sketches(self, docs: np.ndarray, sketches: np.ndarray) -> None:
-        records = np.empty(len(docs), answer_type(DOC, sketches.shape[1]))
+        records = np.empty(len(docs), sketch_type(DOC, sketches.shape[1]))
         records["doc"], records["sketch"] = docs, sketches
         self._write("sketches", records, np.array([len(records)]), self._slot)
 
     def write_ids(self, docs: np.ndarray, ids: list[str]) -> None:
         names = id_bytes(ids)
-        width = max(names.dtype.itemsize, 1)
-        records = np.empty(len(docs), np.dtype([("doc", DOC), ("id", f"S{width}")]))
+        records = np.empty(len(docs), id_type(DOC, names.dtype.itemsize))
         records["doc"], records["id"] = docs, names
         self._write("ids", records, np.array([len(records)]), self._slot)
 

@@ -134,7 +134,7 @@ def find_repeats(job: Job) -> dict:
     assert lines is not None
     payload = args["layout"]["payload"]
     rows = max(64, payload // (2 * WINDOW.itemsize))
-    span = args["hashes"], args["low"], args["high"], rows
+    span = args["hashes"], args["low"], args["high"], WINDOW, rows
     firsts = np.empty(0, WINDOW)
     for records in read_bins(job.store, *span):
         firsts = first_occurrences(np.concatenate([firsts, records]))

@@ -13,8 +13,9 @@ from decant.filters.doc import Doc
 from decant.filters.minhash import MinHash, shingles, signature
 from decant.pipeline.config import RunConfig
 from decant.pipeline.dedup.decisions import band_list
+from decant.pipeline.dedup.formats import SKETCH_TYPE
 from decant.pipeline.dedup.layout import check_schema, signature_rows
-from decant.pipeline.dedup.sketches import SKETCH_TYPE, compare_rows
+from decant.pipeline.dedup.sketches import compare_rows
 from decant.pipeline.engine.light_spacy import import_spacy
 from decant.pipeline.engine.storage import Store
 from decant.pipeline.rundir.records import extracted_path, partition_numbers, signature_path

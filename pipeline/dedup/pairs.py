@@ -11,7 +11,7 @@ from itertools import chain
 import numpy as np
 
 from decant.filters.compile import kernel
-from decant.pipeline.dedup.formats import pair_type
+from decant.pipeline.dedup.formats import band_type, pair_type
 from decant.pipeline.dedup.index import index_keys, read_entries
 from decant.pipeline.dedup.layout import SORT_BYTES_PER_RECORD, Layout
 from decant.pipeline.dedup.radix import sort_pairs
@@ -125,10 +125,11 @@ class BucketReader:
         docs: list[np.ndarray] = []
         held = 0
         bins = (self._number, self._number + 1)
+        kind = band_type(self._layout.doc_type)
         entries = read_entries(self._store, self._layout.index)
         shape = self._layout.prefix_bits, self._number, self._layout.doc_type
         sources = (
-            read_bins(self._store, self._folder, *bins, self._rows),
+            read_bins(self._store, self._folder, *bins, kind, self._rows),
             index_keys(entries, *shape),
         )
         for records in chain(*sources):

@@ -5,11 +5,7 @@ from decant.filters.rule import RecordRule
 EXACT_RULES = ("exact_payload_duplicate", "exact_text_duplicate", "short_text_duplicate")
 NEAR_RULE = "minhash_duplicate"
 LINES_RULE = "repeated_lines"
-
-
-def rule_of(flags: int) -> str:
-    """The rule that dropped a document, from the flags of its choice."""
-    return EXACT_RULES[(flags >> 1) - 1] if flags >> 1 else NEAR_RULE
+CHOICE_RULES = (*EXACT_RULES, NEAR_RULE)  # by the `rule` of a choice: PAYLOAD, TEXT, SHORT, NEAR
 
 
 FINEWEB = "FineWeb, Penedo et al. 2024, §3.4: MinHash, 5-grams, 14 bands of 8; datatrove minhash.py"

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from decant.filters.compile import kernel
+from decant.pipeline.dedup.formats import SKETCH_TYPE
 from decant.pipeline.dedup.index import index_sketches, read_entries
 from decant.pipeline.dedup.layout import Layout
 from decant.pipeline.engine.execute import Job
@@ -36,9 +37,6 @@ def sketches_of(job: Job, layout: Layout, docs: np.ndarray) -> np.ndarray:
         held = read_sketches(job.store, job.task.args["sketches"], slot, layout)
         found[here] = held[docs[here] - layout.span(slot)[0]]
     return found
-
-
-SKETCH_TYPE = "<u4"
 
 
 def sketch_path(folder: str, slot: int) -> str:

@@ -69,6 +69,14 @@ class SpillFile:
         low, high = (min(max(edge, self.first), last) - self.first for edge in (low, high))
         return int(self.offsets[low]), int(self.offsets[high])
 
+    def expect(self, dtype: np.dtype) -> None:
+        """Refuse a file whose records lack a field of `dtype`, or have another type for it."""
+        for name in dtype.names or ():
+            stored = self.dtype[name] if name in (self.dtype.names or ()) else None
+            wanted = dtype[name]
+            if stored != wanted and (stored is None or not stored.kind == wanted.kind == "S"):
+                raise StorageError(f"{self._path} has records of {self.dtype}, not {dtype}")
+
     def read(self, low: int, high: int) -> np.ndarray:
         return self.read_rows(*self.span(low, high))
 
@@ -168,24 +176,35 @@ def read_catalog(store: Store, folder: str) -> list[RunName]:
     return [RunName(*entry) for entry in json.loads(store.read_bytes(f"{folder}/_runs.json"))]
 
 
-def read_bins(store: Store, folder: str, low: int, high: int, chunk_rows: int) -> Iterator:
-    """The records of bins low <= bin < high of every run of a folder, in bounded chunks."""
+def read_bins(
+    store: Store, folder: str, low: int, high: int, dtype: np.dtype, chunk_rows: int = 1 << 40
+) -> Iterator[np.ndarray]:
+    """The records of bins low <= bin < high of every run of a folder, in bounded chunks.
+
+    Gives the fields of `dtype`; a string may be wider than it says.
+    """
+    names = list(dtype.names or ())
     for name in read_catalog(store, folder):
         if name.first >= high or name.first + name.bins <= low:
             continue
         run = SpillFile(store, name.path)
+        run.expect(dtype)
         start, stop = run.span(low, high)
         for begin in range(start, stop, chunk_rows):
-            yield run.read_rows(begin, min(stop, begin + chunk_rows))
+            records = run.read_rows(begin, min(stop, begin + chunk_rows))
+            yield records if list(run.dtype.names or ()) == names else records[names]
 
 
 def read_whole(store: Store, folder: str, low: int, high: int, dtype: np.dtype) -> np.ndarray:
     """All records of some bins in one array, for bins that are known to fit."""
-    chunks = list(read_bins(store, folder, low, high, 1 << 40))
+    chunks = list(read_bins(store, folder, low, high, dtype))
     return np.concatenate(chunks) if chunks else np.empty(0, dtype)
 
 
-def settle(engine: Engine, step: str, folder: str, bins: int, payload: int, digest: str) -> str:
+def settle(
+    engine: Engine, step: str, folder: str, bins: int, payload: int, digest: str,
+    version: int,
+) -> str:  # fmt: skip
     """The folder to read from: `folder`, or the last of the merge rounds that its pieces need."""
     store, source = engine.store, folder
     least = REMOTE_PIECE_BYTES if not store.is_local else LOCAL_PIECE_BYTES
@@ -194,7 +213,7 @@ def settle(engine: Engine, step: str, folder: str, bins: int, payload: int, dige
         tasks = merge_tasks(store, source, f"{folder}.round-{number}", bins, least, payload)
         if not tasks:
             return source
-        results = engine.map(f"{step}-merge-{number}", merge_runs, tasks, digest)
+        results = engine.map(f"{step}-merge-{number}", merge_runs, tasks, digest, version)
         source = f"{folder}.round-{number}"
         write_catalog(store, source, [name for one in results.values() for name in one["runs"]])
     raise AssertionError(f"{folder}: merging does not end")

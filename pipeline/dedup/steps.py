@@ -11,7 +11,7 @@ from decant.pipeline.dedup.spills import settle, write_catalog
 from decant.pipeline.engine.execute import Engine, Task
 
 SCRATCH = "3-deduplicated/_scratch"
-VERSION = 2  # 2: band keys by multiplication; greedy steps count pairs
+VERSION = 3  # 2: band keys by multiplication; greedy steps count pairs. 3: fields of choices
 
 
 @dataclass
@@ -58,6 +58,7 @@ class Deduplication:
             bins or self.layout.slots,
             self.layout.payload,
             self.digest,
+            VERSION,
         )
 
     def per_bin(
@@ -74,7 +75,8 @@ class Deduplication:
         ]
         return self.run(step, function, tasks)
 
-    def compare(self, name: str, pairs: str) -> tuple[str, dict[str, dict]]:
+    def compare(self, name: str, pairs: str, banded: bool) -> tuple[str, dict[str, dict]]:
         """(folder of scores, counts): the signatures of a folder's pairs, compared."""
-        sketches = self.folder("sketches")
-        return compare(self.engine, name, self.layout, pairs, sketches, SCRATCH, self.digest)
+        folders = self.folder("sketches"), SCRATCH
+        sides = pairs, banded, *folders
+        return compare(self.engine, name, self.layout, *sides, self.digest, VERSION)

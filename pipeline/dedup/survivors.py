@@ -17,14 +17,15 @@ import pyarrow.compute as pc
 
 from decant.pipeline.config import RunConfig
 from decant.pipeline.dedup.formats import (
-    BRIDGE,
     EARLIER,
+    FOLLOWER,
+    NEAR,
     NEW,
     RANK_COLUMNS,
     choice_type,
     label_type,
+    link_type,
     member_type,
-    pair_type,
 )
 from decant.pipeline.dedup.index import read_entries
 from decant.pipeline.dedup.layout import Layout, Part, rows_between
@@ -126,7 +127,7 @@ def spill_members(job: Job) -> dict:
     args = job.task.args
     layout = Layout(**args["layout"])
     slot = args["slot"]
-    labels = read_whole(job.store, args["labels"], slot, slot + 1, np.dtype([("doc", "u4")]))
+    labels = read_whole(job.store, args["labels"], slot, slot + 1, label_type(layout.doc_type))
     spill = Spill(job.store, f"{args['folder']}/{slot:08d}", layout.slots, layout.payload)
     labels, weights = with_weights(job, layout, slot, labels)
     if len(labels):
@@ -135,7 +136,8 @@ def spill_members(job: Job) -> dict:
         members["weight"] = weights
         members["state"] = NEW
         if layout.span(slot)[0] < layout.earlier:
-            members["state"] = np.where(np.isin(labels["doc"], followers_of(job, layout)), 1, 0)
+            followers = np.isin(labels["doc"], followers_of(job, layout))
+            members["state"] = np.where(followers, FOLLOWER, EARLIER)
         if not args["fixed"]:
             ranks = Ranks(job.store, job.config, args["parts"])
             for name, values in ranks.of(labels["doc"].astype(np.int64)).items():
@@ -148,7 +150,11 @@ def followers_of(job: Job, layout: Layout) -> np.ndarray:
     """The documents of one slot that an earlier run dropped, as its index entry says."""
     low, high = layout.span(job.task.args["slot"])
     entries = read_entries(job.store, layout.index)
-    found = [rows["doc"] for entry in entries for rows in entry.documents("labels", low, high)]
+    found = [
+        rows["doc"]
+        for entry in entries
+        for rows in entry.documents("labels", low, high, label_type("<u8"))
+    ]
     return np.concatenate(found) if found else np.empty(0, np.uint64)
 
 
@@ -160,8 +166,8 @@ def spill_followed(job: Job) -> dict:
     low, high = layout.span(slot)
     spill = Spill(job.store, f"{args['folder']}/{slot:08d}", layout.slots, layout.payload)
     for entry in read_entries(job.store, layout.index) if low < layout.earlier else []:
-        for labels in entry.documents("labels", low, high):
-            pairs = np.zeros(len(labels), pair_type(layout.doc_type))
+        for labels in entry.documents("labels", low, high, label_type("<u8")):
+            pairs = np.zeros(len(labels), link_type(layout.doc_type))
             pairs["doc"], pairs["other"] = labels["doc"], labels["root"]
             spill.add(pairs, labels["doc"] // np.uint64(layout.width))
     return {"runs": spill.close()}
@@ -179,7 +185,8 @@ def with_weights(
         return labels, np.ones(len(labels), np.int64)
     low, high = layout.span(slot)
     weight = np.ones(high - low, np.int64)
-    for choices in read_bins(job.store, job.task.args["exact"], slot, slot + 1, 1 << 40):
+    kind = choice_type(layout.doc_type)
+    for choices in read_bins(job.store, job.task.args["exact"], slot, slot + 1, kind):
         stands = choices[choices["doc"] == choices["other"]]
         weight[stands["doc"].astype(np.int64) - low] = stands["size"]
     alone = np.setdiff1d(low + np.flatnonzero(weight > 1), labels["doc"].astype(np.int64))
@@ -200,19 +207,20 @@ def choose_survivors(job: Job) -> dict:
     layout = Layout(**args["layout"])
     slot, folder = args["slot"], args["members"]
     low, high = layout.span(slot)
-    chunk = max(64, layout.payload // (2 * member_type(layout.doc_type).itemsize))
+    kind = member_type(layout.doc_type)
+    chunk = max(64, layout.payload // (2 * kind.itemsize))
     best = Best(low, high)
-    for members in read_bins(job.store, folder, slot, slot + 1, chunk):
+    for members in read_bins(job.store, folder, slot, slot + 1, kind, chunk):
         best.add(members)
     survivor = np.arange(low, high) if args["fixed"] else best.doc
     spill = Spill(job.store, f"{args['folder']}/{slot:08d}", layout.slots, layout.payload)
-    for members in read_bins(job.store, folder, slot, slot + 1, chunk):
+    for members in read_bins(job.store, folder, slot, slot + 1, kind, chunk):
         choices = np.zeros(len(members), choice_type(layout.doc_type))
         roots = members["root"].astype(np.int64) - low
         choices["doc"] = members["doc"]
         choices["other"] = survivor[roots]
         choices["size"] = best.size[roots]
-        choices["flags"] = np.where(best.earlier[roots] > 1, BRIDGE, 0)
+        choices["rule"], choices["bridge"] = NEAR, best.earlier[roots] > 1
         choices = choices[(choices["size"] > 1) & (best.new[roots] > 0)]
         spill.add(choices, choices["doc"] // layout.width)
     return {"runs": spill.close(), **cluster_counts(best.size * (best.new > 0), survivor)}

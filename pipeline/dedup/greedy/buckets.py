@@ -108,8 +108,9 @@ def lead(places, docs, ranks, ties, leader_doc, leader_rank, leader_tie):
 def votes_of(job: Job, layout: Layout) -> Iterator[np.ndarray]:
     """The votes of one bin, in bounded chunks."""
     number, source = job.task.args["bin"], job.task.args["source"]
-    chunk = max(64, layout.payload // (4 * vote_type(layout.doc_type).itemsize))
-    return read_bins(job.store, source, number, number + 1, chunk)
+    kind = vote_type(layout.doc_type)
+    chunk = max(64, layout.payload // (4 * kind.itemsize))
+    return read_bins(job.store, source, number, number + 1, kind, chunk)
 
 
 def read_votes(job: Job, layout: Layout) -> tuple[Leaders, list[np.ndarray]]:

@@ -21,6 +21,8 @@ from decant.pipeline.dedup.formats import (
     UNDECIDED,
     label_type,
     lead_type,
+    member_of_bucket_type,
+    score_type,
     vote_type,
 )
 from decant.pipeline.dedup.layout import Layout
@@ -38,12 +40,13 @@ def enter(job: Job) -> dict:
     spill = Spill(job.store, f"{args['folder']}/{slot:08d}", layout.bins, layout.payload)
     ranks = Ranks(job.store, job.config, args["parts"])
     seen = np.zeros(high - low, np.bool_)
+    kind = member_of_bucket_type(layout.doc_type)
     chunk = max(64, layout.payload // (2 * vote_type(layout.doc_type).itemsize))
-    for members in read_bins(job.store, args["members"], slot, slot + 1, chunk):
+    for members in read_bins(job.store, args["members"], slot, slot + 1, kind, chunk):
         seen[members["doc"].astype(np.int64) - low] = True
     docs = low + np.flatnonzero(seen)
     order = ranks.of(docs)
-    for members in read_bins(job.store, args["members"], slot, slot + 1, chunk):
+    for members in read_bins(job.store, args["members"], slot, slot + 1, kind, chunk):
         votes = np.zeros(len(members), vote_type(layout.doc_type))
         votes["doc"], votes["bucket"] = members["doc"], members["bucket"]
         votes["state"] = np.where(members["doc"] < layout.earlier, KEPT, UNDECIDED)
@@ -83,16 +86,17 @@ def judge(job: Job) -> dict:
     slot, source = args["slot"], args["leads"]
     low, high = layout.span(slot)
     chunk = max(64, layout.payload // (4 * vote_type(layout.doc_type).itemsize))
+    kind = lead_type(layout.doc_type)
     similar = similar_pairs(job, layout, slot)
     state = np.full(high - low, -1, np.int8)
     root = np.full(high - low, np.iinfo(np.int64).max)
-    for leads in read_bins(job.store, source, slot, slot + 1, chunk):
+    for leads in read_bins(job.store, source, slot, slot + 1, kind, chunk):
         places = leads["doc"].astype(np.int64) - low
         state[places] = np.where(state[places] < 0, KEPT, state[places])
-    for leads in read_bins(job.store, source, slot, slot + 1, chunk):
+    for leads in read_bins(job.store, source, slot, slot + 1, kind, chunk):
         places = leads["doc"].astype(np.int64) - low
         state[places[leads["head"] != leads["doc"]]] = UNDECIDED
-    for leads in read_bins(job.store, source, slot, slot + 1, chunk):
+    for leads in read_bins(job.store, source, slot, slot + 1, kind, chunk):
         told = leads[similar.holds(leads)]
         np.minimum.at(root, told["doc"].astype(np.int64) - low, told["other"].astype(np.int64))
     state[root < np.iinfo(np.int64).max] = FOLLOWS
@@ -113,7 +117,8 @@ def spill_votes(job: Job, layout: Layout, state: np.ndarray, chunk: int) -> list
     spill = Spill(job.store, f"{args['folder']}/{slot:08d}", layout.bins, layout.payload)
     docs = low + np.flatnonzero(state >= 0)
     order = Ranks(job.store, job.config, args["parts"]).of(docs)
-    for leads in read_bins(job.store, args["leads"], slot, slot + 1, chunk):
+    kind = lead_type(layout.doc_type)
+    for leads in read_bins(job.store, args["leads"], slot, slot + 1, kind, chunk):
         leads = leads[leads["first"] == 1]
         leads = leads[state[leads["doc"].astype(np.int64) - low] != FOLLOWS]
         votes = np.zeros(len(leads), vote_type(layout.doc_type))
@@ -170,7 +175,7 @@ def similar_pairs(job: Job, layout: Layout, slot: int) -> SimilarPairs:
     folder: Any = job.task.args["scores"]
     if not folder:
         return SimilarPairs(None)
-    scores = read_whole(job.store, folder, slot, slot + 1, lead_type(layout.doc_type))
+    scores = read_whole(job.store, folder, slot, slot + 1, score_type(layout.doc_type))
     if not len(scores):
         return SimilarPairs(scores)
     met = (scores["met"] & scores["claimed"]) != 0

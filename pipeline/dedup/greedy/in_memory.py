@@ -9,7 +9,7 @@ import numpy as np
 
 from decant.filters.compile import kernel
 from decant.pipeline.dedup.compare import least_matches
-from decant.pipeline.dedup.formats import RANK_COLUMNS, label_type, lead_type
+from decant.pipeline.dedup.formats import RANK_COLUMNS, label_type, lead_type, score_type
 from decant.pipeline.dedup.greedy.buckets import MOST_COMPARED, pairs_beyond
 from decant.pipeline.dedup.greedy.documents import rows_in
 from decant.pipeline.dedup.layout import Layout
@@ -88,7 +88,7 @@ def announced_roots(job: Job, layout: Layout, leads: np.ndarray, docs: np.ndarra
     told = leads[leads["other"] != leads["doc"]]
     folder = job.task.args["scores"]
     if folder and len(told):
-        scores = read_whole(job.store, folder, 0, layout.slots, lead_type(layout.doc_type))
+        scores = read_whole(job.store, folder, 0, layout.slots, score_type(layout.doc_type))
         met = (scores["met"] & scores["claimed"]) != 0
         scores = scores[met & (scores["matches"] >= least_matches(job, layout))]
         scores = scores[np.lexsort((scores["other"], scores["doc"]))]

@@ -95,7 +95,7 @@ def one_round(
     told = stage.per_bin(step, spill_leads, lambda one: {"source": votes, "buckets": tables[one]})
     leads = stage.settled(step)
     compare = stage.config.dedup.compare
-    scores = stage.compare(f"round-{number:04d}", leads)[0] if compare else ""
+    scores = stage.compare(f"round-{number:04d}", leads, banded=True)[0] if compare else ""
     labels = stage.folder(f"labels-{number:04d}")
     args: dict[str, Any] = {"leads": leads, "scores": scores, "labels": labels}
     rows = sum(name.rows for name in read_catalog(stage.engine.store, leads))

@@ -54,7 +54,7 @@ def test_merge_rounds_are_those_of_settle(tmp_path):
     spills.write_catalog(store, "made", names)
     exchange = dedup_plan.Exchange("made", 100, bins, 100 * 4 * bins, 4)
     with Engine(store, RunConfig(), workers=0) as engine:
-        folder = spills.settle(engine, "made", "made", bins, payload, "")
+        folder = spills.settle(engine, "made", "made", bins, payload, "", 1)
     rounds, objects = dedup_plan.merge_rounds(exchange, payload, remote=False)
     assert rounds >= 1 and folder == f"made.round-{rounds}"
     assert len(spills.read_catalog(store, folder)) == objects

@@ -8,7 +8,7 @@ import pytest
 
 from decant.pipeline import deduplicate
 from decant.pipeline.config import RunConfig
-from decant.pipeline.dedup import bands, layout, spills
+from decant.pipeline.dedup import bands, formats, layout, spills
 from decant.pipeline.dedup.layout import SignatureError
 from decant.pipeline.engine.execute import StepError
 from decant.pipeline.engine.storage import StorageError, Store
@@ -334,3 +334,26 @@ def test_a_damaged_run_file_is_named(tmp_path):
 def _rows(store, number):
     path = f"3-deduplicated/dropped/{number:05d}.parquet"
     return store.read_table(path).to_pylist()
+
+
+def test_records_of_another_type_are_refused_before_they_are_read(tmp_path):
+    store = Store(str(tmp_path))
+    choices = np.zeros(3, formats.choice_type("<u4"))
+    spills.write_run(store, "made/0.run", choices, np.array([3]))
+    spills.write_catalog(store, "made", [["made/0.run", 0, 1, 3]])
+    links = spills.read_whole(store, "made", 0, 1, formats.link_type("<u4"))
+    assert links.dtype.names == ("doc", "other") and len(links) == 3
+    for wrong in (formats.link_type("<u8"), formats.score_type("<u4")):
+        with pytest.raises(StorageError, match=r"made/0\.run has records of .*'rule'"):
+            spills.read_whole(store, "made", 0, 1, wrong)
+
+
+def test_ids_of_any_width_are_read(tmp_path):
+    store = Store(str(tmp_path))
+    for number, name in enumerate([b"<a>", b"<a-longer-one>"]):
+        ids = np.array([(number, name)], formats.id_type("<u4", len(name)))
+        spills.write_run(store, f"made/{number}.run", ids, np.array([1]))
+    names = [[f"made/{number}.run", 0, 1, 1] for number in (0, 1)]
+    spills.write_catalog(store, "made", names)
+    ids = spills.read_whole(store, "made", 0, 1, formats.id_type("<u4"))
+    assert ids["id"].tolist() == [b"<a>", b"<a-longer-one>"]
