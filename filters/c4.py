@@ -2,7 +2,7 @@
 
 One walk over the lines does both, as in datatrove 0.10.1 (`c4_filters.py`), which follows
 TensorFlow Datasets: lines go, and what the surviving lines hold decides on the document. The walk
-is the edit `c4_lines`; the rules behind it read what it found. A line that makes the reference drop
+is the edit `c4_lines`; the rules behind it read its `Walk`. A line that makes the reference drop
 the document stays in the text here, so that the edited text is defined for dropped documents too.
 """
 
@@ -37,7 +37,7 @@ CURLY_BRACKET = "{"
 
 @dataclass(frozen=True, slots=True)
 class Walk:
-    """What the walk found: document marks by line number (inf: nowhere) and their counts."""
+    """Document marks of one walk over the lines, by line number (inf: nowhere) and their counts."""
 
     lorem_ipsum_lines: int
     first_lorem_ipsum: float

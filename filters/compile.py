@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, TypeVar
 
 import numba
 from numba.core import config
+
+from decant.filters.cache import cache_folder
 
 # A machine number inside a kernel, of the width its docstring says: checkers know int, not uint64.
 Number = Any
@@ -21,8 +22,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 def numba_cache() -> str:
     """The folder of compiled kernels."""
-    user = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return str(Path(os.environ.get("DECANT_CACHE") or Path(user) / "decant") / "numba")
+    return str(cache_folder() / "numba")
 
 
 if not os.environ.get("NUMBA_CACHE_DIR"):

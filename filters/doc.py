@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from typing import Any, Generic, TypeVar, overload
 
 import numpy as np
 
+from decant.filters.unicode import without_surrogates
 from decant.filters.words import line_kernels, ngrams
 from decant.filters.words.lexicon import MEMO, Lexicon, Scan
 
 Value = TypeVar("Value")
-LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class lazy(Generic[Value]):
@@ -39,7 +38,8 @@ class Doc:
     """A text and what rules ask of it.
 
     Lone surrogates, which UTF-8 cannot hold, are U+FFFD here and counted in
-    `replaced_surrogates`. `notes` holds what edits found on their way to this text.
+    `replaced_surrogates`. `notes` holds what edits left for rules on their way to this text,
+    `record` the columns of the document that a rule of the recipe reads (its URL, a score).
     """
 
     def __init__(
@@ -48,16 +48,12 @@ class Doc:
         lexicon: Lexicon | None = None,
         chunk_ids: np.ndarray | None = None,
         notes: Mapping[str, Any] | None = None,
+        record: Mapping[str, Any] | None = None,
     ) -> None:
-        self.replaced_surrogates = 0
-        if not text.isascii():
-            try:
-                text.encode()
-            except UnicodeEncodeError:
-                text, self.replaced_surrogates = LONE_SURROGATE.subn("\ufffd", text)
-        self.text = text
+        self.text, self.replaced_surrogates = without_surrogates(text)
         self.lexicon = MEMO.lexicon() if lexicon is None else lexicon
         self.notes: Mapping[str, Any] = notes or {}
+        self.record: Mapping[str, Any] = record or {}
         if chunk_ids is not None:
             self.__dict__["chunk_ids"] = chunk_ids
 

@@ -54,8 +54,8 @@ def alpha_word_fraction(doc: Doc) -> float:
 
 def stop_words(doc: Doc, *, words: Sequence[str] = STOP_WORDS, count: str = "distinct") -> float:
     """How many of `words` the text has, in this case: `distinct` ones, or all `occurrences`."""
-    wanted = doc.lexicon.wanted_ids(tuple(words))
-    return float(ngrams.count_wanted(doc.words, wanted, count == "distinct"))
+    ids = doc.lexicon.wanted_ids(tuple(words))
+    return float(ngrams.count_ids(doc.words, ids, count == "distinct"))
 
 
 RULES = (

@@ -9,7 +9,6 @@ first of the next, and asked for the best label only: `newline="deleted"`.
 """
 
 import os
-import re
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
@@ -20,6 +19,7 @@ import numpy as np
 from decant.filters.lid.file import OtherModel, read_model
 from decant.filters.lid.kernel import FastScores
 from decant.filters.rule import RecordRule
+from decant.filters.unicode import utf8
 
 LANGUAGE_RULES = (
     RecordRule(
@@ -30,8 +30,6 @@ LANGUAGE_RULES = (
         reference=None,
     ),
 )
-
-_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class Language(NamedTuple):
@@ -49,8 +47,8 @@ class LanguageRule:
     keep: Collection[str] | None = ("en",)
     threshold: float = 0.65
 
-    def keeps(self, found: Language) -> bool:
-        return found.wanted_score > self.threshold
+    def keeps(self, language: Language) -> bool:
+        return language.wanted_score > self.threshold
 
 
 # What both ways of scoring must agree on, bit for bit, before the fast one is used: several
@@ -88,21 +86,21 @@ class LanguageId:
 
     def identify(self, text: str, keep: Collection[str] | None = None) -> Language:
         """The language of `text`, and the best score among `keep` (among all, when None)."""
-        labels, found = self._score(text)
+        labels, scores = self._score(text)
         if len(labels) == 0:
             return Language("", 0.0, 0.0)
-        first = int(found.argmax())
-        best = float(found[first])
+        first = int(scores.argmax())
+        best = float(scores[first])
         if keep is None:
             return Language(labels[first], best, best)
         places = (labels.index(name) for name in keep if name in labels)
-        wanted = max((float(found[place]) for place in places), default=0.0)
-        return Language(labels[first], best, wanted)
+        best_kept = max((float(scores[place]) for place in places), default=0.0)
+        return Language(labels[first], best, best_kept)
 
 
 def _named(scores: Scores) -> dict[str, float]:
-    labels, found = scores
-    return {labels[i]: float(found[i]) for i in np.flatnonzero(found).tolist()}
+    labels, values = scores
+    return {labels[i]: float(values[i]) for i in np.flatnonzero(values).tolist()}
 
 
 def _library(
@@ -115,8 +113,8 @@ def _library(
 
     def scores(text: str) -> Scores:
         line = utf8(text).decode().replace("\n", blank)
-        names, found = model.predict(line, k=labels)
-        return [name.removeprefix("__label__") for name in names], np.array(found, np.float32)
+        names, scores = model.predict(line, k=labels)
+        return [name.removeprefix("__label__") for name in names], np.array(scores, np.float32)
 
     return scores
 
@@ -128,11 +126,3 @@ def _fast(model_path: str | os.PathLike[str]) -> Callable[[str], Scores] | None:
     except OtherModel:
         return None
     return lambda text: (model.labels, model.probabilities(utf8(text)))
-
-
-def utf8(text: str) -> bytes:
-    """A text as UTF-8, U+FFFD for lone surrogates: hardly any has one, and looking costs 45 µs."""
-    try:
-        return text.encode()
-    except UnicodeEncodeError:
-        return _SURROGATE.sub("\ufffd", text).encode()

@@ -4,10 +4,9 @@ A signature holds, per permutation, the least hash over the shingles of a docume
 14 bands x 8 rows, two documents of Jaccard similarity s become a candidate pair with probability
 1 - (1 - s^8)^14: 0.56 at 0.70, 0.77 at 0.75, 0.92 at 0.80, 0.988 at 0.85.
 
-Bands and rows by intent: `threshold: 0.75, permutations: 112`, and the S-curve they give.
-
-The choice is datasketch's: the bands and rows whose areas of false positives below the threshold
-and of false negatives above it add up to least.
+Bands and rows can also be picked by intent (`threshold: 0.75, permutations: 112`). The choice is
+datasketch's: the areas of false positives below the threshold and of false negatives above it add
+up to least.
 """
 
 from __future__ import annotations

@@ -1,245 +1,269 @@
 """A recipe: an ordered list of edits and rules with their bounds, and the verdict it gives.
 
-In YAML each step is a mapping of one key: a rule's name with its bounds and, where they differ from
-the catalogue's, its options; or `edit` with the name of an edit and its options:
-
-    - gopher_top_2_gram_char_fraction: {at_most: 0.20}
-    - edit: {c4_lines: {min_words_per_line: 3}}
+Two ways lead to a verdict, and both end in `decide`: `judge` measures a text, as far as the first
+failing rule or to the end, and `decide` alone takes values that were stored.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
-from decant.filters import c4, fineweb, gopher_quality, gopher_repetition, refinedweb
+import numpy as np
+
 from decant.filters.doc import Doc
-from decant.filters.rule import BOUND_KEYS, Bounds, Edit, Rule, Verdict
+from decant.filters.rule import Batched, BatchMeasure, Edit, LoadError, Rule
 
-RULES: tuple[Rule, ...] = (
-    *gopher_repetition.RULES,
-    *gopher_quality.RULES,
-    *c4.RULES,
-    *fineweb.RULES,
-    *refinedweb.RULES,
-)
-EDITS: tuple[Edit, ...] = (*c4.EDITS, *refinedweb.EDITS)
+NAN = float("nan")
 
 
-class RecipeError(ValueError):
-    """A recipe is wrong; `path` leads to the step or key, from the list of steps."""
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a recipe said of one document.
 
-    def __init__(self, path: tuple[int | str, ...], message: str) -> None:
-        super().__init__(message)
-        self.path = path
-        self.message = message
+    `doc` is the document after every edit that was reached. `dropped_by`, `value`, `bound` and
+    `detail` belong to the first rule in recipe order that failed and are None for a kept document;
+    `detail` is why a rule of the user's gave no number. `values` holds one float per rule in recipe
+    order where all were measured, else None.
+    """
+
+    doc: Doc
+    dropped_by: str | None = None
+    value: float | None = None
+    bound: float | None = None
+    detail: str | None = None
+    values: tuple[float, ...] | None = None
+    failed: tuple[str, ...] = ()
+
+    @property
+    def kept(self) -> bool:
+        """True where no rule failed."""
+        return self.dropped_by is None
+
+    @property
+    def text(self) -> str:
+        """The text after every edit that was reached."""
+        return self.doc.text
+
+
+@dataclass(frozen=True, slots=True)
+class Decisions:
+    """What values come to under a recipe's bounds, for one document or for each of many."""
+
+    failed: np.ndarray  # bool [..., rules]
+    first: np.ndarray  # int64 [...]: the first rule that failed, -1 where none did
+    tied: np.ndarray  # bool [...]: a later rule at the same place failed too; the text decides
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A rule or an edit at its place, its options bound."""
+    """A rule or an edit at its place in a recipe, its options bound."""
 
     rule: Rule | None
     edit: Edit | None
-    call: Callable[[Doc], Any]
+    call: Any  # Doc -> float, Doc -> Doc, or the BatchMeasure of a rule
 
 
-@dataclass(frozen=True, slots=True)
+Judging = Generator[tuple[Batched, Doc], Mapping[str, float] | Exception, Verdict]
+
+
+@dataclass(frozen=True)
 class Recipe:
-    """Steps in order; `judge` applies them to a text."""
+    """Steps in order; `judge` applies them to a text, `decide` to stored values."""
 
     steps: tuple[Step, ...]
 
-    @property
+    @cached_property
     def rules(self) -> tuple[Rule, ...]:
         """The rules in order, with the bounds and options of this recipe."""
         return tuple(step.rule for step in self.steps if step.rule is not None)
 
-    @property
+    @cached_property
     def edits(self) -> tuple[Edit, ...]:
         """The edits in order, with the options of this recipe."""
         return tuple(step.edit for step in self.steps if step.edit is not None)
 
-    def judge(self, text: str, all_measures: bool = False) -> Verdict:
+    @cached_property
+    def batches(self) -> tuple[Batched, ...]:
+        """The batched functions that rules measure with, each once."""
+        calls = (rule.measure for rule in self.rules)
+        return tuple(dict.fromkeys(one.batch for one in calls if isinstance(one, BatchMeasure)))
+
+    @cached_property
+    def reads(self) -> tuple[str, ...]:
+        """The columns of a document that rules ask for, by name."""
+        return tuple(sorted({column for rule in self.rules for column in rule.reads}))
+
+    def decide(self, values: np.ndarray) -> Decisions:
+        """What fails first: `values` is float64 [..., rules], all of the recipe's or the first n.
+
+        The last axis is in recipe order; NaN passes no bound.
+        """
+        count = values.shape[-1]
+        failed = np.empty(values.shape, np.bool_)
+        for k, rule in enumerate(self.rules[:count]):
+            failed[..., k] = ~rule.keep.keeps_array(values[..., k])
+        if not count:
+            none = np.full(values.shape[:-1], -1)
+            return Decisions(failed, none, none > 0)
+        first = np.where(failed.any(axis=-1), failed.argmax(axis=-1), -1)
+        # Rules share a place with their neighbours: one number for each run of them, -1 for others.
+        places = np.array(self._places[:count])
+        place = np.where(first >= 0, places[first], -1)
+        at_place = failed & (places == place[..., None])
+        return Decisions(failed, first, (place >= 0) & (at_place.sum(axis=-1) > 1))
+
+    @cached_property
+    def _places(self) -> tuple[int, ...]:
+        places, place, before = [], -1, False
+        for step in self.steps:
+            shared = step.rule is not None and step.rule.met_at is not None
+            place += shared and not before
+            before = shared
+            if step.rule is not None:
+                places.append(place if shared else -1)
+        return tuple(places)
+
+    def judge(
+        self, text: str, all_measures: bool = False, record: Mapping[str, Any] | None = None
+    ) -> Verdict:
         """What the recipe says of `text`: stops at the first failing rule, or measures them all.
 
         The verdict is the same either way; `all_measures` adds the values and carries the text
-        through every edit even when a rule failed before it.
+        through every edit even when a rule failed before it. `record` has the columns in `reads`.
         """
-        doc = Doc(text)
+        return self.judge_all([text], all_measures, None if record is None else [record])[0]
+
+    def judge_all(
+        self,
+        texts: Sequence[str],
+        all_measures: bool = False,
+        records: Sequence[Mapping[str, Any]] | None = None,
+    ) -> list[Verdict]:
+        """`judge` of each text; those that meet a batched rule are measured together."""
+        verdicts: list[Verdict | None] = [None] * len(texts)
+        waiting: list[tuple[int, Judging, tuple[Batched, Doc]]] = []
+
+        def go_on(number: int, judging: Judging, answer: Any) -> None:
+            try:
+                waiting.append((number, judging, judging.send(answer)))
+            except StopIteration as end:
+                verdicts[number] = end.value
+
+        for number, text in enumerate(texts):
+            record = {} if records is None else records[number]
+            go_on(number, self._judging(Doc(text, record=record), all_measures), None)
+        while waiting:
+            batch = waiting[0][2][0]
+            now = [one for one in waiting if one[2][0] is batch]
+            waiting = [one for one in waiting if one[2][0] is not batch]
+            answers = _measured_together(batch, [doc for _, _, (_, doc) in now])
+            for (number, judging, _), answer in zip(now, answers, strict=True):
+                go_on(number, judging, answer)
+        return verdicts  # type: ignore[return-value]  # every judging has ended
+
+    def _judging(self, doc: Doc, all_measures: bool) -> Judging:
+        """Measures step by step; yields where a batched function has to be called."""
+        record = doc.record
         values: list[float] = []
-        failed: list[tuple[Rule, float, Doc]] = []
+        met: dict[int, Doc] = {}  # the document that each failing rule saw
+        details: dict[int, str] = {}
+        answers: dict[Batched, tuple[Doc, Any]] = {}
         for step in self.steps:
             rule = step.rule
-            if rule is None:
-                if failed and not all_measures:
-                    break
-                doc = step.call(doc)
-                continue
-            if failed and not all_measures and not _shares_place(failed[-1][0], rule):
+            if met and not all_measures and not (rule and self._ties(max(met), len(values))):
                 break
-            value = step.call(doc)
-            values.append(value)
+            if rule is None:
+                doc = step.call(doc)
+                doc.record = record
+                continue
+            if isinstance(step.call, BatchMeasure):
+                batch = step.call.batch
+                if answers.get(batch, (None,))[0] is not doc:
+                    answers[batch] = doc, (yield batch, doc)
+                value, detail = _batched_value(answers[batch][1], step.call.name)
+            elif rule.custom:
+                value, detail = _custom_value(step.call, doc)
+            else:
+                value, detail = step.call(doc), None
             if not rule.keep.keeps(value):
-                failed.append((rule, value, doc))
-        return _verdict(doc, failed, tuple(values) if all_measures else None)
+                met[len(values)] = doc
+                if detail is not None:
+                    details[len(values)] = detail
+            values.append(value)
+        return self._verdict(doc, values, met, details, all_measures)
 
+    def _ties(self, one: int, other: int) -> bool:
+        return self._places[one] == self._places[other] >= 0
 
-def _shares_place(one: Rule, other: Rule) -> bool:
-    return one.met_at is not None and other.met_at is not None
-
-
-def _verdict(
-    doc: Doc, failed: list[tuple[Rule, float, Doc]], values: tuple[float, ...] | None
-) -> Verdict:
-    if not failed:
-        return Verdict(doc, values=values)
-    rule, value, _ = _first(failed)
-    return Verdict(
-        doc,
-        dropped_by=rule.name,
-        value=value,
-        bound=rule.keep.crossed(value),
-        values=values,
-        failed=tuple(rule.name for rule, _, _ in failed),
-    )
-
-
-def _first(failed: list[tuple[Rule, float, Doc]]) -> tuple[Rule, float, Doc]:
-    """The failure that names the verdict: the first, but for rules that share a place."""
-    first = failed[0]
-    if first[0].met_at is None:
-        return first
-    tied = [first]
-    for failure in failed[1:]:
-        if failure[0].met_at is None:
-            break
-        tied.append(failure)
-    return min(tied, key=lambda failure: failure[0].met_at(failure[2]))  # type: ignore[misc]
-
-
-def build(steps: Sequence[Any]) -> Recipe:
-    """The recipe of a YAML list; raises RecipeError where it is none."""
-    built: list[Step] = []
-    names: dict[str, int] = {}
-    edits: set[str] = set()
-    for index, entry in enumerate(steps):
-        key, value = _single_key(entry, (index,))
-        if key == "edit":
-            step = _edit_step(value, (index, "edit"))
-            assert step.edit is not None
-            name = step.edit.name
-            edits.add(name)
-        else:
-            step = _rule_step(key, value, (index, key))
-            assert step.rule is not None
-            name = step.rule.name
-            if step.rule.needs and step.rule.needs not in edits:
-                raise RecipeError(
-                    (index, key),
-                    f"{key} reads what the edit {step.rule.needs} found; put it before",
-                )
-        if name in names:
-            raise RecipeError(
-                (index, key), f"{name} stands twice (first as step {names[name] + 1})"
-            )
-        names[name] = index
-        built.append(step)
-    return Recipe(tuple(built))
-
-
-def _single_key(entry: Any, path: tuple[int | str, ...]) -> tuple[str, Any]:
-    if isinstance(entry, str):
-        return entry, None
-    if isinstance(entry, Mapping) and len(entry) == 1:
-        ((key, value),) = entry.items()
-        return str(key), value
-    raise RecipeError(
-        path,
-        f"a step is one rule or `edit`, as `- gopher_stop_words: {{at_least: 2}}`; found {entry!r}",
-    )
-
-
-def _edit_step(value: Any, path: tuple[int | str, ...]) -> Step:
-    name, given = _single_key(value, path)
-    known = {edit.name: edit for edit in EDITS}
-    if name not in known:
-        raise RecipeError(
-            (*path, name), f"no edit is called {name!r}; edits: {', '.join(sorted(known))}"
+    def _verdict(
+        self,
+        doc: Doc,
+        values: list[float],
+        met: Mapping[int, Doc],
+        details: Mapping[int, str],
+        all_measures: bool,
+    ) -> Verdict:
+        every = tuple(values) if all_measures else None
+        if not met:
+            return Verdict(doc, values=every)
+        decisions = self.decide(np.array(values))
+        first = int(decisions.first)
+        if decisions.tied:
+            tied = [k for k in met if self._places[k] == self._places[first]]
+            first = min(tied, key=lambda k: self.rules[k].met_at(met[k]))  # type: ignore[misc]
+        rule, value = self.rules[first], values[first]
+        return Verdict(
+            doc,
+            dropped_by=rule.name,
+            value=value,
+            bound=rule.keep.crossed(value),
+            detail=details.get(first),
+            values=every,
+            failed=tuple(self.rules[k].name for k in met),
         )
-    edit = known[name]
-    options = _options(edit.options, given or {}, (*path, name))
-    edit = replace(edit, options=options)
-    return Step(None, edit, partial(edit.apply, **options))
 
 
-def _rule_step(name: str, value: Any, path: tuple[int | str, ...]) -> Step:
-    known = {rule.name: rule for rule in RULES}
-    if name not in known:
-        raise RecipeError(path, f"no rule is called {name!r}; rules: {', '.join(sorted(known))}")
-    rule = known[name]
-    given = {} if value is None else value
-    if not isinstance(given, Mapping):
-        raise RecipeError(
-            path, f"{name} takes bounds and options, such as {{at_most: 0.2}}; found {value!r}"
-        )
-    bounds = {key: given[key] for key in given if key in BOUND_KEYS}
-    others = {key: given[key] for key in given if key not in BOUND_KEYS}
-    options = _options(rule.options, others, path)
-    keep = _bounds(bounds, path) if bounds else rule.keep
-    rule = replace(rule, keep=keep, options=options)
-    return Step(rule, None, partial(rule.measure, **options))
+def _custom_value(call: Any, doc: Doc) -> tuple[float, str | None]:
+    """A user's measure, and why it is NaN where the function raised or gave no number."""
+    try:
+        return _number(call(doc))
+    except Exception as error:
+        return NAN, _reason(error)
 
 
-def _options(known: Mapping[str, Any], given: Any, path: tuple[int | str, ...]) -> dict[str, Any]:
-    if not isinstance(given, Mapping):
-        raise RecipeError(path, f"options are a mapping; found {given!r}")
-    for key, value in given.items():
-        if key not in known:
-            valid = ", ".join([*known, *BOUND_KEYS])
-            raise RecipeError((*path, key), f"no option is called {key!r}; valid here: {valid}")
-        if type(value) is not type(known[key]) and not isinstance(known[key], tuple):
-            raise RecipeError((*path, key), f"{key} is like {known[key]!r}; found {value!r}")
-    return {key: _frozen(given.get(key, default)) for key, default in known.items()}
+def _batched_value(answer: Mapping[str, Any] | Exception, name: str) -> tuple[float, str | None]:
+    if isinstance(answer, Exception):
+        return NAN, _reason(answer)
+    try:
+        return _number(answer[name])
+    except Exception as error:
+        return NAN, _reason(error)
 
 
-def _frozen(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
+def _number(value: Any) -> tuple[float, str | None]:
+    if isinstance(value, str | bytes):
+        return NAN, f"returned {value[:40]!r}, not a number"
+    number = float(value)
+    return number, "returned NaN" if number != number else None
 
 
-def _bounds(given: Mapping[str, Any], path: tuple[int | str, ...]) -> Bounds:
-    bounds = Bounds()
-    for key, value in given.items():
-        ends = value if key == "between" else [value]
-        if not isinstance(ends, list | tuple) or not all(_is_number(end) for end in ends):
-            raise RecipeError((*path, key), f"{key} takes a number, between two; found {value!r}")
-        if key == "between":
-            if len(ends) != 2 or ends[0] > ends[1]:
-                raise RecipeError((*path, key), f"between takes [low, high]; found {value!r}")
-            bounds = replace(bounds, low=float(ends[0]), high=float(ends[1]))
-        elif key in ("at_least", "above"):
-            bounds = replace(bounds, low=float(value), low_open=key == "above")
-        else:
-            bounds = replace(bounds, high=float(value), high_open=key == "below")
-    return bounds
+def _reason(error: Exception) -> str:
+    """One line, bounded: the error goes into a column."""
+    return f"{type(error).__name__}: {error}".replace("\n", " ")[:200]
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and not math.isnan(value)
-
-
-def catalogue() -> list[dict[str, Any]]:
-    """Every rule as `decant rules --json` prints it."""
-    return [
-        {
-            "name": rule.name,
-            "unit": rule.unit,
-            "keep": rule.keep.as_mapping(),
-            "source": rule.source,
-            "reference": rule.reference,
-        }
-        for rule in RULES
-    ]
+def _measured_together(
+    batch: Batched, docs: Sequence[Doc]
+) -> Sequence[Mapping[str, float] | Exception]:
+    """The batch's answer for each document; after an exception each alone, to find whose it is."""
+    try:
+        return batch(docs)
+    except LoadError:
+        raise  # no document's fault: the run ends
+    except Exception as error:
+        if len(docs) == 1:
+            return [error]
+        return [one for doc in docs for one in _measured_together(batch, [doc])]

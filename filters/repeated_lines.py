@@ -1,6 +1,6 @@
 """Which lines of a text are compared with those of other texts, and the text without some of them.
 
-The definition behind `dedup.lines` (line_steps.py carries it out over a run), exactly:
+The definition behind `dedup.lines` (pipeline/dedup/lines.py carries it out over a run), exactly:
 
 - A line is what stands between newlines. Its key is its text, stripped and lower-cased; a line
   with an empty key is blank: never compared, never removed, and no part of a window.

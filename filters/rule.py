@@ -1,19 +1,15 @@
-"""What a rule, an edit and a verdict are.
+"""What a rule and an edit are: a measure with the values that are kept, and a change of the text.
 
-A rule measures one number of a document and says which values it keeps; an edit turns one document
-into another. Measuring and deciding are apart: a `Bounds` decides, the same for one document as for
-a stored column of a million of them, and a NaN never passes.
-
-Rules about a record that are not a measure of its text: its address, its language.
-
-A rule of a recipe measures a text and compares the value with a bound (`filters/rule.py`). These
-match or identify instead, run before any recipe, and carry only what `decant rules` prints.
+Measuring and deciding are apart: a `Bounds` decides, the same for one document as for a stored
+column of a million of them, and a NaN never passes. A `Batched` function measures many documents in
+one call. A `RecordRule` is no measure of a text: it matches a page's address or names its language
+before any recipe, and carries only what `decant rules` prints.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -103,25 +99,87 @@ def ratio(part: float, whole: float) -> float:
     return part / whole if whole else 0.0
 
 
+class LoadError(Exception):
+    """A batched function could not be made ready; the message says why."""
+
+
+class Batched:
+    """A function over many documents at once, such as a classifier; its measures are `self[name]`.
+
+    `measure` takes documents and what `load` returned, once a process, and gives one mapping of
+    measure to number for each document; that number must not depend on the others in the call.
+    `gpus` (a share of one, or whole ones) and `memory_mb` are reserved for a task of the filter
+    stage while it runs; where there is no GPU, it runs without.
+    """
+
+    def __init__(
+        self,
+        measure: Callable[[Sequence[Doc], Any], Sequence[Mapping[str, float]]],
+        load: Callable[[], Any] = lambda: None,
+        size: int = 64,
+        resources: Mapping[str, float] | None = None,
+    ) -> None:
+        unknown = sorted(set(resources or ()) - {"gpus", "memory_mb"})
+        if unknown or size < 1:
+            raise ValueError(
+                f"resources are gpus and memory_mb, size is 1 or more; found {unknown}"
+            )
+        self.measure, self.load, self.size = measure, load, size
+        self.gpus = float((resources or {}).get("gpus", 0))
+        self.memory_mb = float((resources or {}).get("memory_mb", 0))
+        self._loaded: list[Any] = []
+
+    def __getitem__(self, name: str) -> BatchMeasure:
+        """The measure of this name, for a `Rule`."""
+        return BatchMeasure(self, name)
+
+    def __call__(self, docs: Sequence[Doc]) -> Sequence[Mapping[str, float]]:
+        """The measures of each document, `size` of them in one call of the function."""
+        if not self._loaded:
+            try:
+                self._loaded.append(self.load())
+            except Exception as error:
+                raise LoadError(f"load() raised {type(error).__name__}: {error}") from error
+        results: list[Mapping[str, float]] = []
+        for start in range(0, len(docs), self.size):
+            some = docs[start : start + self.size]
+            values = list(self.measure(some, self._loaded[0]))
+            if len(values) != len(some):
+                raise ValueError(f"{len(values)} results for {len(some)} documents")
+            results += values
+        return results
+
+
+@dataclass(frozen=True, slots=True)
+class BatchMeasure:
+    """One measure of a `Batched` function."""
+
+    batch: Batched
+    name: str
+
+
 @dataclass(frozen=True, slots=True)
 class Rule:
     """One measured quantity, the values that are kept, and who said so.
 
-    `measure` takes a document and the options named in `options`. `reference` is the reason that
-    datatrove 0.10.1 gives for the same decision. Neighbouring rules with `met_at` share one place
-    in the recipe: of those that fail, the one met first in the text is named (C4 walks the lines
-    once, and stops at the first lorem ipsum or curly bracket).
+    `measure` takes a document and the options named in `options`, or is a measure of a `Batched`
+    function. `reference` is the reason that datatrove 0.10.1 gives for the same decision.
+    Neighbouring rules with `met_at` share one place in the recipe: of those that fail, the one met
+    first in the text is named (C4 walks the lines once, and stops at the first lorem ipsum or curly
+    bracket).
     """
 
     name: str
-    measure: Callable[..., float]
+    measure: Callable[..., float] | BatchMeasure
     keep: Bounds
-    unit: str
-    source: str
+    unit: str = "number"
+    source: str = ""
     reference: str | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
     needs: str | None = None  # the edit whose notes it reads
     met_at: Callable[[Doc], float] | None = None
+    reads: tuple[str, ...] = ()  # columns of the document that it finds in `doc.record`
+    custom: bool = False  # of a user's file: what it raises costs the document, not the run
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,36 +188,9 @@ class Edit:
 
     name: str
     apply: Callable[..., Doc]
-    source: str
+    source: str = ""
     options: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What a recipe said of one document.
-
-    `doc` is the document after every edit that was reached. `dropped_by`, `value`, `bound` and
-    `detail` belong to the first rule in recipe order that failed and are None for a kept document.
-    `values` holds one float per rule in recipe order where all were measured, else None.
-    """
-
-    doc: Doc
-    dropped_by: str | None = None
-    value: float | None = None
-    bound: float | None = None
-    detail: str | None = None
-    values: tuple[float, ...] | None = None
-    failed: tuple[str, ...] = ()
-
-    @property
-    def kept(self) -> bool:
-        """True where no rule failed."""
-        return self.dropped_by is None
-
-    @property
-    def text(self) -> str:
-        """The text after every edit that was reached."""
-        return self.doc.text
+    custom: bool = False  # of a user's file
 
 
 @dataclass(frozen=True)

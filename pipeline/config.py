@@ -10,7 +10,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from decant.filters import recipe
+from decant.filters import steps
+from decant.filters.recipe import Recipe
 from decant.pipeline.engine.strict_yaml import (
     Bytes,
     ConfigError,
@@ -71,7 +72,7 @@ class LanguageConfig(Section):
 
 class FilterConfig(Section):
     all_measures: bool = False  # false: stop at the first failing rule
-    rules: tuple[Any, ...] = ()  # filters.recipe reads these
+    rules: tuple[Any, ...] = ()  # filters/steps.py reads these
 
 
 class LinesConfig(Section):
@@ -168,8 +169,8 @@ class RunConfig(Section):
     shard: ShardConfig = ShardConfig()
     retain: RetainConfig = RetainConfig()
 
-    def recipe(self) -> recipe.Recipe:
-        return recipe.build(self.filter.rules)
+    def recipe(self) -> Recipe:
+        return steps.build(self.filter.rules)
 
 
 def load(path: str | Path, overrides: Sequence[str] = ()) -> RunConfig:
@@ -183,7 +184,7 @@ def validate(data: Mapping[str, Any], lines: "Lines", name: str) -> RunConfig:
     config = validated(RunConfig, data, lines, name)
     try:
         config.recipe()
-    except recipe.RecipeError as error:
+    except steps.RecipeError as error:
         where = lines.where(name, ("filter", "rules", *error.path))
         raise ConfigError(f"{where}: {error}") from None
     return config

@@ -76,7 +76,8 @@ def filter_partition(job: Job) -> dict[str, Any]:
         ) as signed_rows,
     ):
         writers = Writers(kept_rows, dropped_rows, signed_rows, recipe, method, measured)
-        for batch in job.store.iter_batches(f"1-extracted/{name}", list(COLUMNS), BATCH_ROWS):
+        columns = list(dict.fromkeys((*COLUMNS, *recipe.reads)))
+        for batch in job.store.iter_batches(f"1-extracted/{name}", columns, BATCH_ROWS):
             verdicts = writers.write(batch)
             counts["in"] += len(verdicts)
             counts["kept"] += sum(verdict.kept for verdict in verdicts)

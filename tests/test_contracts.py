@@ -10,7 +10,8 @@ import pytest
 import typer
 
 from decant.ablations.program import app
-from decant.filters import recipe
+from decant.filters.catalogue import EDITS, RULES
+from decant.filters.recipe import Recipe
 from decant.pipeline import config
 from decant.pipeline.dedup import rules
 from decant.pipeline.dedup.rules import NEAR_RULE
@@ -67,7 +68,7 @@ def test_every_way_a_document_can_end_is_a_rule_that_decant_prints():
     assert fates | {NEAR_RULE, *rules.EXACT_RULES} <= set(NAMES)
 
 
-def shipped_recipe(path: Path) -> recipe.Recipe:
+def shipped_recipe(path: Path) -> Recipe:
     return config.load(path).recipe()
 
 
@@ -95,12 +96,8 @@ def test_a_verdict_is_the_same_when_the_other_rules_are_not_measured(path, text)
 
 def test_every_rule_and_every_edit_stands_in_a_shipped_recipe():
     recipes = [shipped_recipe(path) for path in CONFIGS]
-    assert {rule.name for one in recipes for rule in one.rules} == {
-        rule.name for rule in recipe.RULES
-    }
-    assert {edit.name for one in recipes for edit in one.edits} == {
-        edit.name for edit in recipe.EDITS
-    }
+    assert {rule.name for one in recipes for rule in one.rules} == {rule.name for rule in RULES}
+    assert {edit.name for one in recipes for edit in one.edits} == {edit.name for edit in EDITS}
 
 
 @pytest.mark.parametrize("stage", STAGES, ids=lambda stage: stage.name)

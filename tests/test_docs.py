@@ -7,7 +7,7 @@ import pytest
 import typer
 
 from decant.ablations.program import app
-from decant.filters import recipe
+from decant.filters.catalogue import RULES
 from decant.pipeline import config, rules
 from decant.pipeline.rundir.records import PUBLISHED
 
@@ -86,7 +86,7 @@ def test_rule_table_of_the_filters_has_the_rules_over_text_as_decant_prints_them
     named = [row[0].strip("`") for row in table_rows(text, "rule")]
     printed = [row["name"] for row in rules.rule_rows()]
     assert [name for name in printed if name in set(named)] == named
-    assert {rule.name for rule in recipe.RULES} == set(named)
+    assert {rule.name for rule in RULES} == set(named)
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.name)

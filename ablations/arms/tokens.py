@@ -6,21 +6,19 @@ encoded better than another for having shaped the vocabulary; or GPT-2's is read
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
+from decant.filters.unicode import without_surrogates
 from decant.pipeline.tokens.counter import END_OF_TEXT, load_tokenizer
 
 # A vocabulary of a few thousand is settled by a few megabytes; more only costs time.
 TRAINING_CHARS = 20_000_000
 LONGEST_CHARS = 50_000  # of one document in training: a page of machine noise is no language
 BATCH_DOCUMENTS = 1_000
-
-_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class StudyTokenizer:
@@ -38,7 +36,7 @@ class StudyTokenizer:
 
     def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
         """The token ids of each text; no token is added."""
-        clean = [_SURROGATE.sub("\ufffd", text) for text in texts]
+        clean = [without_surrogates(text)[0] for text in texts]
         return [e.ids for e in self._tokenizer.encode_batch(clean, add_special_tokens=False)]
 
     def to_bytes(self) -> bytes:
@@ -68,7 +66,7 @@ def train_bpe(texts: Iterable[str], vocab_size: int) -> StudyTokenizer:
 def _training_texts(texts: Iterable[str]) -> Iterator[str]:
     left = TRAINING_CHARS
     for text in texts:
-        part = _SURROGATE.sub("\ufffd", text[: min(LONGEST_CHARS, left)])
+        part, _ = without_surrogates(text[: min(LONGEST_CHARS, left)])
         left -= len(part)
         yield part
         if left <= 0:

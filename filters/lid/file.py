@@ -56,22 +56,22 @@ class _Cursor:
         self._data, self._at = data, 0
 
     def values(self, layout: str) -> tuple:
-        found = struct.unpack_from("<" + layout, self._data, self._at)
+        fields = struct.unpack_from("<" + layout, self._data, self._at)
         self._at += struct.calcsize("<" + layout)
-        return found
+        return fields
 
     def array(self, dtype: str, count: int) -> np.ndarray:
-        found = np.frombuffer(self._data, dtype, count, self._at)
-        self._at += found.nbytes
-        return found
+        numbers = np.frombuffer(self._data, dtype, count, self._at)
+        self._at += numbers.nbytes
+        return numbers
 
     def word(self) -> bytes:
         end = self._data.find(b"\0", self._at)
         if end < 0:
             raise OtherModel("a word of the dictionary does not end")
-        found = bytes(self._data[self._at : end])
+        characters = bytes(self._data[self._at : end])
         self._at = end + 1
-        return found
+        return characters
 
 
 def read_model(path: str | os.PathLike[str]) -> LidModel:

@@ -32,7 +32,7 @@ from decant.filters.words.tables import (
 
 LONGEST = 120  # bytes; a longer chunk is split in Python
 ZERO = ord("0")
-MARK_CODES = np.zeros(64, np.uint8)  # by the last byte of E2 80 xx, see word_rules.MARKS
+MARK_CODES = np.zeros(64, np.uint8)  # by the last byte of E2 80 xx, see spacy_tables.MARKS
 MARK_CODES[[0x18, 0x19, 0x1C, 0x1D, 0x13, 0x14, 0x26]] = np.arange(128, 135)
 
 

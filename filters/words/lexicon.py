@@ -50,7 +50,7 @@ def no_collection() -> Iterator[None]:
 
 
 class Scan(NamedTuple):
-    """The bytes of a text, and what one pass over them found, see `scan.scan`."""
+    """The bytes of a text, and what one pass over them finds, see `scan.scan`."""
 
     data: bytes
     chunks: np.ndarray
@@ -96,50 +96,50 @@ class Lexicon:
         numbers = np.frombuffer(data, np.uint8)
         table = self.chunks
         shift = tables.slot_shift(table.slots)
-        found = Scan(
+        result = Scan(
             data,
             *scan(numbers, table.slots, table.byte_starts, table.bytes, SEEDS.multiplier, shift),
         )
-        if (found.chunks < 0).any():
-            self._learn(numbers, found)
+        if (result.chunks < 0).any():
+            self._learn(numbers, result)
         joined = ngrams.use(
-            found.chunks, self.chunks.uses, self.chunks.flags, np.uint8(JOINED_WORDS)
+            result.chunks, self.chunks.uses, self.chunks.flags, np.uint8(JOINED_WORDS)
         )
         if joined.size:
-            self._settle_joins(found, joined.tolist())
-        return found
+            self._settle_joins(result, joined.tolist())
+        return result
 
-    def _learn(self, data: np.ndarray, found: Scan) -> None:
+    def _learn(self, data: np.ndarray, scan: Scan) -> None:
         """Split and remember the chunks not met before, and number them."""
         if self.rules is not None:
-            done = self._learn_from(data, found, 0)
-            while done < len(found.chunks):
+            done = self._learn_from(data, scan, 0)
+            while done < len(scan.chunks):
                 self._chunk_room(ROOM, ROOM)
                 self._token_room(ROOM, ROOM)
-                done = self._learn_from(data, found, done)
-        missing = np.flatnonzero(found.chunks < 0)
+                done = self._learn_from(data, scan, done)
+        missing = np.flatnonzero(scan.chunks < 0)
         if missing.size:
-            unknown = [found.data[start:stop] for start, stop in found.spans[missing].tolist()]
+            unknown = [scan.data[start:stop] for start, stop in scan.spans[missing].tolist()]
             keys, first, split = list(dict.fromkeys(unknown)), len(self), self.splitter.split
             with no_collection():
                 self._add(keys, [split(chunk.decode()) for chunk in keys])
             places = dict(zip(keys, range(first, len(self)), strict=True))
-            found.chunks[missing] = [places[chunk] for chunk in unknown]
+            scan.chunks[missing] = [places[chunk] for chunk in unknown]
 
-    def _learn_from(self, data: np.ndarray, found: Scan, first: int) -> int:
+    def _learn_from(self, data: np.ndarray, scan: Scan, first: int) -> int:
         """Where the kernel stopped for want of room; the number of chunks when it is done."""
         assert self.rules is not None
         tables_ = self.chunks, self.tokens, self.sizes
-        return learn(data, found.spans, found.chunks, first, self.rules, *tables_, SEEDS)
+        return learn(data, scan.spans, scan.chunks, first, self.rules, *tables_, SEEDS)
 
-    def _settle_joins(self, found: Scan, places: list[int]) -> None:
+    def _settle_joins(self, scan: Scan, places: list[int]) -> None:
         """Give chunks in which a special case was joined the words they have beside others."""
         for place in places:
-            first, near = self.splitter.neighbours(place, len(found.spans))
-            start, stop = found.spans[first, 0], found.spans[near - 1, 1]
-            words = self.splitter.words_in_context(found.data[start:stop].decode(), place - first)
-            start, stop = found.spans[place].tolist()
-            found.chunks[place] = self._variant(found.data[start:stop].decode(), words)
+            first, near = self.splitter.neighbours(place, len(scan.spans))
+            start, stop = scan.spans[first, 0], scan.spans[near - 1, 1]
+            words = self.splitter.words_in_context(scan.data[start:stop].decode(), place - first)
+            start, stop = scan.spans[place].tolist()
+            scan.chunks[place] = self._variant(scan.data[start:stop].decode(), words)
 
     def words(self, chunks: np.ndarray) -> np.ndarray:
         """The word tokens of these chunks, int32."""

@@ -1,8 +1,7 @@
-"""The character sets that the reference decides with, written as code points.
+"""The character sets that the reference decides with, and the bits that kernels know of a token.
 
-They are those of datatrove 0.10.1 (`utils/text.py`); a parity test holds them equal to its own.
-
-What kernels know of a token or a chunk beyond its id: one bit each.
+The sets are those of datatrove 0.10.1 (`utils/text.py`), written as code points; a parity test
+holds them equal to its own. A flag is one bit of a token or a chunk, beside its id.
 """
 
 from __future__ import annotations
@@ -14,11 +13,11 @@ def characters(ranges: str) -> frozenset[str]:
     >>> sorted(characters("21 41-43"))
     ['!', 'A', 'B', 'C']
     """
-    found: set[str] = set()
+    chars: set[str] = set()
     for part in ranges.split():
         first, _, last = part.partition("-")
-        found.update(map(chr, range(int(first, 16), int(last or first, 16) + 1)))
-    return frozenset(found)
+        chars.update(map(chr, range(int(first, 16), int(last or first, 16) + 1)))
+    return frozenset(chars)
 
 
 # Ends of sentences in 30-odd scripts. No quotation marks: a line of dialogue that closes with one

@@ -41,13 +41,13 @@ def gather(ids: np.ndarray, values: np.ndarray) -> np.ndarray:
 def use(chunks: np.ndarray, uses: np.ndarray, flags: np.ndarray, mask: Number) -> np.ndarray:
     """Count one more use of each of `chunks`; the places of those with a flag of `mask`."""
     places = np.empty(len(chunks), np.int64)
-    found = 0
+    count = 0
     for i in range(len(chunks)):
         uses[chunks[i]] += np.uint32(1)
         if flags[chunks[i]] & mask:
-            places[found] = i
-            found += 1
-    return places[:found].copy()
+            places[count] = i
+            count += 1
+    return places[:count].copy()
 
 
 @kernel
@@ -200,10 +200,10 @@ def word_counts(words: np.ndarray, chars: np.ndarray, flags: np.ndarray) -> tupl
 
 
 @kernel
-def count_wanted(words: np.ndarray, wanted: np.ndarray, distinct: bool) -> int:
-    """How many of `wanted` are among `words`, or how often they are."""
+def count_ids(words: np.ndarray, ids: np.ndarray, distinct: bool) -> int:
+    """How many of `ids` are among `words`, or how often they are."""
     count = 0
-    for token in wanted:
+    for token in ids:
         for word in words:
             if word == token:
                 count += 1

@@ -1,8 +1,8 @@
 """The walk of `spacy_english.ChunkTokenizer` as a kernel, for chunks of ASCII and common marks.
 
 Nine new chunks in ten are such; the others, and what might be a URL or hold a joined special case,
-go to the patterns themselves (`NOT_HERE`). A chunk is one byte per character, see `word_rules`;
-`tests/filters/test_split_kernel.py` holds both walks equal.
+go to the patterns themselves (`NOT_HERE`). A chunk is one byte per character, see `spacy_tables`;
+`tests/filters/words/test_split_kernel.py` holds both walks equal.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from decant.filters.words.spacy_tables import (
 
 NOT_HERE = -1
 DOT, COMMA, MINUS, DOLLAR, SMALL_S = ord("."), ord(","), ord("-"), ord("$"), ord("s")
-EM_DASH, ELLIPSIS = 133, 134  # see word_rules.MARKS
+EM_DASH, ELLIPSIS = 133, 134  # see spacy_tables.MARKS
 
 
 @leaf_kernel

@@ -7,15 +7,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+from decant.filters.cache import cache_folder
+
 
 def cache_dir() -> Path:
     """The folder, made if it is missing; OSError says what to set where it cannot be."""
-    chosen = os.environ.get("DECANT_CACHE")
-    if chosen:
-        folder = Path(chosen)
-    else:
-        home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-        folder = Path(home) / "decant"
+    folder = cache_folder()
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -20,6 +20,7 @@ from typing import Literal, Protocol
 
 from tokenizers import Tokenizer, models, pre_tokenizers
 
+from decant.filters.unicode import without_surrogates
 from decant.pipeline.config import RunConfig
 from decant.pipeline.engine.storage import Store
 from decant.pipeline.tokens.bpe import merges_of_tokenizer
@@ -40,7 +41,6 @@ REMEDY = (
 END_OF_TEXT = "<|endoftext|>"
 VOCABULARY_FILES = (("encoder.json", "vocab.bpe"), ("vocab.json", "merges.txt"))
 
-_SURROGATE = re.compile("[\ud800-\udfff]")
 # Unicode's White_Space, which is what the tokenizer's own pattern calls \s; Python's has four more.
 _SPACE = r"\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
 # A GPT-2 token may have white space at its head, never behind anything visible. So every place
@@ -85,8 +85,7 @@ class TokenCounter:
 
     def count_one(self, text: str) -> int:
         """The number of tokens of `text`; a lone surrogate counts as U+FFFD."""
-        if not text.isascii():
-            text = _SURROGATE.sub("\ufffd", text)
+        text, _ = without_surrogates(text)
         if self._memo is None:
             return len(self._tokenizer.encode(text))
         plain = not any(added in text for added in self._added)

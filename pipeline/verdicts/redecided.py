@@ -7,8 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from decant.filters.recipe import Recipe
-from decant.filters.rule import Rule
+from decant.filters.recipe import Decisions, Recipe
 from decant.pipeline.engine.execute import Job
 from decant.pipeline.engine.storage import Store
 from decant.pipeline.rundir.records import SIGNATURE_OPTIONS, partition_name
@@ -52,14 +51,11 @@ def decide(recipe: Recipe, rows: pa.Table, source: Store, name: str) -> pa.Table
     rules = recipe.rules
     size = rows.num_rows
     values = np.empty((size, len(rules)), np.float64)
-    failed = np.empty((size, len(rules)), np.bool_)
     for k, rule in enumerate(rules):
         values[:, k] = rows.column(rule.name).to_numpy()
-        failed[:, k] = ~rule.keep.keeps_array(values[:, k])
-    first = (
-        np.where(failed.any(axis=1), failed.argmax(axis=1), -1) if len(rules) else np.full(size, -1)
-    )
-    settle_ties(recipe, rows, failed, first, source, name)
+    decisions = recipe.decide(values)
+    failed, first = decisions.failed, decisions.first
+    settle_ties(recipe, rows, decisions, source, name)
     lost = first >= 0
     value = np.where(lost, values[np.arange(size), first], 0.0) if len(rules) else np.zeros(size)
     bound = [
@@ -82,37 +78,21 @@ def decide(recipe: Recipe, rows: pa.Table, source: Store, name: str) -> pa.Table
 
 
 def settle_ties(
-    recipe: Recipe, rows: pa.Table, failed: np.ndarray, first: np.ndarray, source: Store, name: str
+    recipe: Recipe, rows: pa.Table, decisions: Decisions, source: Store, name: str
 ) -> None:
     """Name the rule that is met first in the text where rules that share a place fail together.
 
     Stored values do not say which came first; these documents, about one in 10,000, are read again.
     """
-    rules = recipe.rules
-    tied = [
-        row
-        for row in np.flatnonzero(first >= 0)
-        if rules[first[row]].met_at is not None and _shares(rules, failed[row], int(first[row]))
-    ]
-    if not tied:
+    tied = np.flatnonzero(decisions.tied)
+    if not len(tied):
         return
-    numbers = {rule.name: k for k, rule in enumerate(rules)}
-    keys = rows.select(["file", "offset"]).take(pa.array(tied))
-    texts = texts_at(source, name, keys)
+    numbers = {rule.name: k for k, rule in enumerate(recipe.rules)}
+    texts = texts_at(source, name, rows.select(["file", "offset"]).take(pa.array(tied)))
     for row, text in zip(tied, texts, strict=True):
         dropped_by = recipe.judge(text).dropped_by
         assert dropped_by is not None
-        first[row] = numbers[dropped_by]
-
-
-def _shares(rules: tuple[Rule, ...], failed: np.ndarray, first: int) -> bool:
-    """Whether another failing rule shares the place of the first."""
-    for k in range(first + 1, len(rules)):
-        if rules[k].met_at is None:
-            return False
-        if failed[k]:
-            return True
-    return False
+        decisions.first[row] = numbers[dropped_by]
 
 
 def texts_at(source: Store, name: str, keys: pa.Table) -> list[str]:

@@ -8,8 +8,7 @@ import xxhash
 
 from decant.filters import minhash
 from decant.filters.minhash import MinHash
-from decant.filters.recipe import Recipe
-from decant.filters.rule import Verdict
+from decant.filters.recipe import Recipe, Verdict
 from decant.pipeline.config import RunConfig
 from decant.pipeline.engine.storage import TableWriter
 from decant.pipeline.rundir.records import (
@@ -76,7 +75,8 @@ class Writers:
     def write(self, batch: pa.RecordBatch) -> list[Verdict]:
         """The verdicts of a batch, whose rows are written."""
         texts = batch.column("text").to_pylist()
-        verdicts = [self.recipe.judge(text, self.measured is not None) for text in texts]
+        records = batch.select(list(self.recipe.reads)).to_pylist() if self.recipe.reads else None
+        verdicts = self.recipe.judge_all(texts, self.measured is not None, records)
         is_kept = np.array([verdict.kept for verdict in verdicts], np.bool_)
         rows = np.arange(len(texts))
         edited = [

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from decant.filters.recipe import EDITS, RULES
+from decant.filters.catalogue import EDITS, RULES
 from decant.pipeline import config
 
 CONFIGS = Path(__file__).parents[2] / "configs"

@@ -7,7 +7,7 @@ import pytest
 
 from decant.filters import minhash
 from decant.filters.doc import Doc
-from decant.filters.recipe import build
+from decant.filters.steps import build
 from decant.filters.words.splitter import decomposed
 from tests.filters.hostile import HOSTILE
 from tests.filters.test_recipe import FINEWEB

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from decant.filters.recipe import catalogue
+from decant.filters.catalogue import RULES, rule_row
 
 README = Path(__file__).parents[2] / "filters" / "README.md"
 
@@ -11,7 +11,7 @@ def rule_lines() -> list[str]:
     """Every rule as a line of the table."""
     return [
         f"| `{row['name']}` | {_keep(row['keep'])} | {row['unit']} | {row['reference'] or '–'} |"
-        for row in catalogue()
+        for row in map(rule_row, RULES)
     ]
 
 

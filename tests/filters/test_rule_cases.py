@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from decant.filters.recipe import EDITS, RULES, Recipe, build
+from decant.filters.catalogue import EDITS, RULES
+from decant.filters.recipe import Recipe
+from decant.filters.steps import build
 
 CASES = yaml.safe_load((Path(__file__).parents[1] / "cases" / "rules.yaml").read_text())
 
