@@ -35,13 +35,15 @@ pipeline/stage_keys
 pipeline/config
 pipeline/engine pipeline/warc pipeline/text pipeline/sample
 pipeline/decant
-filters/recipe
+filters/steps
+filters/catalogue filters/recipe
 filters/c4 filters/fineweb filters/gopher_quality filters/gopher_repetition filters/refinedweb
 filters/language filters/url filters/minhash
 filters/rule filters/pii filters/repeated_lines
 filters/doc filters/lid
 filters/words
-filters/compile
+filters/compile filters/unicode
+filters/cache
 """
 FLOOR = {room: floor for floor, line in enumerate(ORDER.split("\n")) for room in line.split()}
 # A room of more files than this wants a second look; deduplication is one line of thought.

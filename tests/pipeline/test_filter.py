@@ -19,6 +19,7 @@ from decant.pipeline.redecide import redecide
 from decant.pipeline.run import Stage, run_stages
 from decant.pipeline.rundir import inputs
 from decant.pipeline.rundir.records import EXTRACTED
+from decant.pipeline.stage_keys import stage_digest
 from tests.filters import made_texts
 from tests.pipeline.made_run import document
 
@@ -55,7 +56,7 @@ def extract(engine: Engine, store: Store, config: RunConfig) -> dict:
     with store.table_writer(inputs.PATH, inputs.SCHEMA) as writer:
         writer.write_rows([{**row, "partition": n, "file": n} for n in range(PARTITIONS)])
     tasks = [Task(f"{n:05d}", {"partition": n}) for n in range(PARTITIONS)]
-    digest = configuration.stage_digest(config, "extract")
+    digest = stage_digest(config, "extract")
     results = engine.map("extract/pages", write_extracted, tasks, digest)
     total = sum(one["in"] for one in results.values())
     return {"in": total, "kept": total, "errors": 0, "dropped": {}}
