@@ -8,16 +8,26 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numba
 from numba.core import config
 
-from decant.filters.cache import cache_folder
-
 # A machine number inside a kernel, of the width its docstring says: checkers know int, not uint64.
 Number = Any
 Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def cache_folder() -> Path:
+    """Where things built once per machine lie: `$DECANT_CACHE`, else `decant` in the user's cache.
+
+    It may not exist yet.
+    """
+    folder = os.environ.get("DECANT_CACHE")
+    if folder:
+        return Path(folder)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "decant"
 
 
 def numba_cache() -> str:

@@ -7,9 +7,9 @@ from typing import Any, Generic, TypeVar, overload
 
 import numpy as np
 
-from decant.filters.unicode import without_surrogates
 from decant.filters.words import line_kernels, ngrams
 from decant.filters.words.lexicon import MEMO, Lexicon, Scan
+from decant.filters.words.unicode import without_surrogates
 
 Value = TypeVar("Value")
 

@@ -19,7 +19,7 @@ import numpy as np
 from decant.filters.lid.file import OtherModel, read_model
 from decant.filters.lid.kernel import FastScores
 from decant.filters.rule import RecordRule
-from decant.filters.unicode import utf8
+from decant.filters.words.unicode import utf8
 
 LANGUAGE_RULES = (
     RecordRule(

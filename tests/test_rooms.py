@@ -42,8 +42,7 @@ filters/language filters/url filters/minhash
 filters/rule filters/pii filters/repeated_lines
 filters/doc filters/lid
 filters/words
-filters/compile filters/unicode
-filters/cache
+filters/compile
 """
 FLOOR = {room: floor for floor, line in enumerate(ORDER.split("\n")) for room in line.split()}
 # A room of more files than this wants a second look; deduplication is one line of thought.

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
-from decant.filters.unicode import without_surrogates
+from decant.filters.words.unicode import without_surrogates
 from decant.pipeline.tokens.counter import END_OF_TEXT, load_tokenizer
 
 # A vocabulary of a few thousand is settled by a few megabytes; more only costs time.

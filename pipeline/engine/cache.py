@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from decant.filters.cache import cache_folder
+from decant.filters.compile import cache_folder
 
 
 def cache_dir() -> Path:

@@ -20,7 +20,7 @@ from typing import Literal, Protocol
 
 from tokenizers import Tokenizer, models, pre_tokenizers
 
-from decant.filters.unicode import without_surrogates
+from decant.filters.words.unicode import without_surrogates
 from decant.pipeline.config import RunConfig
 from decant.pipeline.engine.storage import Store
 from decant.pipeline.tokens.bpe import merges_of_tokenizer
