@@ -18,7 +18,14 @@ from decant.pipeline.page.judge import url_of
 from decant.pipeline.page.rows import PAGE_RECORDS, STAGE, PartitionLedger
 from decant.pipeline.rundir import inputs, ledger
 from decant.pipeline.rundir.inputs import Partition, wrong_starts
-from decant.pipeline.rundir.records import DROPPED, EXTRACTED, LINEAGE, partition_name
+from decant.pipeline.rundir.records import (
+    DROPPED,
+    EXTRACTED,
+    LINEAGE,
+    LOSSES,
+    losses_path,
+    partition_name,
+)
 from decant.pipeline.stage_keys import stage_digest
 from decant.pipeline.warc.headers import parse_fields
 from decant.pipeline.warc.reader import Reader, Record
@@ -115,7 +122,17 @@ def extract_partition(job: Job) -> dict[str, Any]:
                 if ledger_of.counts["in"] == args["limit"]:
                     break
         ledger_of.finish()
+    _write_losses(job, reader)
     return {**ledger_of.result(), **_reading_counts(reader), "limited": args["limit"] is not None}
+
+
+def _write_losses(job: Job, reader: Reader) -> None:
+    """Name the byte ranges that could not be read, where there are any."""
+    file = job.task.args["file"]
+    rows = [{"file": file, **vars(one)} for one in reader.reading.losses.largest()]
+    if rows:
+        with job.store.table_writer(losses_path(job.task.args["partition"]), LOSSES) as writer:
+            writer.write_rows(rows)
 
 
 def _schema(config: RunConfig) -> pa.Schema:
@@ -128,8 +145,9 @@ def _reading_counts(reader: Reader) -> dict[str, Any]:
     return {
         "skipped": skipped,
         "records_read": reading.records.total(),
-        "unreadable_bytes": reading.lost_bytes,
-        "unreadable_ranges": reading.lost_ranges,
+        "unreadable": dict(sorted(reading.losses.bytes_by_reason.items())),
+        "unreadable_bytes": reading.losses.bytes,
+        "unreadable_ranges": reading.losses.ranges,
         "wrong_lengths": reading.wrong_lengths,
         "border": [reading.first, reading.following],
     }

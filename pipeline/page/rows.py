@@ -21,6 +21,22 @@ BATCH_RECORDS = 32
 BATCH_BYTES = 8 << 20  # of records and of what was decoded of them
 
 
+# Why a crawler stopped before a payload's end (WARC 1.0, section 5.13).
+TRUNCATIONS = ("length", "time", "disconnect", "unspecified")
+
+
+def truncation(record: Record) -> str | None:
+    """Why the crawler says it cut this record, "other" for unknown words; None where it was not.
+
+    That is no damage: the record is as its writer meant it.
+    """
+    value = record.headers.get("warc-truncated")
+    if value is None:
+        return None
+    reason = value.split(";")[0].strip().lower()
+    return reason if reason in TRUNCATIONS else "other"
+
+
 class PartitionLedger:
     """Settles the records of a partition batch by batch: a row for each, and the counts of all."""
 
@@ -34,6 +50,7 @@ class PartitionLedger:
         self._batch_bytes = 0
         self._rules: Counter[str] = Counter()
         self._reasons: Counter[str] = Counter()
+        self._truncated: Counter[str] = Counter()
         self._given_up: list[list] = []
         self._writers = (kept, dropped)
         self._rows: tuple[list[dict], list[dict]] = ([], [])
@@ -43,6 +60,9 @@ class PartitionLedger:
         if record.type not in PAGE_RECORDS:
             return
         self.counts["in"] += 1
+        cut = truncation(record)
+        if cut is not None:
+            self._truncated[cut] += 1
         known = self._known.get(record.offset)
         outcome = Failed(known, lost=True) if known else self._judge.outcome(record, languages)
         self._batch.append((record, outcome))
@@ -85,6 +105,7 @@ class PartitionLedger:
             **{name: self.counts[name] for name in ("in", "kept", "errors")},
             "dropped": dict(sorted(self._rules.items())),
             "error_reasons": dict(sorted(self._reasons.items())),
+            "truncated": dict(sorted(self._truncated.items())),
             "given_up": self._given_up,
         }
 

@@ -18,6 +18,10 @@ def extracted_path(number: int) -> str:
     return f"1-extracted/{partition_name(number)}.parquet"
 
 
+def losses_path(number: int) -> str:
+    return f"1-extracted/losses/{partition_name(number)}.parquet"
+
+
 def only_dump(store: Store, number: int) -> str | None:
     """The dump of all documents of a partition; None where there are several."""
     found: set[str] = set()
@@ -95,6 +99,10 @@ DROPPED = pa.schema(
         ("detail", pa.string()),  # the matched word, the language, the error
     ]
 )
+
+# Of `1-extracted/losses`: byte ranges that no record could be read from (`pipeline/warc/losses.py`
+# says in which bytes), the largest 1,000 of a partition; no file where a partition has none.
+LOSSES = pa.schema([*KEY, ("bytes", pa.int64()), ("reason", pa.string())])
 
 FILTERED = pa.schema([*KEY, ("text", TEXT)])  # text: null where no edit changed it
 

@@ -19,8 +19,9 @@ def _open_gzip(window: Window, at: int) -> Iterator[bytes]:
     """The bytes of the gzip member at `at` in pieces; its end is returned."""
     header = gzip_header_bytes(window.view(at, MEAL_BYTES))
     if header is None:
-        raise Damage("gzip header")
+        raise Damage("gzip_header")
     body, at = at + header, at + header
+    meal_at = at
     inflate, crc, size, given = zlib_ng.decompressobj(-zlib_ng.MAX_WBITS), 0, 0, 0
     out: list[bytes] = []
     while not inflate.eof:
@@ -29,8 +30,8 @@ def _open_gzip(window: Window, at: int) -> Iterator[bytes]:
             data = inflate.decompress(meal, PIECE_BYTES - (size - given))
         except BROKEN as error:
             yield from _salvaged(window, body, given)
-            raise Damage("deflate") from error
-        at += len(meal) - len(_unread(inflate))
+            raise Damage("deflate", stopped=at) from error
+        meal_at, at = (at if meal else meal_at), at + len(meal) - len(_unread(inflate))
         crc, size = zlib_ng.crc32(data, crc), size + len(data)
         out.append(data)
         if size - given >= PIECE_BYTES:
@@ -38,12 +39,12 @@ def _open_gzip(window: Window, at: int) -> Iterator[bytes]:
             out, given = [], size
         elif not meal:
             yield b"".join(out)
-            raise Damage("truncated")
+            raise Damage("truncated", stopped=meal_at)
     if size > given:
         yield b"".join(out)
     trailer = crc.to_bytes(4, "little") + (size & 0xFFFFFFFF).to_bytes(4, "little")
     if bytes(window.view(at, 8)) != trailer:
-        raise Damage("checksum", end=at + 8)
+        raise Damage("checksum", end=at + 8, stopped=at)
     return at + 8
 
 

@@ -5,17 +5,22 @@ import re
 # A header longer than this is not one: 1 MB addresses exist on the web, and must have an outcome.
 MAX_HEADER_BYTES = 4 << 20
 MAX_LINE_BYTES = 66_000  # of an ARC line
+MAX_VERSION_BYTES = 128  # of what WARC_INSIDE matches
 
 WARC_VERSION = re.compile(rb"(?i:WARC/\d)[^\r\n]{0,16}\r?\n")
 
 # The first bytes of a record: a WARC version line, or an ARC line of address, host, date and more.
-# Blank lines before it belong to the record before.
+# Blank lines before it belong to the record before. The rest of an ARC line passes for one, so that
+# must begin its line.
 RECORD_START = re.compile(
-    rb"[\r\n]{0,16}(?:(?i:WARC/\d)|[A-Za-z][A-Za-z0-9+.-]{1,20}:\S[^\r\n]{0,65536}? \d{8,18} )"
+    rb"[\r\n]{0,16}(?:(?i:WARC/\d)"
+    rb"|(?<![^\r\n])[A-Za-z][A-Za-z0-9+.-]{1,20}:\S[^\r\n]{0,65536}? \d{8,18} )"
 )
 # Records inside other bytes, for finding the way after damage: a version line with a named field
 # after it, or an ARC line with nothing odd about it. A mention in a page's text matches neither.
-WARC_INSIDE = re.compile(rb"(?<=\n)(?i:WARC/\d)\.\d+[ \t]*\r?\n[A-Za-z-]{1,64}[ \t]*:")
+WARC_INSIDE = re.compile(
+    rb"(?<=\n)(?i:WARC/\d)\.\d{1,4}[ \t]{0,16}\r?\n[A-Za-z-]{1,64}[ \t]{0,16}:"
+)
 ARC_INSIDE = re.compile(
     rb"(?<=\n)(?:https?|ftp|dns)://?\S{0,65536} \d{1,3}(?:\.\d{1,3}){3}"
     rb" \d{14} \S{1,128} \d{1,12}\r?\n"

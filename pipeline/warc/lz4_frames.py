@@ -20,7 +20,7 @@ def _open_lz4(window: Window, at: int) -> Iterator[bytes]:
     head = bytes(window.view(at, MAX_HEADER))
     size = _header_bytes(head)
     if size is None:
-        raise Damage("lz4 header")
+        raise Damage("lz4_header")
     flags = head[4]
     end = _frame_end(window, at + size, block_checksum=bool(flags & 0x10))
     end += 4 if flags & 0x04 else 0
@@ -58,7 +58,7 @@ def _frame_end(window: Window, at: int, block_checksum: bool) -> int:
         if size == 0:
             return at
         if size > 4 << 20:  # the largest block the format knows
-            raise Damage("lz4 block")
+            raise Damage("lz4_block")
         at += size + (4 if block_checksum else 0)
 
 

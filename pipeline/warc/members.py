@@ -21,13 +21,15 @@ class Piece:
 
     `offset` is the place in the file: of the member the bytes belong to, or of the first byte
     itself in a plain file. `starts` marks the first piece of a member. `lost` is the byte range
-    that could not be read before the next piece; no record continues across it.
+    from a damaged member to the next that opens, and `stopped` the place in it where reading
+    stopped; no record continues across it.
     """
 
     data: bytes
     offset: int
     starts: bool = False
     lost: tuple[int, int] | None = None
+    stopped: int = 0
     reason: str = ""
 
 
@@ -90,12 +92,16 @@ class Format:
 
 
 class Damage(Exception):
-    """A member cannot be read on; `end` is its end where that is known (a checksum failed)."""
+    """A member cannot be read on; `end` is its end where that is known (a checksum failed).
 
-    def __init__(self, reason: str, end: int | None = None):
+    `stopped` is the place in the file up to which its bytes were decompressed, 0 for none.
+    """
+
+    def __init__(self, reason: str, end: int | None = None, stopped: int = 0):
         super().__init__(reason)
         self.reason = reason
         self.end = end
+        self.stopped = stopped
 
 
 def _members(window: Window, at: int, form: Format) -> Iterator[Piece]:
@@ -105,7 +111,7 @@ def _members(window: Window, at: int, form: Format) -> Iterator[Piece]:
         begin, starts = at, True
         try:
             if bytes(window.view(at, len(form.magic))) != form.magic:
-                raise Damage("not a member")
+                raise Damage("not_a_member")
             body = form.open(window, at)
             while True:
                 try:
@@ -120,7 +126,8 @@ def _members(window: Window, at: int, form: Format) -> Iterator[Piece]:
         except Damage as damage:
             at = _behind(window, begin, damage.end, form)
             until = at if at >= 0 else _end_of(window, begin)
-            yield Piece(b"", begin, lost=(begin, until), reason=damage.reason)
+            lost = (begin, until)
+            yield Piece(b"", begin, lost=lost, stopped=damage.stopped, reason=damage.reason)
 
 
 def _behind(window: Window, begin: int, end: int | None, form: Format) -> int:

@@ -20,6 +20,7 @@ from decant.pipeline.warc.headers import (
     parse_arc_line,
     parse_fields,
 )
+from decant.pipeline.warc.losses import Losses
 from decant.pipeline.warc.lz4_frames import LZ4_MAGIC
 from decant.pipeline.warc.members import Piece, Window, _members, _plain
 from decant.pipeline.warc.stream import ArchiveStream
@@ -75,8 +76,7 @@ class Reading:
     first: int | None = None  # offset of the first record of this range
     following: int | None = None  # offset of the first record behind it; None at the file's end
     records: Counter = field(default_factory=Counter)
-    lost_bytes: int = 0
-    lost_ranges: int = 0
+    losses: Losses = field(default_factory=Losses)
     wrong_lengths: int = 0
 
 
@@ -98,18 +98,19 @@ class Reader:
     ):
         file.seek(0)
         self.kind = container(file.read(4))
-        self.reading = Reading()
         self._end = end
         self._by_member = by_member and self.kind != "plain"
         self._begins_inside = start > 0
         self._limit = max_content_bytes
-        self._stream = ArchiveStream(pieces(file, self.kind, start), start, self.kind == "plain")
+        found = pieces(file, self.kind, start)
+        self._stream = ArchiveStream(found, start, self.kind == "plain", self._by_member)
+        self.reading = Reading(losses=self._stream.losses)
 
     def __iter__(self) -> Iterator[Record]:
         last, begun = -1, self._begins_inside
         while (offset := self._seek_record()) is not None:
             if begun:  # what lies before the first record of a range belongs to the range before
-                self._stream.lost_bytes = self._stream.lost_ranges = 0
+                self.reading.losses.clear()
                 begun = False
             offset = max(offset, last + 1)
             last = offset
@@ -121,8 +122,8 @@ class Reader:
             record = self._read(offset)
             self.reading.records[record.type] += 1
             yield record
-        self.reading.lost_bytes = self._stream.lost_bytes
-        self.reading.lost_ranges = self._stream.lost_ranges
+        if begun:
+            self.reading.losses.clear()
 
     def _seek_record(self) -> int | None:
         """The offset of the next record, where the stream then stands; None at the end."""
@@ -171,7 +172,7 @@ class Reader:
             # and only its checksum tells: read on until it does.
             stream.fill(length + CHECKSUM_BYTES)
         reach = have if length is None else min(length, have)
-        inner = stream.find_record(reach)
+        inner = stream.find_record(reach, least=0)
         if inner is not None:
             record.content = _without_end(stream.take(inner))
             return
@@ -188,7 +189,7 @@ class Reader:
         """
         stream = self._stream
         stream.fill(self._limit)
-        inner = None if self._by_member else stream.find_record(self._limit)
+        inner = None if self._by_member else stream.find_record(self._limit, least=0)
         if inner is not None:
             record.content = _without_end(stream.take(inner))
             record.content_bytes = len(record.content)

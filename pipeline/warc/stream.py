@@ -12,12 +12,14 @@ from decant.pipeline.warc.headers import (
     ARC_INSIDE,
     MAX_HEADER_BYTES,
     MAX_LINE_BYTES,
+    MAX_VERSION_BYTES,
     RECORD_START,
     WARC_INSIDE,
     WARC_VERSION,
     header_end,
     parse_arc_line,
 )
+from decant.pipeline.warc.losses import Losses
 from decant.pipeline.warc.members import Piece
 
 BLANK = re.compile(rb"[\r\n]*")
@@ -25,12 +27,49 @@ COMPACT_BYTES = 4 << 20
 MAX_BLANK_BYTES = 16  # line ends before a record
 
 
+class HeaderSearch:
+    """The next match of a pattern, remembered: a stretch without any is looked through once.
+
+    Every record of wrong length asks where the next header is. Without the memory a file of
+    nothing else costs its size times its records.
+    """
+
+    def __init__(self, pattern: re.Pattern[bytes], longest: int):
+        self._pattern = pattern
+        self._longest = longest  # bytes of a match
+        self._clear = (0, 0)  # no match begins in these places of the decompressed stream …
+        self._hit: int | None = None  # … and this is the first behind them, where one is known
+
+    def first(self, data: bytearray, base: int, start: int, stop: int, last: bool) -> int | None:
+        """The first place in [start, stop) of `data` where a match begins, which may end behind.
+
+        `base` is the place of data[0] in the stream; `last`: no more bytes will follow.
+        """
+        begin, end = self._clear
+        if not begin <= base + start <= end:
+            self._clear, self._hit = (base + start, base + start), None
+        if self._hit is not None and self._hit < base + start:
+            self._clear, self._hit = (base + start, base + start), None
+        begin, end = self._clear
+        if self._hit is None and end < base + stop:
+            found = self._search(data, end - base, min(len(data), stop + self._longest))
+            self._hit = base + found.start() if found else None
+            sure = stop if last else min(stop, len(data) - self._longest)
+            self._clear = (begin, base + max(found.start() if found else sure, end - base))
+        return self._hit - base if self._hit is not None and self._hit < base + stop else None
+
+    def _search(self, data: bytearray, start: int, stop: int) -> re.Match[bytes] | None:
+        return self._pattern.search(data, start, stop)
+
+
 class ArchiveStream:
     """A position in the decompressed bytes, with as many of them in memory as a record needs."""
 
-    def __init__(self, pieces: Iterator[Piece], start: int, plain: bool):
-        self.lost_bytes = 0
-        self.lost_ranges = 0
+    def __init__(self, pieces: Iterator[Piece], start: int, plain: bool, by_member: bool = False):
+        self.losses = Losses()
+        self._by_member = by_member
+        self._warc = HeaderSearch(WARC_INSIDE, MAX_VERSION_BYTES)
+        self._arc = HeaderSearch(ARC_INSIDE, MAX_LINE_BYTES)
         self.arc = False  # an ARC line was met: lines of its form may start records
         self._pieces = pieces
         self._plain = plain
@@ -53,6 +92,10 @@ class ArchiveStream:
         while len(self._members) > 1 and self._members[1][0] <= self.offset():
             self._members.popleft()
         return self._members[0][1]
+
+    def place(self) -> int:
+        """The place of the next byte as row keys count: that of its member, or in the stream."""
+        return self.member_offset() if self._by_member else self.offset()
 
     def at_record(self) -> bool:
         """Whether a WARC record or an ARC document begins here."""
@@ -101,8 +144,8 @@ class ArchiveStream:
                 block = self.take(found[0] - self._at)
                 self._move(found[1] - found[0])
                 return block, True
-            if have < size or size >= MAX_HEADER_BYTES:
-                inner = self.find_record(min(have, size))
+            inner = self.find_record(min(have, size))
+            if inner is not None or have < size or size >= MAX_HEADER_BYTES:
                 return self.take(have if inner is None else inner), inner is not None
             size *= 4
 
@@ -119,7 +162,7 @@ class ArchiveStream:
 
     def skip_to_record(self) -> None:
         """Move to the next record or the barrier, and count what is passed as lost."""
-        begin, least = self.offset(), 1
+        begin, least, place = self.offset(), 1, self.place()
         while True:
             found = self.find_record(len(self._bytes) - self._at, least)
             if found is not None:
@@ -130,7 +173,7 @@ class ArchiveStream:
             if not self._pull():
                 self._move(len(self._bytes) - self._at)
                 break
-        self._lose(self.offset() - begin)
+        self.losses.add(place, self.offset() - begin, "no_header")
 
     def let_go(self, size: int | None, scan: bool) -> int:
         """How many bytes were passed: `size`, or up to the barrier, or (scan) the next record."""
@@ -153,13 +196,20 @@ class ArchiveStream:
     # Looking ahead, for records whose length is wrong.
 
     def find_record(self, reach: int, least: int = 1) -> int | None:
-        """How far the first record header within `reach` is, at least `least`; None without one."""
-        stop = self._at + reach
-        found = WARC_INSIDE.search(self._bytes, self._at + least, stop)
+        """How far the first record header that begins within `reach` is; None without one.
+
+        At least `least`; the header itself may go on behind the reach, where a declared length
+        ends inside it.
+        """
+        self.fill(reach + (MAX_LINE_BYTES if self.arc else MAX_VERSION_BYTES))
+        data, base, last = self._bytes, self._base, self._barrier is not None or self._ended
+        start, stop = self._at + least, min(self._at + reach, len(self._bytes))
+        found = self._warc.first(data, base, start, stop, last)
         if self.arc:
-            until = found.start() if found else stop
-            found = ARC_INSIDE.search(self._bytes, self._at + least, until) or found
-        return found.start() - self._at if found else None
+            until = stop if found is None else found
+            line = self._arc.first(data, base, start, until, last)
+            found = found if line is None else line
+        return None if found is None else found - self._at
 
     def aligned(self, size: int) -> bool:
         """Whether a record of `size` bytes would be followed by another one or by nothing."""
@@ -176,10 +226,15 @@ class ArchiveStream:
         member = next((one for one in reversed(self._members) if one[0] < self.offset()), (0, -1))
         if barrier is not None and barrier.lost and barrier.lost[0] == member[1]:
             blank = BLANK.match(self._bytes, self._at)
-            alone = self._began - member[0] <= MAX_BLANK_BYTES
-            if not complete or alone or (blank and blank.end() >= len(self._bytes)):
+            at_end = blank is not None and blank.end() >= len(self._bytes)
+            if not complete or at_end or self._is_alone(barrier.lost[0]):
                 return barrier.reason
         return "truncated" if not complete and self._plain and self._ended else None
+
+    def _is_alone(self, offset: int) -> bool:
+        """Whether the last record begins with the member at `offset`, or that gave no bytes."""
+        first, place = self._members[-1] if self._members else (0, -1)
+        return place != offset or self._began - first <= MAX_BLANK_BYTES
 
     # The plumbing.
 
@@ -203,7 +258,10 @@ class ArchiveStream:
         if piece is None:
             return False
         if piece.lost:
-            self._lose(piece.lost[1] - piece.lost[0])
+            first, end = piece.lost
+            if not self._is_alone(first):  # the records before the damage were read
+                first = max(first, piece.stopped)
+            self.losses.add(first, end - first, piece.reason)
         else:
             self._append(piece)
         return True
@@ -216,10 +274,7 @@ class ArchiveStream:
     def _move(self, size: int) -> None:
         self._at += size
         if self._at == len(self._bytes) or self._at > COMPACT_BYTES:
-            self._base += self._at
-            del self._bytes[: self._at]
-            self._at = 0
-
-    def _lose(self, size: int) -> None:
-        self.lost_bytes += size
-        self.lost_ranges += size > 0
+            gone = max(0, self._at - 1)  # the byte before a header tells whether it begins a line
+            self._base += gone
+            del self._bytes[:gone]
+            self._at -= gone

@@ -69,7 +69,7 @@ def test_records_before_damage_in_a_single_member_are_kept():
     intact, _ = read(b"".join(CRAWL), by_member=False)
     assert len(records) >= len(intact) // 2
     assert [one.content for one in records[:40]] == [one.content for one in intact[:40]]
-    assert reader.reading.lost_bytes > 0
+    assert reader.reading.losses.bytes > 0
 
 
 def test_a_checksum_that_fails_marks_its_record_alone():
@@ -79,7 +79,7 @@ def test_a_checksum_that_fails_marks_its_record_alone():
     records, reader = read(bytes(data))
     assert records[0].damage == "checksum"
     assert not any(one.damage for one in records[1:])
-    assert reader.reading.lost_bytes == end
+    assert reader.reading.losses.bytes == end
 
 
 def test_garbage_between_members_is_counted_and_passed():
@@ -87,7 +87,7 @@ def test_garbage_between_members_is_counted_and_passed():
     records, reader = read(data)
     assert len(records) == len(CRAWL)
     assert not any(one.damage for one in records)
-    assert reader.reading.lost_bytes == 7 * 99
+    assert reader.reading.losses.bytes == 7 * 99
 
 
 def test_a_length_too_small_leaves_its_rest_behind_and_loses_no_other_record():
@@ -96,7 +96,7 @@ def test_a_length_too_small_leaves_its_rest_behind_and_loses_no_other_record():
     assert [one.headers["warc-record-id"] for one in records] == [record_id(n) for n in (1, 2, 3)]
     assert len(records[1].content) == 50
     assert reader.reading.wrong_lengths == 1
-    assert reader.reading.lost_bytes == 40 + 4
+    assert reader.reading.losses.bytes == 40 + 4
 
 
 def test_a_length_too_large_does_not_swallow_the_records_behind():
@@ -159,4 +159,4 @@ def test_random_bytes_end_in_no_exception(seed):
     for by_member in (True, False):
         records, reader = read(data, by_member)
         assert len(records) <= 2
-        assert reader.reading.lost_bytes <= len(data) + 40_000
+        assert reader.reading.losses.bytes <= len(data) + 40_000
