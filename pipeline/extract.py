@@ -4,7 +4,6 @@ Every response or conversion record and every ARC document ends in exactly one r
 dropped by a named rule, or an error with a reason.
 """
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 import pyarrow as pa
 
 from decant.pipeline.config import RunConfig
+from decant.pipeline.engine import checked_json
 from decant.pipeline.engine.execute import Engine, Job, Task
 from decant.pipeline.engine.storage import Store
 from decant.pipeline.page.judge import url_of
@@ -51,7 +51,7 @@ def _run_all(
     """The counts of every partition, each begun where the one before it ended."""
     starts: dict[str, int] = {}
     if store.exists(BORDERS):
-        starts = json.loads(store.read_bytes(BORDERS))
+        starts = checked_json.read(store, BORDERS)
     while True:
         tasks = [_task(one, starts.get(str(one.number))) for one in partitions]
         results = engine.map(STEP, extract_partition, tasks, stage_digest(config, STAGE))
@@ -59,7 +59,7 @@ def _run_all(
         if not wrong:
             return results
         starts |= {str(number): start for number, start in wrong.items()}
-        store.write_bytes(BORDERS, json.dumps(starts, sort_keys=True).encode())
+        checked_json.write(store, BORDERS, dict(sorted(starts.items())))
 
 
 def _run_limited(

@@ -18,6 +18,7 @@ from decant.filters.recipe import Recipe
 from decant.filters.rule import Rule
 from decant.pipeline import filter as filtering
 from decant.pipeline.config import RunConfig
+from decant.pipeline.engine import checked_json
 from decant.pipeline.engine.events import Progress
 from decant.pipeline.engine.execute import Engine
 from decant.pipeline.engine.storage import Store
@@ -35,7 +36,7 @@ def redecide(source: Store, store: Store, config: RunConfig, progress: Progress)
     refuse_unanswerable(old, config)
     link_extracted(source, store)
     with Engine(store, config, 0, progress=progress) as engine:
-        engine.upstream = json.loads(store.read_bytes(EXTRACT_MARKER))["output"]
+        engine.upstream = checked_json.read(store, EXTRACT_MARKER)["output"]
         step = partial(redecide_partition, source.url, [rule.name for rule in old.recipe().rules])
         filtering.judge_partitions(engine, store, config, step)
         return run_stages(engine, store, config, ("filter",))

@@ -8,7 +8,7 @@ refused, so that no command overwrites finished work.
 
 import json
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,11 +17,13 @@ import yaml
 from decant.pipeline import deduplicate, extract, shard
 from decant.pipeline import filter as filtering
 from decant.pipeline.config import RunConfig, validate
-from decant.pipeline.engine import manifest
-from decant.pipeline.engine.execute import Engine
+from decant.pipeline.engine import checked_json, manifest
+from decant.pipeline.engine.damage import DamagedFile
+from decant.pipeline.engine.execute import DamagedInput, Engine
 from decant.pipeline.engine.storage import Store, Written
 from decant.pipeline.engine.strict_yaml import parse_yaml
 from decant.pipeline.rundir import ledger
+from decant.pipeline.rundir.repair import Repair
 from decant.pipeline.rundir.retain import release, released_patterns
 from decant.pipeline.rundir.versions import VERSIONS, refuse_later_format, versions
 from decant.pipeline.stage_keys import changed_keys, stage_digest, stage_keys
@@ -47,6 +49,9 @@ STAGES = (
 )
 
 
+MARKER_KEYS = {"stage", "digest", "keys", "upstream", "output", "ledger", "quarantined"}
+
+
 class RunError(Exception):
     """The run directory and the configuration do not go together; says what to do."""
 
@@ -63,11 +68,26 @@ class RunResult:
 def run_stages(
     engine: Engine, store: Store, config: RunConfig, names: Sequence[str] | None = None
 ) -> RunResult:
-    """Run the named stages (all by default) in order and write the ledger after each."""
-    wanted = set(names or (stage.name for stage in STAGES))
+    """Run the named stages (all by default) in order and write the ledger after each.
+
+    A damaged file that one of these stages wrote is removed, and the stages are gone through again.
+    """
+    chosen = set(names or (stage.name for stage in STAGES))
     refuse_later_format(store)
+    _remove_damaged_markers(engine, store, config)
     _refuse_other_configuration(store, config)
     write_run_files(store, config)
+    folders = [stage.folder for stage in STAGES if stage.name in chosen]
+    repair = Repair(store, engine.progress, folders)
+    while True:
+        try:
+            return _go_through(engine, store, config, chosen)
+        except (DamagedFile, DamagedInput) as error:
+            repair.remove(error)
+
+
+def _go_through(engine: Engine, store: Store, config: RunConfig, chosen: set[str]) -> RunResult:
+    """What the stages came to, those that are not finished having been run."""
     outcome = RunResult()
     upstream = ""
     sharded = _marker(store, STAGES[-1]) is not None
@@ -76,12 +96,12 @@ def run_stages(
         marker = _marker(store, stage)
         ready = _is_done(store, stage, marker, config, upstream, released)
         if not ready:
-            if stage.name not in wanted:
-                if wanted & {later.name for later in STAGES[STAGES.index(stage) :]}:
+            if stage.name not in chosen:
+                if chosen & {later.name for later in STAGES[STAGES.index(stage) :]}:
                     raise RunError(_why_not_done(store, stage, marker, released))
                 break
             engine.upstream = upstream
-            marker = _run_stage(engine, store, config, stage, upstream)
+            marker = _run_stage(engine, store, config, stage, upstream, outcome.stages)
         assert marker is not None
         upstream = marker["output"]
         _add(outcome, marker)
@@ -102,42 +122,53 @@ def _add(outcome: RunResult, marker: dict[str, Any]) -> None:
 
 
 def _run_stage(
-    engine: Engine, store: Store, config: RunConfig, stage: Stage, upstream: str
+    engine: Engine,
+    store: Store,
+    config: RunConfig,
+    stage: Stage,
+    upstream: str,
+    before: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """The marker of a stage that has just finished and whose rows add up."""
+    """The marker of a stage that has just finished and whose rows add up.
+
+    `before`: the ledger entries of the stages before it. What it took in must be what they kept
+    before the stage is marked done: a wrong stage that is marked stays wrong for ever.
+    """
     entry = dict(stage.function(engine, store, config))
     quarantined = list(entry.pop("quarantined", []))
     ledger.check(stage.name, entry)
+    ledger.check_chain({**before, stage.name: entry})
     marker = {
         "stage": stage.name,
         "digest": stage_digest(config, stage.name),
         "keys": stage_keys(config, stage.name),
         "upstream": upstream,
-        "output": output_digest(store, stage),
+        "output": output_digest(lasting_outputs(store, stage)),
         "ledger": entry,
         "quarantined": quarantined,
     }
-    data = json.dumps(marker, indent=1, sort_keys=True, ensure_ascii=False).encode()
-    store.write_bytes(_marker_path(stage), data)
+    checked_json.write(store, marker_path(stage), dict(sorted(marker.items())))
     for folder in stage.scratch:
         store.remove(folder)
     store.remove_drafts(stage.folder)
     return marker
 
 
-def output_digest(store: Store, stage: Stage) -> str:
-    """sha256 (hex) over the name and checksum of every lasting file the stage left."""
-    lines = {f"{output.path} {output.checksum}" for output in lasting_outputs(store, stage)}
-    return ledger.digest_of(sorted(lines))
+def output_digest(outputs: Iterable[Written]) -> str:
+    """sha256 (hex) over the name and checksum of every lasting file a stage left."""
+    return ledger.digest_of(sorted({f"{output.path} {output.checksum}" for output in outputs}))
 
 
-def lasting_outputs(store: Store, stage: Stage) -> Iterator[Written]:
-    """What the stage's manifests list, scratch left out."""
-    for name in store.list(f"manifests/{stage.name}"):
-        for one in manifest.decode(store.read_bytes(name)):
-            for output in one.outputs:
-                if not any(output.path.startswith(folder) for folder in stage.scratch):
-                    yield output
+def lasting_outputs(store: Store, stage: Stage) -> list[Written]:
+    """What the stage's manifests list, scratch left out; damaged manifests list nothing."""
+    return [
+        output
+        for name in store.list(f"manifests/{stage.name}")
+        for one in manifest.entries(store, name)
+        if isinstance(one, manifest.Manifest)
+        for output in one.outputs
+        if not output.path.startswith(stage.scratch)
+    ]
 
 
 def write_ledger(store: Store, outcome: RunResult) -> None:
@@ -191,13 +222,18 @@ def _is_done(
         return False
     if marker["digest"] != stage_digest(config, stage.name):
         return False
-    return next(_changed_files(store, stage, released), None) is None
+    outputs = lasting_outputs(store, stage)
+    if output_digest(outputs) != marker["output"]:
+        return False  # a manifest is gone or damaged: its task is not known to be done
+    return next(_changed_files(store, stage, outputs, released), None) is None
 
 
-def _changed_files(store: Store, stage: Stage, released: list[str]) -> Iterator[str]:
+def _changed_files(
+    store: Store, stage: Stage, outputs: Iterable[Written], released: list[str]
+) -> Iterator[str]:
     """The lasting files of a stage that are gone, or not as long as the stage left them."""
     sizes = store.sizes(stage.folder)
-    for output in lasting_outputs(store, stage):
+    for output in outputs:
         kept = not any(re.fullmatch(pattern, output.path) for pattern in released)
         if kept and sizes.get(output.path) != output.bytes:
             yield output.path
@@ -205,7 +241,7 @@ def _changed_files(store: Store, stage: Stage, released: list[str]) -> Iterator[
 
 def _why_not_done(store: Store, stage: Stage, marker: dict | None, released: list[str]) -> str:
     if marker is not None:
-        for path in _changed_files(store, stage, released):
+        for path in _changed_files(store, stage, lasting_outputs(store, stage), released):
             return (
                 f"{store.url}/{path} is missing or cut off since stage {stage.name} wrote it; "
                 "run that stage again"
@@ -213,14 +249,40 @@ def _why_not_done(store: Store, stage: Stage, marker: dict | None, released: lis
     return f"{store.url}: stage {stage.name} has not run yet; run it first"
 
 
-def _marker_path(stage: Stage) -> str:
+def marker_path(stage: Stage) -> str:
     return f"manifests/{stage.name}.done.json"
 
 
 def _marker(store: Store, stage: Stage) -> dict[str, Any] | None:
+    """What a finished stage left; None before it is finished. Raises DamagedFile."""
     try:
-        return json.loads(store.read_bytes(_marker_path(stage)))
+        marker = checked_json.read(store, marker_path(stage))
     except FileNotFoundError:
         return None
-    except ValueError:
-        return None  # torn by a crash: the stage is checked task by task
+    lacking = sorted(MARKER_KEYS - marker.keys())
+    if lacking:
+        raise DamagedFile(store.url, marker_path(stage), f"it lacks {', '.join(lacking)}")
+    return marker
+
+
+def _remove_damaged_markers(engine: Engine, store: Store, config: RunConfig) -> None:
+    """Where a stage's marker is damaged, its tasks are looked at one by one and it is written anew.
+
+    Only under the configuration that the run was made with: under another, finished work would be
+    made again over what is there.
+    """
+    for stage in STAGES:
+        try:
+            _marker(store, stage)
+        except DamagedFile as damage:
+            digest = stage_digest(stored_config(store), stage.name)
+            if digest != stage_digest(config, stage.name):
+                raise RunError(
+                    f"{damage.url}/{damage.path} is damaged ({damage.what}), and the configuration "
+                    f"of stage {stage.name} is another than in config.yaml; use another --output"
+                ) from None
+            engine.progress.say(
+                f"decant: {damage.path} is damaged ({damage.what}); what stage {stage.name} left "
+                "is checked task by task"
+            )
+            store.remove(damage.path)

@@ -6,7 +6,6 @@ makes one published parquet file per shard. A shard is a range of the shuffle ke
 stand by that key, so no result depends on how the input was split.
 """
 
-import json
 from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
@@ -15,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from decant.pipeline.config import RunConfig
+from decant.pipeline.engine import checked_json
 from decant.pipeline.engine.execute import Engine, Job, Task
 from decant.pipeline.engine.manifest import Manifest
 from decant.pipeline.engine.storage import Store
@@ -123,8 +123,7 @@ def write_manifest(store: Store, written: dict[str, Manifest]) -> None:
         for file in one.outputs
     ]  # fmt: skip
     files.sort(key=lambda file: file["path"])
-    data = json.dumps({"files": files}, indent=1).encode() + b"\n"
-    store.write_bytes("4-shards/manifest.json", data)
+    checked_json.write(store, "4-shards/manifest.json", {"files": files})
 
 
 def _entry(joined: dict[str, dict], written: dict[str, dict]) -> dict[str, Any]:

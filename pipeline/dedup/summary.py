@@ -7,6 +7,7 @@ from typing import Any
 
 from decant.filters.minhash import half_point, meeting_probability, s_curve
 from decant.pipeline.dedup.layout import Layout
+from decant.pipeline.engine import checked_json
 
 
 def print_curve(bands: int, rows: int) -> str:
@@ -149,4 +150,4 @@ def top(entries: list[list[int]]) -> list[list[int]]:
 
 
 def encode(report: Mapping[str, Any]) -> bytes:
-    return (json.dumps(report, indent=1, sort_keys=True) + "\n").encode()
+    return checked_json.encode(json.loads(json.dumps(report, sort_keys=True)), indent=1)

@@ -2,11 +2,12 @@
 
 This is the only pipeline file that knows Ray. A task returns counts, never data; what it makes goes
 through its Store and is committed by a manifest. Infrastructure errors are retried with back-off;
-any other exception would fail again the same way, so it ends the step with the task named.
+any other exception would fail again the same way, so it ends the step with the task named. A task
+that reads a damaged file is put aside until the others are done: then `DamagedInput` names the
+files, so that whoever knows which stage wrote them has them made again, all at once.
 """
 
 import contextlib
-import errno
 import os
 import random
 import time
@@ -16,8 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from decant.pipeline.engine import manifest
+from decant.pipeline.engine.damage import DamagedFile, damage_behind
 from decant.pipeline.engine.events import Progress
 from decant.pipeline.engine.manifest import Manifest
+from decant.pipeline.engine.retry import is_transient, task_error
 from decant.pipeline.engine.storage import Store
 
 MAX_ATTEMPTS = 4
@@ -38,6 +41,15 @@ RAY_TOKEN = Path.home() / ".ray" / "auth_token"
 
 class StepError(Exception):
     """A step could not be finished; the message names the task and the cause."""
+
+
+class DamagedInput(StepError):
+    """Tasks of a step read files that are damaged: `files`, the first of them in the message."""
+
+    def __init__(self, step: str, files: Sequence[DamagedFile]):
+        more = f" (and {len(files) - 1} more files)" if len(files) > 1 else ""
+        super().__init__(f"{step}: {files[0]}{more}")
+        self.files = tuple(files)
 
 
 @dataclass(frozen=True)
@@ -63,13 +75,14 @@ Step = Callable[[Job], dict[str, Any]]
 
 @dataclass(frozen=True)
 class _Work:
-    """What one call of `Engine.map` has to run; `asked`: the resume digest of each task."""
+    """What one call of `Engine.map` has to run; `digests`: the resume digest of each task."""
 
     step: str
     function: Step
     tasks: Sequence[Task]
-    asked: dict[str, str]
+    digests: dict[str, str]
     gpus: float
+    damaged: list[DamagedFile] = field(default_factory=list)  # what its tasks could not read
 
 
 class Engine:
@@ -108,33 +121,39 @@ class Engine:
         of one under 1; where there are no GPUs, and in this process, it asks for nothing. Raises
         StepError when a task cannot be done.
         """
-        asked = {
-            task.key: manifest.asked_digest(
+        digests = {
+            task.key: manifest.task_digest(
                 digest, version, task.args, {**task.inputs, "upstream": self.upstream}
             )
             for task in tasks
         }
-        if len(asked) != len(tasks):
+        if len(digests) != len(tasks):
             raise ValueError(f"{step}: task keys must be unique")
-        done = self._already_done(step, asked)
+        done = self._already_done(step, digests)
         todo = [task for task in tasks if task.key not in done]
         self.progress.start(step, total=len(tasks), done=len(done))
         merged = manifest.merged_count(self.store, step)
         fresh: list[Manifest] = []
-        for finished in self._run(_Work(step, function, todo, asked, gpus)):
+        work = _Work(step, function, todo, digests, gpus)
+        for finished in self._run(work):
             done[finished.key] = finished
             fresh.append(finished)
             self.progress.advance(step, finished.key, finished.counts)
             if len(fresh) >= manifest.MERGE_EVERY:
                 manifest.merge(self.store, step, fresh, merged)
                 merged, fresh = merged + 1, []
+        if work.damaged:
+            raise DamagedInput(step, work.damaged)
         manifest.finish(self.store, step, done.values())
         self.progress.finish(step)
         return {task.key: done[task.key].counts for task in tasks}
 
     def outputs(self, step: str) -> dict[str, Manifest]:
         """The manifests of a finished step by task key, for the steps that read its files."""
-        return manifest.read(self.store, step)
+        manifests, damaged = manifest.read(self.store, step)
+        for damage in damaged:
+            raise damage
+        return manifests
 
     def close(self) -> None:
         """Shut down the local Ray that this engine started (never a cluster it joined)."""
@@ -148,11 +167,14 @@ class Engine:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _already_done(self, step: str, asked: dict[str, str]) -> dict[str, Manifest]:
-        found = manifest.read(self.store, step)
-        matching = {
-            key: one for key, one in found.items() if key in asked and one.asked == asked[key]
-        }
+    def _already_done(self, step: str, digests: dict[str, str]) -> dict[str, Manifest]:
+        manifests, damaged = manifest.read(self.store, step)
+        if damaged:
+            self.progress.say(
+                f"decant: {len(damaged)} of the manifests of {step} are damaged; "
+                "their tasks are done again"
+            )
+        matching = {key: one for key, one in manifests.items() if digests.get(key) == one.digest}
         gone = manifest.missing_outputs(self.store, matching.values()) if matching else set()
         return {key: one for key, one in matching.items() if key not in gone}
 
@@ -161,19 +183,26 @@ class Engine:
             return
         if self.workers == 0 and self.ray_address is None:
             for task in work.tasks:
-                yield self._run_here(work.step, work.function, task, work.asked[task.key])
+                done = self._run_here(work, task)
+                if done is not None:
+                    yield done
             return
         yield from self._run_on_ray(work)
 
-    def _run_here(self, step: str, function: Step, task: Task, asked: str) -> Manifest:
+    def _run_here(self, work: _Work, task: Task) -> Manifest | None:
+        """The manifest of one task run in this process; None where a file it reads is damaged."""
+        digest = work.digests[task.key]
         for attempt in range(1, MAX_ATTEMPTS + 1):
             try:
-                return execute(step, function, self.store.url, self.config, task, asked)
+                return execute(work.step, work.function, self.store.url, self.config, task, digest)
+            except DamagedFile as error:
+                work.damaged.append(error)
+                return None
             except Exception as error:
                 # Ctrl-C in a compiled kernel comes as a SystemError around it.
                 if isinstance(error.__cause__, KeyboardInterrupt):
                     raise error.__cause__ from None
-                self._retry_or_raise(step, task, error, attempt)
+                self._retry_or_raise(work.step, task, error, attempt)
         raise AssertionError("unreachable")
 
     def _run_on_ray(self, work: _Work) -> Iterator[Manifest]:
@@ -182,7 +211,7 @@ class Engine:
         gpus = work.gpus if ray.cluster_resources().get("GPU", 0.0) >= work.gpus else 0.0
         remote = ray.remote(num_cpus=1, num_gpus=gpus, max_retries=0)(execute)
         queue = list(reversed(work.tasks))
-        attempts = dict.fromkeys(work.asked, 0)
+        attempts = dict.fromkeys(work.digests, 0)
         flying: dict[Any, Task] = {}
         # Twice the workers: a worker never waits for the driver to notice that it is free.
         bound = 2 * max(1, int(ray.cluster_resources().get("CPU", 1)))
@@ -192,7 +221,7 @@ class Engine:
                 attempts[task.key] += 1
                 reference = remote.remote(
                     work.step, work.function, self.store.url, self._config_ref, task,
-                    work.asked[task.key],
+                    work.digests[task.key],
                 )  # fmt: skip
                 flying[reference] = task
             ready, _ = ray.wait(list(flying), num_returns=1, timeout=1.0)
@@ -202,7 +231,11 @@ class Engine:
                 try:
                     yield ray.get(reference)
                 except Exception as error:
-                    self._retry_or_raise(work.step, task, _cause(error), attempts[task.key])
+                    cause = task_error(error)
+                    if isinstance(cause, DamagedFile):
+                        work.damaged.append(cause)
+                        continue
+                    self._retry_or_raise(work.step, task, cause, attempts[task.key])
                     queue.append(task)
 
     def _retry_or_raise(self, step: str, task: Task, error: Exception, attempt: int) -> None:
@@ -220,12 +253,18 @@ class Engine:
         return self._ray
 
 
-def execute(step: str, function: Step, url: str, config: Any, task: Task, asked: str) -> Manifest:
+def execute(step: str, function: Step, url: str, config: Any, task: Task, digest: str) -> Manifest:
     """Run one task where it stands and commit its manifest after its data."""
     store = Store(url)
-    counts = function(Job(store, config, task))
+    try:
+        counts = function(Job(store, config, task))
+    except Exception as error:
+        damage = damage_behind(error)
+        if damage is None or damage is error:
+            raise
+        raise damage from None
     outputs = tuple(sorted(store.written, key=lambda written: written.path))
-    done = Manifest(task.key, asked, counts, outputs)
+    done = Manifest(task.key, digest, counts, outputs)
     manifest.write(store, step, done)
     return done
 
@@ -265,38 +304,3 @@ def connect_ray(workers: int, address: str | None) -> Any:
             ray.shutdown()
         ray.init(**options)
     return ray
-
-
-def is_transient(error: BaseException) -> bool:
-    """Whether trying again elsewhere or later may help: networks, dead workers and nodes."""
-    name = type(error).__name__
-    if name in {
-        "WorkerCrashedError",
-        "NodeDiedError",
-        "OutOfMemoryError",
-        "RaySystemError",
-        "ObjectLostError",
-        "OwnerDiedError",
-        "LocalRayletDiedError",
-        "RayletDiedError",
-        "ClientError",
-        "ServerDisconnectedError",
-        "FSTimeoutError",
-        "EndpointConnectionError",
-    }:
-        return True
-    if isinstance(error, ConnectionError | TimeoutError):
-        return True
-    return isinstance(error, OSError) and error.errno in {
-        errno.EIO,
-        errno.ESTALE,
-        errno.EAGAIN,
-        errno.ENETUNREACH,
-        errno.EHOSTUNREACH,
-    }
-
-
-def _cause(error: Exception) -> Exception:
-    """The exception that the task raised, out of Ray's wrapping of it."""
-    inner = getattr(error, "cause", None)
-    return inner if isinstance(inner, Exception) else error

@@ -21,13 +21,11 @@ import pyarrow.parquet as pq
 import xxhash
 from fsspec.core import url_to_fs
 
+from decant.pipeline.engine.damage import DamagedFile, StorageError
+
 # Row groups by bytes, not by rows: pages differ by a factor of 10,000 in size.
 ROW_GROUP_BYTES = 32 << 20
 ROW_GROUP_ROWS = 50_000
-
-
-class StorageError(Exception):
-    """A run directory cannot be read or written; the message says which file and why."""
 
 
 @dataclass(frozen=True)
@@ -159,7 +157,7 @@ class Store:
         except FileNotFoundError as error:
             raise StorageError(f"{self.url}/{relative} is missing; run its stage again") from error
         except (pa.ArrowInvalid, OSError) as error:
-            raise StorageError(f"{self.url}/{relative} cannot be read: {error}") from error
+            raise DamagedFile(self.url, relative, str(error)) from error
 
     def arrow_file(self, relative: str) -> pa.NativeFile:
         """A file as Arrow reads it; a missing one is named in a StorageError."""
@@ -192,7 +190,7 @@ class Store:
 
     @contextlib.contextmanager
     def named_damage(self, relative: str) -> Iterator[None]:
-        """Turns what Arrow says of damaged bytes into a StorageError that names the file."""
+        """Turns what Arrow says of damaged bytes into a DamagedFile."""
         try:
             yield
         except (pa.ArrowInvalid, pa.ArrowMemoryError, OSError) as error:
@@ -200,8 +198,7 @@ class Store:
             # number or a class of its own, and may pass.
             if isinstance(error, OSError) and (type(error) is not OSError or error.errno):
                 raise
-            what = f"{self.url}/{relative} is damaged: {error}"
-            raise StorageError(f"{what}; delete it and run its stage again") from error
+            raise DamagedFile(self.url, relative, str(error)) from error
 
 
 class TableWriter:

@@ -4,11 +4,11 @@ Everything here is computed from the run's own files (`ledger.json`, the stages'
 report can be rebuilt at any time.
 """
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
 from decant.pipeline.config import RunConfig
+from decant.pipeline.engine import checked_json
 from decant.pipeline.engine.storage import StorageError, Store
 from decant.pipeline.engine.strict_yaml import parse_yaml
 from decant.pipeline.report.page import page
@@ -35,7 +35,7 @@ def rebuild(url: str) -> str:
 def read_ledger(store: Store) -> dict[str, Any]:
     """The run's ledger; a StorageError where there is none yet."""
     try:
-        return json.loads(store.read_bytes("ledger.json"))
+        return checked_json.read(store, "ledger.json")
     except FileNotFoundError:
         raise StorageError(f"{store.url} holds no ledger.json; is it a run directory?") from None
 
@@ -44,7 +44,7 @@ def build_page(store: Store, config: Mapping[str, Any]) -> str:
     """The self-contained report of a run as HTML."""
     stages = read_ledger(store)
     extras = {
-        name: json.loads(store.read_bytes(path))
+        name: checked_json.read(store, path)
         for name, path in (
             ("overlap", "2-filtered/overlap.json"),
             ("dedup", "3-deduplicated/report.json"),

@@ -2,9 +2,10 @@
 
 import hashlib
 import itertools
-import json
 from collections.abc import Iterable, Mapping
 from typing import Any
+
+from decant.pipeline.engine import checked_json
 
 STAGES = ("extract", "filter", "deduplicate", "shard")
 EQUATION = ("in", "kept", "errors", "dropped")
@@ -54,7 +55,7 @@ def encode(stages: Mapping[str, Mapping[str, Any]], digest: Mapping[str, str]) -
     """`ledger.json`: the same bytes for any number of workers."""
     ordered = {stage: _ordered(stages[stage]) for stage in STAGES if stage in stages}
     document = {"stages": ordered, "digest": dict(digest)}
-    return (json.dumps(document, indent=2, ensure_ascii=False) + "\n").encode()
+    return checked_json.encode(document, indent=2)
 
 
 def _ordered(entry: Mapping[str, Any]) -> dict[str, Any]:

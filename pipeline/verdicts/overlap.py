@@ -7,7 +7,6 @@ The figures go to `2-filtered/overlap.json`, which the report shows.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -16,6 +15,7 @@ import numpy as np
 from decant.filters.recipe import Recipe
 from decant.filters.rule import Rule
 from decant.pipeline.config import RunConfig
+from decant.pipeline.engine import checked_json
 from decant.pipeline.engine.execute import Engine, Job, Task
 from decant.pipeline.engine.storage import Store
 from decant.pipeline.rundir.records import partition_name, partition_numbers
@@ -44,7 +44,7 @@ def write(engine: Engine, store: Store, config: RunConfig, entry: Mapping[str, A
     else:
         found = {"documents": entry["in"], "rules": {}}
     found["warnings"] = warnings(recipe, entry)
-    store.write_bytes(PATH, (json.dumps(found, indent=1, ensure_ascii=False) + "\n").encode())
+    checked_json.write(store, PATH, found)
 
 
 def count_partition(job: Job) -> dict[str, Any]:

@@ -59,7 +59,8 @@ def test_a_finished_run_of_format_1_is_finished(old_run):
 
 
 def test_a_run_of_format_1_that_was_begun_ends_in_the_same_corpus(old_run):
-    shards, ledger = contents(old_run, "4-shards"), (old_run / "ledger.json").read_bytes()
+    shards, ledger = contents(old_run, "4-shards/data"), (old_run / "ledger.json").read_bytes()
+    listed = json.loads((old_run / "4-shards/manifest.json").read_bytes())["files"]
     for name in AFTER_FILTER:
         shutil.rmtree(old_run / name)
     for stage in ("deduplicate", "shard"):
@@ -67,6 +68,8 @@ def test_a_run_of_format_1_that_was_begun_ends_in_the_same_corpus(old_run):
     kept = {path: path.stat().st_mtime_ns for path in (old_run / "2-filtered").rglob("*.parquet")}
     assert kept
     assert resume(old_run) == 0
-    assert contents(old_run, "4-shards") == shards
-    assert json.loads((old_run / "ledger.json").read_bytes()) == json.loads(ledger)
+    assert contents(old_run, "4-shards/data") == shards
+    assert json.loads((old_run / "4-shards/manifest.json").read_bytes())["files"] == listed
+    after = json.loads((old_run / "ledger.json").read_bytes())
+    assert {key: after[key] for key in ("stages", "digest")} == json.loads(ledger)
     assert {path: path.stat().st_mtime_ns for path in kept} == kept

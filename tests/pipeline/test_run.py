@@ -6,6 +6,8 @@ import pytest
 
 from decant.pipeline import run as running
 from decant.pipeline.config import RunConfig
+from decant.pipeline.engine.damage import DamagedFile, StorageError
+from decant.pipeline.engine.events import Progress
 from decant.pipeline.engine.execute import Engine, Job, Task
 from decant.pipeline.engine.storage import Store
 from decant.pipeline.run import RunError, Stage, run_stages
@@ -21,12 +23,12 @@ def write_count(job: Job) -> dict:
     return {"in": 10, "kept": 10}
 
 
-def toy(name: str, folder: str, kept: int = 10, dropped: int = 0) -> Stage:
+def toy(name: str, folder: str, kept: int = 10, dropped: int = 0, took: int = 10) -> Stage:
     def stage(engine: Engine, store: Store, config: RunConfig) -> dict:
         tasks = [Task("00000", {"stage": name, "folder": folder})]
         digest = running.stage_digest(config, name)
         engine.map(f"{name}/work", write_count, tasks, digest)
-        entry = {"in": 10, "kept": kept, "errors": 0, "dropped": {"rule": dropped}}
+        entry = {"in": took, "kept": kept, "errors": 0, "dropped": {"rule": dropped}}
         if name == "shard":
             entry |= {"documents": "d"}
         return entry
@@ -118,6 +120,89 @@ def test_a_stage_must_take_in_what_the_one_before_kept(toys, store, monkeypatch)
     monkeypatch.setattr(running, "STAGES", leaky)
     with pytest.raises(LedgerError, match="extract kept 9 rows, but filter took in 10"):
         run(store)
+
+
+def test_a_stage_that_does_not_follow_from_the_one_before_is_not_marked(toys, store, monkeypatch):
+    leaky = (toy("extract", "1-extracted", kept=9, dropped=1), toys[1])
+    monkeypatch.setattr(running, "STAGES", leaky)
+    with pytest.raises(LedgerError):
+        run(store)
+    assert store.exists("manifests/extract.done.json")
+    assert not store.exists("manifests/filter.done.json")
+    monkeypatch.setattr(running, "STAGES", (leaky[0], toy("filter", "2-filtered", took=9, kept=9)))
+    assert list(run(store).stages) == ["extract", "filter"]
+
+
+def harm(store: Store, name: str, old: bytes, new: bytes) -> None:
+    data = store.read_bytes(name)
+    assert old in data
+    store.write_bytes(name, data.replace(old, new, 1))
+
+
+@pytest.mark.parametrize("old", [b'"kept": 10', b'"keys"', b"}"])
+def test_a_damaged_marker_is_written_again(toys, store, old, capsys):
+    run(store)
+    marker = "manifests/filter.done.json"
+    before = store.read_bytes(marker), store.read_bytes("ledger.json")
+    harm(store, marker, old, old[:-1] + b"9")
+    with_progress = Engine(store, CONFIG, progress=Progress(store))
+    run_stages(with_progress, store, CONFIG)
+    assert (store.read_bytes(marker), store.read_bytes("ledger.json")) == before
+    assert calls(store) == ["extract", "filter", "deduplicate", "shard"]
+    assert "filter.done.json is damaged" in capsys.readouterr().err
+
+
+def test_a_damaged_marker_under_another_configuration_is_refused(toys, store):
+    run(store)
+    harm(store, "manifests/extract.done.json", b'"kept": 10', b'"kept": 19')
+    other = CONFIG.model_copy(
+        update={"language": CONFIG.language.model_copy(update={"threshold": 0.5})}
+    )
+    with pytest.raises(RunError, match=r"extract\.done\.json is damaged .* another --output"):
+        run(store, other)
+
+
+def test_a_damaged_manifest_has_its_task_done_again(toys, store):
+    run(store)
+    harm(store, "manifests/filter/work.json", b'"in": 10', b'"in": 11')
+    ledger = store.read_bytes("ledger.json")
+    run(store)
+    assert calls(store)[4:] == ["filter"]
+    assert store.read_bytes("ledger.json") == ledger
+
+
+def read_extracted(engine: Engine, store: Store, config: RunConfig) -> dict:
+    if store.read_bytes("1-extracted/00000.txt") != b"extract":
+        raise DamagedFile(store.url, "1-extracted/00000.txt", "its bytes are others")
+    return {"in": 10, "kept": 10, "errors": 0, "dropped": {}}
+
+
+def test_a_damaged_file_of_an_earlier_stage_is_made_again(toys, store, monkeypatch):
+    run(store, names=("extract",))
+    store.write_bytes("1-extracted/00000.txt", b"extrakt")
+    monkeypatch.setattr(running, "STAGES", (toys[0], Stage("filter", read_extracted, "2-filtered")))
+    run(store)
+    assert store.read_bytes("1-extracted/00000.txt") == b"extract"
+    assert calls(store) == ["extract", "extract"]
+
+
+def never_whole(engine: Engine, store: Store, config: RunConfig) -> dict:
+    raise DamagedFile(store.url, "1-extracted/00000.txt", "its bytes are others")
+
+
+def test_a_file_that_is_damaged_again_ends_the_run(toys, store, monkeypatch):
+    monkeypatch.setattr(running, "STAGES", (toys[0], Stage("filter", never_whole, "2-filtered")))
+    with pytest.raises(StorageError, match="was made again and is damaged again"):
+        run(store)
+    assert calls(store) == ["extract", "extract"]
+
+
+def test_a_single_stage_names_a_damaged_file_of_another_and_leaves_it(toys, store, monkeypatch):
+    run(store, names=("extract",))
+    monkeypatch.setattr(running, "STAGES", (toys[0], Stage("filter", never_whole, "2-filtered")))
+    with pytest.raises(DamagedFile, match=r"1-extracted/00000\.txt is damaged"):
+        run(store, names=("filter",))
+    assert store.exists("1-extracted/00000.txt")
 
 
 def test_what_dead_writers_left_is_cleaned_up(toys, store, tmp_path):

@@ -180,7 +180,7 @@ def test_no_cut_of_the_run_shows_in_what_is_removed(tmp_path, monkeypatch, windo
         lines = {"window": window, "min_words": 3}
         deduplicated(store, memory_mb=16, recall_queries=0, lines=lines)
         outcomes.append(lasting(store))
-    assert len(manifest.read(store, "deduplicate/line-repeats")) == 128 and outcomes[0][0]
+    assert len(manifest.read(store, "deduplicate/line-repeats")[0]) == 128 and outcomes[0][0]
     assert store.list("3-deduplicated/_scratch/line-hashes.round-1")
     assert outcomes[0] == outcomes[1] == outcomes[2]
 

@@ -2,12 +2,14 @@
 
 import errno
 import json
+import pickle
 
 import pytest
 
 from decant.pipeline.config import RunConfig
-from decant.pipeline.engine import execute, manifest
-from decant.pipeline.engine.execute import Engine, Job, StepError, Task
+from decant.pipeline.engine import checked_json, execute, manifest
+from decant.pipeline.engine.damage import DamagedFile, damage_behind
+from decant.pipeline.engine.execute import DamagedInput, Engine, Job, StepError, Task
 from decant.pipeline.engine.storage import Store
 
 CONFIG = RunConfig()
@@ -83,7 +85,7 @@ def test_manifests_are_merged_while_a_step_runs(store, monkeypatch):
         Engine(store, CONFIG).map("numbers", fails_late, tasks(10), digest="d")
     merged = [name for name in store.list("manifests/numbers") if "_merged" in name]
     assert merged == [f"manifests/numbers/_merged-0000{n}.json" for n in (0, 1)]
-    assert len(manifest.read(store, "numbers")) == 9
+    assert len(manifest.read(store, "numbers")[0]) == 9
     Engine(store, CONFIG).map("numbers", double, tasks(10), digest="d")
     assert store.list("manifests") == ["manifests/numbers.json"]
     assert calls(store) == [f"{number:05d}" for number in range(10)]
@@ -134,7 +136,7 @@ def test_what_came_before_enters_the_question(store):
 def test_manifests_hold_no_time_host_or_worker(store):
     Engine(store, CONFIG).map("numbers", double, tasks(1), digest="d")
     record = json.loads(store.read_bytes("manifests/numbers.json"))
-    assert sorted(record) == ["asked", "counts", "key", "outputs"]
+    assert sorted(record) == ["checksum", "counts", "digest", "format", "key", "outputs"]
 
 
 @pytest.mark.parametrize(
@@ -151,3 +153,43 @@ def test_manifests_hold_no_time_host_or_worker(store):
 )
 def test_only_infrastructure_errors_are_transient(error, transient):
     assert execute.is_transient(error) is transient
+
+
+def write_part(job: Job) -> dict:
+    number = job.task.args["number"]
+    checked_json.write(job.store, f"parts/{job.task.key}.json", {"number": number})
+    return {}
+
+
+def test_a_step_names_all_damaged_files_after_its_other_tasks_are_done(store):
+    engine = Engine(store, CONFIG)
+    engine.map("parts", write_part, tasks(4), digest="d")
+    for number in (1, 2):
+        name = f"parts/0000{number}.json"
+        store.write_bytes(name, store.read_bytes(name).replace(b"number", b"numbed"))
+    with pytest.raises(DamagedInput, match=r"sums: .*00001\.json is damaged") as raised:
+        engine.map("sums", sum_of_one, tasks(4), digest="d")
+    assert [one.path for one in raised.value.files] == ["parts/00001.json", "parts/00002.json"]
+    assert sorted(manifest.read(store, "sums")[0]) == ["00000", "00003"]
+
+
+def sum_of_one(job: Job) -> dict:
+    return {"sum": checked_json.read(job.store, f"parts/{job.task.key}.json")["number"]}
+
+
+def test_damage_that_a_task_wraps_in_another_error_is_found():
+    damage = DamagedFile("run", "a/b", "its checksum is another")
+    try:
+        raise ValueError("cannot go on") from damage
+    except ValueError as error:
+        assert damage_behind(error) is damage
+    assert damage_behind(ValueError("no file")) is None
+
+
+def test_damage_keeps_its_file_on_the_way_between_processes():
+    there = pickle.loads(pickle.dumps(DamagedFile("run", "a/b", "cut off")))
+    assert (there.url, there.path, str(there)[:28]) == (
+        "run",
+        "a/b",
+        "run/a/b is damaged: cut off;",
+    )

@@ -8,7 +8,7 @@ import pytest
 
 CODE = """
 import sys
-from decant.pipeline.light_spacy import import_spacy
+from decant.pipeline.engine.light_spacy import import_spacy
 import_spacy()
 assert "spacy" in sys.modules
 print("torch" in sys.modules)
