@@ -44,6 +44,7 @@ from decant.pipeline.dedup.survivors import (
 )
 from decant.pipeline.engine.execute import Engine, Task
 from decant.pipeline.engine.storage import Store
+from decant.pipeline.rundir import paths
 from decant.pipeline.rundir.records import partition_numbers
 from decant.pipeline.stage_keys import stage_digest
 
@@ -81,7 +82,7 @@ def run(engine: Engine, store: Store, config: RunConfig) -> dict[str, Any]:
         report["lines"] = remove_repeated(stage, config.dedup.lines)
         if report["lines"]["dropped"]:
             report["dropped"][LINES_RULE] = report["lines"]["dropped"]
-    store.write_bytes("3-deduplicated/report.json", summary.encode(report))
+    store.write_bytes(paths.DEDUP_REPORT, summary.encode(report))
     if config.dedup.index:
         add_to_index(stage, absolute(config.dedup.index), own, choices)
     dropped = report["dropped"]

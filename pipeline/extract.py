@@ -16,22 +16,16 @@ from decant.pipeline.engine.execute import Engine, Job, Task
 from decant.pipeline.engine.storage import Store
 from decant.pipeline.page.judge import url_of
 from decant.pipeline.page.rows import PAGE_RECORDS, STAGE, PartitionLedger
-from decant.pipeline.rundir import inputs, ledger
+from decant.pipeline.rundir import inputs, ledger, paths
 from decant.pipeline.rundir.inputs import Partition, wrong_starts
-from decant.pipeline.rundir.records import (
-    DROPPED,
-    EXTRACTED,
-    LINEAGE,
-    LOSSES,
-    losses_path,
-    partition_name,
-)
+from decant.pipeline.rundir.paths import partition_name
+from decant.pipeline.rundir.records import DROPPED, EXTRACTED, LINEAGE, LOSSES
 from decant.pipeline.stage_keys import stage_digest
 from decant.pipeline.warc.headers import parse_fields
 from decant.pipeline.warc.reader import Reader, Record
 
 STEP = "extract/pages"
-BORDERS = "1-extracted/borders.json"
+BORDERS = paths.BORDERS
 
 
 def run(engine: Engine, store: Store, config: RunConfig) -> dict[str, Any]:
@@ -108,10 +102,10 @@ def _given_up(results: dict[str, dict], partitions: Sequence[Partition]) -> list
 
 def extract_partition(job: Job) -> dict[str, Any]:
     """Write the extracted and the dropped rows of one partition; returns its counts."""
-    args, name = job.task.args, f"{partition_name(job.task.args['partition'])}.parquet"
+    args, number = job.task.args, job.task.args["partition"]
     with (
-        job.store.table_writer(f"1-extracted/{name}", _schema(job.config)) as kept,
-        job.store.table_writer(f"1-extracted/dropped/{name}", DROPPED) as dropped,
+        job.store.table_writer(paths.extracted(number), _schema(job.config)) as kept,
+        job.store.table_writer(paths.not_extracted(number), DROPPED) as dropped,
         inputs.open_input(job.task.inputs["url"]) as file,
     ):
         reader = Reader(file, args["start"], args["end"], args["by_member"])
@@ -131,7 +125,7 @@ def _write_losses(job: Job, reader: Reader) -> None:
     file = job.task.args["file"]
     rows = [{"file": file, **vars(one)} for one in reader.reading.losses.largest()]
     if rows:
-        with job.store.table_writer(losses_path(job.task.args["partition"]), LOSSES) as writer:
+        with job.store.table_writer(paths.losses(job.task.args["partition"]), LOSSES) as writer:
             writer.write_rows(rows)
 
 

@@ -14,11 +14,9 @@ from decant.pipeline.config import RunConfig
 from decant.pipeline.engine.execute import Engine, Job, Step, Task
 from decant.pipeline.engine.light_spacy import import_spacy
 from decant.pipeline.engine.storage import Store
-from decant.pipeline.rundir import inputs, ledger
-from decant.pipeline.rundir.records import (
-    SIGNATURE_OPTIONS,
-    partition_name,
-)
+from decant.pipeline.rundir import inputs, ledger, paths
+from decant.pipeline.rundir.paths import partition_name
+from decant.pipeline.rundir.records import SIGNATURE_OPTIONS
 from decant.pipeline.stage_keys import stage_digest
 from decant.pipeline.verdicts import overlap
 from decant.pipeline.verdicts.writers import (
@@ -61,23 +59,21 @@ def filter_partition(job: Job) -> dict[str, Any]:
     """Write kept, dropped and signature rows of one partition; returns its counts."""
     import_spacy()
     config = job.config
-    name = f"{partition_name(job.task.args['partition'])}.parquet"
+    number = job.task.args["partition"]
     recipe, method = loaded(config)
     measured = [rule.name for rule in recipe.rules] if config.filter.all_measures else None
     counts: Counter[str] = Counter({"in": 0, "kept": 0, "errors": 0})
     dropped: Counter[str] = Counter()
     with (
-        job.store.table_writer(f"2-filtered/kept/{name}", kept_schema(measured)) as kept_rows,
+        job.store.table_writer(paths.kept(number), kept_schema(measured)) as kept_rows,
+        job.store.table_writer(paths.dropped(number), dropped_schema(measured)) as dropped_rows,
         job.store.table_writer(
-            f"2-filtered/dropped/{name}", dropped_schema(measured)
-        ) as dropped_rows,
-        job.store.table_writer(
-            f"2-filtered/signatures/{name}", signed_schema(config), options=SIGNATURE_OPTIONS
+            paths.signatures(number), signed_schema(config), options=SIGNATURE_OPTIONS
         ) as signed_rows,
     ):
         writers = Writers(kept_rows, dropped_rows, signed_rows, recipe, method, measured)
         columns = list(dict.fromkeys((*COLUMNS, *recipe.reads)))
-        for batch in job.store.iter_batches(f"1-extracted/{name}", columns, BATCH_ROWS):
+        for batch in job.store.iter_batches(paths.extracted(number), columns, BATCH_ROWS):
             verdicts = writers.write(batch)
             counts["in"] += len(verdicts)
             counts["kept"] += sum(verdict.kept for verdict in verdicts)

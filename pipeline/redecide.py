@@ -24,6 +24,7 @@ from decant.pipeline.engine.execute import Engine
 from decant.pipeline.engine.storage import Store
 from decant.pipeline.engine.strict_yaml import ConfigError
 from decant.pipeline.run import RunResult, run_stages, stored_config
+from decant.pipeline.rundir import paths
 from decant.pipeline.stage_keys import stage_keys
 from decant.pipeline.verdicts.redecided import redecide_partition
 
@@ -85,7 +86,7 @@ def link_extracted(source: Store, store: Store) -> None:
     """Give `store` the finished extract stage of `source`: its input list, texts and manifests."""
     if not source.exists(EXTRACT_MARKER):
         raise ConfigError(f"{source.url}: its extract stage is not finished")
-    names = ["inputs.parquet", EXTRACT_MARKER, *source.list("1-extracted")]
+    names = ["inputs.parquet", EXTRACT_MARKER, *source.list(paths.EXTRACTED)]
     names += [name for name in source.list("manifests") if name.startswith("manifests/extract/")]
     for name in names:
         if not store.exists(name):

@@ -22,7 +22,7 @@ from decant.pipeline.engine.damage import DamagedFile
 from decant.pipeline.engine.execute import DamagedInput, Engine
 from decant.pipeline.engine.storage import Store, Written
 from decant.pipeline.engine.strict_yaml import parse_yaml
-from decant.pipeline.rundir import ledger
+from decant.pipeline.rundir import ledger, paths
 from decant.pipeline.rundir.repair import Repair
 from decant.pipeline.rundir.retain import release, released_patterns
 from decant.pipeline.rundir.versions import VERSIONS, refuse_later_format, versions
@@ -42,10 +42,10 @@ class Stage:
 
 
 STAGES = (
-    Stage("extract", extract.run, "1-extracted"),
-    Stage("filter", filtering.run, "2-filtered"),
-    Stage("deduplicate", deduplicate.run, "3-deduplicated", ("3-deduplicated/_scratch",)),
-    Stage("shard", shard.run, "4-shards", ("4-shards/_pieces", "4-shards/_groups")),
+    Stage("extract", extract.run, paths.EXTRACTED),
+    Stage("filter", filtering.run, paths.FILTERED),
+    Stage("deduplicate", deduplicate.run, paths.DEDUPLICATED, (paths.DEDUP_SCRATCH,)),
+    Stage("shard", shard.run, paths.SHARDS, (paths.SHARD_PIECES, paths.SHARD_GROUPS)),
 )
 
 

@@ -18,7 +18,9 @@ from decant.pipeline.engine import checked_json
 from decant.pipeline.engine.execute import Engine, Job, Task
 from decant.pipeline.engine.manifest import Manifest
 from decant.pipeline.engine.storage import Store
-from decant.pipeline.rundir.records import PUBLISHED, partition_name, partition_numbers
+from decant.pipeline.rundir import paths
+from decant.pipeline.rundir.paths import partition_name
+from decant.pipeline.rundir.records import PUBLISHED, partition_numbers
 from decant.pipeline.shards.pieces import make_pieces
 from decant.pipeline.shards.plan import ShardPlan, plan_shards
 from decant.pipeline.shards.shuffle import MERGE_FAN_IN, Range, even_ranges, merged, write_piece
@@ -71,7 +73,7 @@ def _grouped(engine: Engine, joined: dict[str, dict], digest: str) -> dict[str, 
                 "pieces": group,
                 "cuts": cuts,
                 "bytes": sizes[dump] // len(groups),
-                "path": f"4-shards/_groups/{dump}/{number:05d}",
+                "path": f"{paths.SHARD_GROUPS}/{dump}/{number:05d}",
             }
             tasks.append(Task(key, args))
     if tasks:
@@ -117,13 +119,13 @@ def repeated_neighbours(ids: pa.ChunkedArray) -> int:
 def write_manifest(store: Store, written: dict[str, Manifest]) -> None:
     """`4-shards/manifest.json`: every published file with its rows, bytes and xxh3_128."""
     files = [
-        {"path": file.path.removeprefix("4-shards/"), "rows": one.counts["rows"],
+        {"path": file.path.removeprefix(f"{paths.SHARDS}/"), "rows": one.counts["rows"],
          "bytes": file.bytes, "xxh3_128": file.checksum}
         for one in written.values()
         for file in one.outputs
     ]  # fmt: skip
     files.sort(key=lambda file: file["path"])
-    checked_json.write(store, "4-shards/manifest.json", {"files": files})
+    checked_json.write(store, paths.SHARD_MANIFEST, {"files": files})
 
 
 def _entry(joined: dict[str, dict], written: dict[str, dict]) -> dict[str, Any]:
@@ -144,4 +146,4 @@ def _entry(joined: dict[str, dict], written: dict[str, dict]) -> dict[str, Any]:
 
 def published_files(store: Store) -> Iterator[str]:
     """The published parquet files of a run, in order."""
-    return (path for path in store.list("4-shards/data") if path.endswith(".parquet"))
+    return (path for path in store.list(paths.SHARD_DATA) if path.endswith(".parquet"))

@@ -130,3 +130,28 @@ def test_the_file_tree_of_the_readme_is_the_rooms():
             folders[depth:] = [name]
             drawn["/".join(folders)] = text.strip()
     assert {room: line for room, line in drawn.items() if room in room_lines()} == room_lines()
+
+
+def strings(path: Path) -> set[str]:
+    """The string constants of a source that are no docstrings."""
+    body = ast.parse(path.read_text(encoding="utf-8"))
+    docs = {
+        id(node.body[0].value)
+        for node in ast.walk(body)
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)
+        and node.body
+        and isinstance(node.body[0], ast.Expr)
+    }
+    constants = [node for node in ast.walk(body) if isinstance(node, ast.Constant)]
+    return {one.value for one in constants if isinstance(one.value, str) and id(one) not in docs}
+
+
+def test_only_the_paths_of_a_run_spell_its_folders():
+    folders = ("1-extracted", "2-filtered", "3-deduplicated", "4-shards")
+    spelled = {
+        name_of(path)
+        for path in tree.sources()
+        for text in strings(path)
+        if any(folder in text for folder in folders)
+    }
+    assert spelled == {"pipeline/rundir/paths.py"}

@@ -20,8 +20,9 @@ from decant.pipeline.config import RunConfig
 from decant.pipeline.dedup.bands import Salts, band_keys
 from decant.pipeline.dedup.layout import Part, signature_rows
 from decant.pipeline.engine.storage import Store
+from decant.pipeline.rundir import paths
 from decant.pipeline.rundir.records import only_dump
-from decant.pipeline.rundir.texts import _path, partitions
+from decant.pipeline.rundir.texts import partitions
 
 
 def shared_bands(bands: np.ndarray, signed: np.ndarray) -> np.ndarray:
@@ -64,8 +65,8 @@ def read_config(store: Store) -> RunConfig:
             f"{store.url} stopped at each document's first failing rule: a study needs every "
             "measure; run it again with `--set filter.all_measures=true`"
         )
-    if not store.list("2-filtered/signatures"):
-        raise RunUnfit(f"{store.url} has no 2-filtered/signatures: finish the filter stage first")
+    if not store.list(paths.SIGNATURES):
+        raise RunUnfit(f"{store.url} has no {paths.SIGNATURES}: finish the filter stage first")
     return config
 
 
@@ -92,14 +93,14 @@ def _read_partition(
     store: Store, config: RunConfig, rules: Sequence[str], number: int, sites: str
 ) -> Documents:
     """One partition; `may_repeat` says here which documents have a signature at all."""
-    extracted = store.read_table(f"1-extracted/{number:05d}.parquet", ["offset", "id", "url"])
+    extracted = store.read_table(paths.extracted(number), ["offset", "id", "url"])
     columns = ["offset", *rules, "failed_rules"]
     judged = pa.concat_tables(
-        [store.read_table(_path(folder, number), columns) for folder in ("kept", "dropped")]
+        [store.read_table(path(number), columns) for path in (paths.kept, paths.dropped)]
     ).sort_by("offset")
-    signed = store.read_table(_path("signatures", number), ["offset", "signature"])
+    signed = store.read_table(paths.signatures(number), ["offset", "signature"])
     offsets = extracted.column("offset").to_numpy()
-    for name, table in (("rows of 2-filtered", judged), ("signatures", signed)):
+    for name, table in ((f"rows of {paths.FILTERED}", judged), ("signatures", signed)):
         if not np.array_equal(table.column("offset").to_numpy(), offsets):
             raise RunUnfit(
                 f"{store.url}: partition {number:05d} has {len(offsets)} documents but "

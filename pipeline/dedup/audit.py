@@ -23,8 +23,7 @@ from decant.pipeline.dedup.steps import Deduplication
 from decant.pipeline.engine.execute import Job, Task
 from decant.pipeline.engine.light_spacy import import_spacy
 from decant.pipeline.engine.storage import Store
-from decant.pipeline.rundir.records import extracted_path, partition_name
-from decant.pipeline.rundir.texts import texts_at
+from decant.pipeline.rundir.texts import filtered_texts
 
 SAMPLE_CHARS = 200  # of a text, in the lists of large clusters
 
@@ -214,9 +213,5 @@ def texts_of(store: Store, part: Part, docs: np.ndarray) -> Iterator[tuple[int, 
         offsets = batch.column("offset").to_numpy()
         here = docs[(docs >= first) & (docs < first + len(offsets))]
         wanted |= dict(zip(offsets[here - first].tolist(), here.tolist(), strict=True))
-    edited: dict[int, str] = {}
-    kept = f"2-filtered/kept/{partition_name(part.number)}.parquet"
-    if store.exists(kept):
-        edited = {key: text for key, text in texts_at(store, kept, wanted) if text is not None}
-    for offset, text in texts_at(store, extracted_path(part.number), wanted):
-        yield wanted[offset], edited.get(offset, text or "")
+    for offset, text in filtered_texts(store, part.number, wanted):
+        yield wanted[offset], text

@@ -22,7 +22,7 @@ from decant.pipeline.dedup.sketches import write_sketches
 from decant.pipeline.dedup.spills import read_bins, write_run
 from decant.pipeline.engine.execute import Job
 from decant.pipeline.engine.storage import StorageError, Store
-from decant.pipeline.rundir.records import extracted_path
+from decant.pipeline.rundir import paths
 
 
 def dump_salt(dump: str | None) -> int:
@@ -42,7 +42,7 @@ class Salts:
         elif part.dump is not None:
             self.constant = np.uint64(dump_salt(part.dump))
         else:
-            self._path = extracted_path(part.number)
+            self._path = paths.extracted(part.number)
             table = store.read_table(self._path, ["offset", "dump"])
             names = table.column("dump").to_pylist()
             salts = {name: dump_salt(name) for name in set(names)}

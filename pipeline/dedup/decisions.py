@@ -10,7 +10,8 @@ from decant.pipeline.dedup.layout import Layout, Part, rows_between
 from decant.pipeline.dedup.rules import CHOICE_RULES
 from decant.pipeline.dedup.spills import read_whole
 from decant.pipeline.engine.execute import Job
-from decant.pipeline.rundir.records import CLUSTERS, DUPLICATES, partition_name
+from decant.pipeline.rundir import paths
+from decant.pipeline.rundir.records import CLUSTERS, DUPLICATES
 from decant.pipeline.rundir.texts import columns_at
 
 JOINED_THROUGH = "no band in common: joined through other members of the cluster"
@@ -74,10 +75,11 @@ def write_decisions(job: Job) -> dict:
     held: tuple[int, SlotDecisions] | None = None
     counts: dict = {"dropped": {}, "bridges": 0, "clustered": 0}
     for part in parts:
-        name = partition_name(part.number)
         with (
-            job.store.table_writer(f"{args['dropped']}/{name}.parquet", DUPLICATES) as dropped,
-            job.store.table_writer(f"3-deduplicated/clusters/{name}.parquet", CLUSTERS) as clusters,
+            job.store.table_writer(
+                paths.table(args["dropped"], part.number), DUPLICATES
+            ) as dropped,
+            job.store.table_writer(paths.clusters(part.number), CLUSTERS) as clusters,
         ):
             low, end = part.base, part.base + part.rows
             while low < end:

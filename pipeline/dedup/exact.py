@@ -29,7 +29,7 @@ from decant.pipeline.dedup.spills import Spill, read_bins, read_whole
 from decant.pipeline.dedup.survivors import Ranks
 from decant.pipeline.engine.execute import Job
 from decant.pipeline.engine.storage import StorageError
-from decant.pipeline.rundir.records import extracted_path
+from decant.pipeline.rundir import paths
 
 
 def is_wanted(config: RunConfig) -> bool:
@@ -90,7 +90,7 @@ def kinds_of(job: Job, part: Part, batch: pa.RecordBatch) -> Iterator[tuple]:
 def payloads_at(job: Job, part: Part, offsets: np.ndarray) -> np.ndarray:
     """The payload hashes of the records at ascending offsets of one partition."""
     found = [np.empty((0, 2), np.uint64)]
-    path = extracted_path(part.number)
+    path = paths.extracted(part.number)
     for batch in job.store.iter_batches(path, ["offset", "payload_digest"], batch_rows=8_192):
         here = np.isin(batch.column("offset").to_numpy(), offsets)
         found.append(hash_words(batch.column("payload_digest").filter(pa.array(here))))

@@ -22,13 +22,13 @@ import xxhash
 from decant.pipeline.config import RunConfig
 from decant.pipeline.engine.execute import Engine, Job, Task
 from decant.pipeline.engine.storage import StorageError, Store
+from decant.pipeline.rundir import paths
 from decant.pipeline.rundir.records import (
     METADATA_KEY,
     SIGNATURES,
     made_with,
     only_dump,
     signature_parameters,
-    signature_path,
 )
 
 # Bytes of working memory per document of a slot: 14 keys of 8 bytes, their records of 12, the
@@ -115,7 +115,7 @@ def rows_between(
     """(number of the first row, rows) of the signature files, for documents low … high-1."""
     for part in parts_of(parts, low, high):
         position = part.base
-        path = signature_path(part.number)
+        path = paths.signatures(part.number)
         for batch in store.iter_batches(path, columns, batch_rows=ROWS_AT_ONCE):
             begin, end = max(low - position, 0), min(high - position, batch.num_rows)
             if begin < end:
@@ -178,7 +178,7 @@ def number_documents(
     for number, rows, kept, short, first, last, dump, content in sorted(found, key=_row_order):
         if rows and tuple(first) <= before:
             raise SignatureError(
-                f"{signature_path(number)}: its rows start at {first}, not after those of the "
+                f"{paths.signatures(number)}: its rows start at {first}, not after those of the "
                 f"partition before it ({before}); run the filter stage again"
             )
         before = tuple(last) if rows else before
@@ -210,7 +210,7 @@ def inspect_files(job: Job) -> dict:
 
 def inspect_file(store: Store, config: RunConfig, number: int) -> tuple:
     """(rows, kept, short, first key, last key, content hash) of one signature file."""
-    path = signature_path(number)
+    path = paths.signatures(number)
     try:
         check_schema(store.parquet(path).schema_arrow, config, path)
         table = store.read_table(path, ["file", "offset", "kept", "shingles", "text_hash"])

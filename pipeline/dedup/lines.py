@@ -28,12 +28,14 @@ from decant.pipeline.dedup.rules import LINES_RULE
 from decant.pipeline.dedup.spills import Spill, read_bins, read_whole
 from decant.pipeline.dedup.steps import SCRATCH, Deduplication
 from decant.pipeline.engine.execute import Job, Task
-from decant.pipeline.rundir.records import DUPLICATES, REMOVED_LINES, partition_name
+from decant.pipeline.rundir import paths
+from decant.pipeline.rundir.paths import partition_name
+from decant.pipeline.rundir.records import DUPLICATES, REMOVED_LINES
 from decant.pipeline.rundir.texts import unique_documents
 
 DECIDED = f"{SCRATCH}/decided"  # the tables of duplicates, before those of this rule join them
-DROPPED = "3-deduplicated/dropped"
-LINES = "3-deduplicated/lines"
+DROPPED = paths.DUPLICATES
+LINES = paths.REPEATED_LINES
 # A document's 100 windows of 32 bytes, sorted at 128: 2^7 times the bytes of its band key.
 MORE_BITS = 7
 MOST_BITS = 20  # an offset table of 8 MB in front of each run

@@ -18,7 +18,8 @@ from decant.pipeline.dedup.layout import check_schema, signature_rows
 from decant.pipeline.dedup.sketches import compare_rows
 from decant.pipeline.engine.light_spacy import import_spacy
 from decant.pipeline.engine.storage import Store
-from decant.pipeline.rundir.records import extracted_path, partition_numbers, signature_path
+from decant.pipeline.rundir import paths
+from decant.pipeline.rundir.records import partition_numbers
 
 
 class NeighbourError(ValueError):
@@ -69,7 +70,7 @@ def signature_of(
         found = find_document(store, number, text_or_id)
         if found is None:
             continue
-        for batch in store.iter_batches(signature_path(number), ["offset", "signature"]):
+        for batch in store.iter_batches(paths.signatures(number), ["offset", "signature"]):
             rows = np.flatnonzero(batch.column("offset").to_numpy() == found[1])
             _, values = signature_rows(batch.column("signature").take(rows), permutations)
             if len(values):
@@ -89,7 +90,7 @@ def signature_of(
 def find_document(store: Store, number: int, name: str) -> tuple[int, int] | None:
     """The row key of the document of this id or URL in one partition."""
     columns = ["file", "offset", "id", "url"]
-    for batch in store.iter_batches(extracted_path(number), columns, batch_rows=8_192):
+    for batch in store.iter_batches(paths.extracted(number), columns, batch_rows=8_192):
         same = (pc.equal(batch.column(column), name) for column in ("id", "url"))  # type: ignore[attr-defined]
         for hits in same:
             at = hits.index(True).as_py()
@@ -105,7 +106,7 @@ def scored(
     dedup = config.dedup
     columns = ["file", "offset", "kept", "signature"]
     for number in numbers:
-        path = signature_path(number)
+        path = paths.signatures(number)
         check_schema(store.parquet(path).schema_arrow, config, path)
         for batch in store.iter_batches(path, columns, batch_rows=8_192):
             has, values = signature_rows(batch.column("signature"), len(wanted))
@@ -125,7 +126,7 @@ def scored(
 
 def _named(store: Store, entry: tuple, permutations: int) -> Neighbour:
     matches, file, offset, number, kept, met = entry
-    for batch in store.iter_batches(extracted_path(number), ["offset", "id", "url"]):
+    for batch in store.iter_batches(paths.extracted(number), ["offset", "id", "url"]):
         rows = np.flatnonzero(batch.column("offset").to_numpy() == offset)
         if len(rows):
             row = int(rows[0])

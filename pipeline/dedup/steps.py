@@ -9,8 +9,9 @@ from decant.pipeline.dedup.compare import compare
 from decant.pipeline.dedup.layout import Layout, Part, parts_of
 from decant.pipeline.dedup.spills import settle, write_catalog
 from decant.pipeline.engine.execute import Engine, Task
+from decant.pipeline.rundir import paths
 
-SCRATCH = "3-deduplicated/_scratch"
+SCRATCH = paths.DEDUP_SCRATCH
 VERSION = 3  # 2: band keys by multiplication; greedy steps count pairs. 3: fields of choices
 
 

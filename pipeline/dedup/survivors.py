@@ -32,7 +32,7 @@ from decant.pipeline.dedup.layout import Layout, Part, rows_between
 from decant.pipeline.dedup.spills import Spill, read_bins, read_whole
 from decant.pipeline.engine.execute import Job
 from decant.pipeline.engine.storage import Store
-from decant.pipeline.rundir.records import extracted_path, partition_name
+from decant.pipeline.rundir import paths
 
 ORDERS = ("row_key", "longest", "newest_dump", "source_rank", "score:COLUMN")
 
@@ -83,14 +83,14 @@ class Ranks:
         offsets = rows.column("offset").to_numpy()
         if survivor.startswith("score:"):
             column = survivor.removeprefix("score:")
-            path = f"2-filtered/kept/{partition_name(part.number)}.parquet"
+            path = paths.kept(part.number)
             if column not in self._store.parquet(path).schema_arrow.names:
                 raise RankError(
                     f"dedup.survivor: {path} has no column {column!r}; scores need "
                     "filter.all_measures: true and the name of a rule"
                 )
             return descending(self._looked_up(path, column, offsets))
-        dumps = self._looked_up(extracted_path(part.number), "dump", offsets)
+        dumps = self._looked_up(paths.extracted(part.number), "dump", offsets)
         if survivor == "newest_dump":
             return np.array([descending_name(dump) for dump in dumps], np.uint64)
         order = {name: place for place, name in enumerate(self._config.dedup.sources)}

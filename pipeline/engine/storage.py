@@ -168,6 +168,11 @@ class Store:
         except FileNotFoundError as error:
             raise StorageError(f"{self.url}/{relative} is missing; run its stage again") from error
 
+    def column_names(self, relative: str) -> Sequence[str]:
+        """The columns of a parquet file."""
+        with self.parquet(relative) as file:
+            return file.schema_arrow.names
+
     def read_table(self, relative: str, columns: Sequence[str] | None = None) -> pa.Table:
         with self.parquet(relative) as file, self.named_damage(relative):
             return _large(file.read(columns=list(columns) if columns is not None else None))

@@ -8,10 +8,11 @@ import gzip
 import io
 
 from decant.pipeline.engine.storage import Store
-from decant.pipeline.rundir.records import partition_name
+from decant.pipeline.rundir import paths
+from decant.pipeline.rundir.paths import partition_name
 from decant.pipeline.warc.reader import Reader, Record
 
-FOLDER = "1-extracted/quarantine"
+FOLDER = paths.QUARANTINE
 REASON = "decant-quarantine"  # a header field of its own in the record
 
 

@@ -13,6 +13,7 @@ from decant.pipeline.engine.storage import StorageError, Store
 from decant.pipeline.engine.strict_yaml import parse_yaml
 from decant.pipeline.report.page import page
 from decant.pipeline.rules import rules_of
+from decant.pipeline.rundir import paths
 from decant.pipeline.rundir.ledger import STAGES
 
 BAR_CHARS = 30
@@ -46,8 +47,8 @@ def build_page(store: Store, config: Mapping[str, Any]) -> str:
     extras = {
         name: checked_json.read(store, path)
         for name, path in (
-            ("overlap", "2-filtered/overlap.json"),
-            ("dedup", "3-deduplicated/report.json"),
+            ("overlap", paths.OVERLAP),
+            ("dedup", paths.DEDUP_REPORT),
         )
         if store.exists(path)
     }

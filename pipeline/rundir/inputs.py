@@ -27,7 +27,7 @@ from fsspec.core import url_to_fs
 
 from decant.pipeline.config import RunConfig
 from decant.pipeline.engine.storage import Store
-from decant.pipeline.rundir.records import partition_name
+from decant.pipeline.rundir.paths import partition_name
 from decant.pipeline.warc.reader import container, first_member
 
 PATH = "inputs.parquet"

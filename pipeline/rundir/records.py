@@ -11,29 +11,18 @@ import pyarrow as pa
 
 from decant.pipeline.config import RunConfig
 from decant.pipeline.engine.storage import Store
+from decant.pipeline.rundir import paths
 from decant.pipeline.stage_keys import stage_digest
-
-
-def extracted_path(number: int) -> str:
-    return f"1-extracted/{partition_name(number)}.parquet"
-
-
-def losses_path(number: int) -> str:
-    return f"1-extracted/losses/{partition_name(number)}.parquet"
 
 
 def only_dump(store: Store, number: int) -> str | None:
     """The dump of all documents of a partition; None where there are several."""
     found: set[str] = set()
-    for batch in store.iter_batches(extracted_path(number), ["dump"], batch_rows=50_000):
+    for batch in store.iter_batches(paths.extracted(number), ["dump"], batch_rows=50_000):
         found |= set(batch.column("dump").unique().to_pylist())
         if len(found) > 1:
             return None
     return min(found, default="") if None not in found else None
-
-
-def signature_path(number: int) -> str:
-    return f"2-filtered/signatures/{partition_name(number)}.parquet"
 
 
 METADATA_KEY = b"minhash"
@@ -169,12 +158,3 @@ def with_measures(schema: pa.Schema, rule_names: Sequence[str]) -> pa.Schema:
     """`schema` followed by one float64 column per rule and the list of rules that failed."""
     fields = [pa.field(name, pa.float64()) for name in rule_names]
     return pa.schema([*schema, *fields, pa.field("failed_rules", pa.list_(pa.string()))])
-
-
-def partition_name(number: int) -> str:
-    """The number of a partition as every stage's files carry it.
-
-    >>> partition_name(123)
-    '00123'
-    """
-    return f"{number:05d}"

@@ -14,10 +14,12 @@ import pyarrow as pa
 from decant.pipeline.config import RetainConfig, RunConfig
 from decant.pipeline.engine.execute import Engine, Job, Task
 from decant.pipeline.engine.storage import Store
-from decant.pipeline.rundir.records import EXTRACTED, partition_name, partition_numbers
+from decant.pipeline.rundir import paths
+from decant.pipeline.rundir.paths import partition_name
+from decant.pipeline.rundir.records import EXTRACTED, partition_numbers
 
-TEXTS = r"1-extracted/\d+\.parquet"
-SIGNATURES = r"2-filtered/signatures/.*"
+TEXTS = rf"{paths.EXTRACTED}/\d+\.parquet"
+SIGNATURES = rf"{paths.SIGNATURES}/.*"
 
 
 def released_patterns(retain: RetainConfig) -> list[str]:
@@ -34,9 +36,9 @@ def release(engine: Engine, store: Store, config: RunConfig) -> None:
     """Delete or shorten what `retain` lets go; doing it again changes nothing."""
     retain = config.retain
     if not retain.signatures:
-        store.remove("2-filtered/signatures")
+        store.remove(paths.SIGNATURES)
     if not retain.extracted:
-        for name in store.list("1-extracted"):
+        for name in store.list(paths.EXTRACTED):
             if re.fullmatch(TEXTS, name):
                 store.remove(name)
     elif not retain.dropped_text:
@@ -47,10 +49,10 @@ def release(engine: Engine, store: Store, config: RunConfig) -> None:
 
 def keep_filtered_texts(job: Job) -> dict[str, Any]:
     """Rewrite one partition's texts without the documents that the filters dropped."""
-    name = f"{partition_name(job.task.args['partition'])}.parquet"
-    wanted = job.store.read_table(f"2-filtered/kept/{name}", ["offset"]).column("offset").to_numpy()
-    with job.store.table_writer(f"1-extracted/{name}", EXTRACTED) as writer:
-        for batch in job.store.iter_batches(f"1-extracted/{name}"):
-            kept = np.isin(batch.column("offset").to_numpy(), wanted)
-            writer.write(pa.Table.from_batches([batch]).filter(pa.array(kept)))
+    number = job.task.args["partition"]
+    kept = job.store.read_table(paths.kept(number), ["offset"]).column("offset").to_numpy()
+    with job.store.table_writer(paths.extracted(number), EXTRACTED) as writer:
+        for batch in job.store.iter_batches(paths.extracted(number)):
+            is_kept = np.isin(batch.column("offset").to_numpy(), kept)
+            writer.write(pa.Table.from_batches([batch]).filter(pa.array(is_kept)))
     return {"rows": writer.rows}

@@ -1,11 +1,11 @@
-"""The survivors of a partition as whole documents: extracted rows + edited texts - duplicates.
+"""The text of a document at each point of a run, and its survivors as whole documents.
 
 Text is stored once per edit: `1-extracted` holds it, `2-filtered/kept` holds it again only where an
 edit changed it, `3-deduplicated` holds decisions. All three are sorted by row key, and a partition
 lies in one file, so the join is one pass in bounded memory.
 """
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from pathlib import PurePosixPath
 
 import numpy as np
@@ -14,22 +14,52 @@ import pyarrow.compute as pc
 
 from decant.filters.repeated_lines import without_lines
 from decant.pipeline.engine.storage import StorageError, Store
-from decant.pipeline.rundir.records import extracted_path, partition_name
+from decant.pipeline.rundir import paths
+from decant.pipeline.rundir.paths import partition_name
+
+TextAt = tuple[int, str | None]
+JOIN_ROWS = 1_000
 
 
-def texts_at(store: Store, path: str, offsets) -> Iterator[tuple[int, str | None]]:
-    """(offset, text) of the rows of a table at some record offsets."""
-    for batch in store.iter_batches(path, ["offset", "text"], batch_rows=1_000):
-        keys = batch.column("offset").to_numpy()
-        for row in np.flatnonzero(np.isin(keys, list(offsets))).tolist():
-            yield int(keys[row]), batch.column("text")[row].as_py()
+def texts_at(store: Store, path: str, offsets: Container[int] | None) -> Iterator[TextAt]:
+    """(offset, text) of the rows of a table, in its order: all, or those at some offsets."""
+    for batch in store.iter_batches(path, ["offset", "text"], batch_rows=JOIN_ROWS):
+        places, texts = batch.column("offset").to_pylist(), batch.column("text")
+        for row, offset in enumerate(places):
+            if offsets is None or offset in offsets:
+                yield offset, texts[row].as_py()
+
+
+def extracted_texts(
+    store: Store, number: int, offsets: Container[int] | None = None
+) -> Iterator[tuple[int, str]]:
+    """(offset, text as extraction left it) of a partition's documents, by offset."""
+    for offset, text in texts_at(store, paths.extracted(number), offsets):
+        yield offset, text or ""
+
+
+def filtered_texts(
+    store: Store, number: int, offsets: Container[int] | None = None
+) -> Iterator[tuple[int, str]]:
+    """(offset, text as the rules left it) of a partition's documents, by offset.
+
+    Of a document that the rules dropped, the edited text is stored only where all were measured;
+    elsewhere it is the text as extracted.
+    """
+    edited: dict[int, str] = {}
+    for path in (paths.kept(number), paths.dropped(number)):
+        if store.exists(path) and "text" in store.column_names(path):
+            texts = texts_at(store, path, offsets)
+            edited.update((offset, text) for offset, text in texts if text is not None)
+    for offset, text in extracted_texts(store, number, offsets):
+        yield offset, edited.get(offset, text)
 
 
 def columns_at(
     store: Store, number: int, offsets: np.ndarray, columns: list[str]
 ) -> dict[str, list]:
     """Columns of `1-extracted` at ascending record offsets of one partition, as Python lists."""
-    path = extracted_path(number)
+    path = paths.extracted(number)
     found: dict[str, list] = {column: [] for column in columns}
     for batch in store.iter_batches(path, ["offset", *columns], batch_rows=8_192):
         rows = np.flatnonzero(np.isin(batch.column("offset").to_numpy(), offsets))
@@ -42,29 +72,15 @@ def columns_at(
 
 def partitions(store: Store) -> list[int]:
     """The numbers of the run's partitions, ascending."""
-    names = [PurePosixPath(path) for path in store.list("2-filtered/signatures")]
+    names = [PurePosixPath(path) for path in store.list(paths.SIGNATURES)]
     return sorted(int(name.stem) for name in names if name.suffix == ".parquet")
 
 
 def read_texts(store: Store) -> Iterator[str]:
-    """The text of every document as the rules left it, in the order of `read_documents`."""
+    """The text of every document as the rules left it, by partition and offset."""
     for number in partitions(store):
-        edited = {}
-        for folder in ("kept", "dropped"):
-            table = store.read_table(_path(folder, number), ["offset", "text"])
-            offsets, texts = table.column("offset").to_pylist(), table.column("text").to_pylist()
-            edited.update((o, t) for o, t in zip(offsets, texts, strict=True) if t is not None)
-        for batch in store.iter_batches(f"1-extracted/{number:05d}.parquet", ["offset", "text"]):
-            offsets, texts = batch.column("offset").to_pylist(), batch.column("text").to_pylist()
-            for offset, text in zip(offsets, texts, strict=True):
-                yield edited.get(offset, text) or ""
-
-
-def _path(folder: str, number: int) -> str:
-    return f"2-filtered/{folder}/{number:05d}.parquet"
-
-
-JOIN_ROWS = 1_000
+        for _, text in filtered_texts(store, number):
+            yield text
 
 
 class JoinError(Exception):
@@ -74,8 +90,7 @@ class JoinError(Exception):
 def kept_documents(store: Store, number: int) -> Iterator[pa.Table]:
     """The documents that the filters kept, with the text as the rules left it."""
     name = partition_name(number)
-    extracted = f"1-extracted/{name}.parquet"
-    kept = f"2-filtered/kept/{name}.parquet"
+    extracted, kept = paths.extracted(number), paths.kept(number)
     offsets = store.read_table(kept, ["offset"]).column("offset").to_numpy()
     edits = RowReader(store, kept, ["offset", "text"])
     matched = 0
@@ -104,7 +119,7 @@ def surviving_documents(
     if not lines_removed:
         yield from documents
         return
-    path = f"3-deduplicated/lines/{partition_name(number)}.parquet"
+    path = paths.table(paths.REPEATED_LINES, number)
     offsets, removed = (
         store.read_table(path, [name]).column(name).to_pylist() for name in ("offset", "removed")
     )
@@ -119,12 +134,11 @@ def surviving_documents(
 
 
 def unique_documents(
-    store: Store, number: int, dropped_folder: str = "3-deduplicated/dropped"
+    store: Store, number: int, dropped_folder: str = paths.DUPLICATES
 ) -> Iterator[pa.Table]:
     """The kept documents that are no duplicates, each with the size of its duplicate cluster."""
-    name = partition_name(number)
-    dropped = _offsets(store, f"{dropped_folder}/{name}.parquet")
-    clusters = f"3-deduplicated/clusters/{name}.parquet"
+    dropped = _offsets(store, paths.table(dropped_folder, number))
+    clusters = paths.clusters(number)
     sizes: dict[int, int] = {}
     if store.exists(clusters):
         table = store.read_table(clusters, ["offset", "cluster_size"])

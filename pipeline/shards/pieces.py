@@ -11,7 +11,8 @@ from decant.filters.pii import PiiFormatter
 from decant.pipeline.config import RunConfig
 from decant.pipeline.engine.execute import Job
 from decant.pipeline.engine.storage import Store
-from decant.pipeline.rundir.records import partition_name
+from decant.pipeline.rundir import paths
+from decant.pipeline.rundir.paths import partition_name
 from decant.pipeline.rundir.texts import surviving_documents
 from decant.pipeline.shards import plan
 from decant.pipeline.shards.plan import dump_folder
@@ -100,7 +101,7 @@ class _PieceCollector:
                 dump_folder(dump), {"pieces": [], "rows": 0, "text_bytes": 0, "blocks": {}}
             )
             piece = f"{partition_name(self._number)}-{len(entry['pieces']):03d}.arrow"
-            path = f"4-shards/_pieces/{dump_folder(dump)}/{piece}"
+            path = f"{paths.SHARD_PIECES}/{dump_folder(dump)}/{piece}"
             write_piece(self._store, path, [rows])
             sizes = pc.binary_length(rows.column("text")).to_numpy()
             entry["pieces"].append(path)

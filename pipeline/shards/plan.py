@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from decant.pipeline.config import ShardConfig
+from decant.pipeline.rundir import paths
 from decant.pipeline.shards.shuffle import ORDER_SPAN, Range, even_ranges
 
 FILES_PER_COUNTER = 100_000  # 000_00000.parquet … 000_99999.parquet, 001_00000.parquet
@@ -48,7 +49,7 @@ def plan_shards(joined: Iterable[Mapping[str, Any]], config: ShardConfig) -> lis
             spans = even_ranges(max(1, -(-totals[dump] // target)))
         for number, span in enumerate(spans):
             name = f"{number // FILES_PER_COUNTER:03d}_{number % FILES_PER_COUNTER:05d}.parquet"
-            path = f"4-shards/data/{dump}/{name}"
+            path = f"{paths.SHARD_DATA}/{dump}/{name}"
             plans.append(ShardPlan(path, dump, span, totals[dump] // len(spans)))
     return plans
 

@@ -18,10 +18,12 @@ from decant.pipeline.config import RunConfig
 from decant.pipeline.engine import checked_json
 from decant.pipeline.engine.execute import Engine, Job, Task
 from decant.pipeline.engine.storage import Store
-from decant.pipeline.rundir.records import partition_name, partition_numbers
+from decant.pipeline.rundir import paths
+from decant.pipeline.rundir.paths import partition_name
+from decant.pipeline.rundir.records import partition_numbers
 from decant.pipeline.stage_keys import stage_digest
 
-PATH = "2-filtered/overlap.json"
+PATH = paths.OVERLAP
 FEW_DOCUMENTS = 1_000  # a rule that fires on one page in 10,000 is silent among fewer, rightly
 NEARLY_ALL = 0.9
 FRACTION_EDGES = np.linspace(0, 1, 51)
@@ -50,11 +52,11 @@ def write(engine: Engine, store: Store, config: RunConfig, entry: Mapping[str, A
 def count_partition(job: Job) -> dict[str, Any]:
     """Documents, failures, lone failures, joint failures and histograms of one partition."""
     rules = job.config.recipe().rules
-    name = f"{partition_name(job.task.args['partition'])}.parquet"
+    number = job.task.args["partition"]
     columns = [rule.name for rule in rules]
     counts = Counts(rules)
-    for part in ("kept", "dropped"):
-        for batch in job.store.iter_batches(f"2-filtered/{part}/{name}", columns, 10_000):
+    for path in (paths.kept(number), paths.dropped(number)):
+        for batch in job.store.iter_batches(path, columns, 10_000):
             values = [batch.column(column).to_numpy() for column in columns]
             counts.add(np.stack(values, axis=1) if values else np.empty((batch.num_rows, 0)))
     return counts.as_lists()

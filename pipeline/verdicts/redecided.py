@@ -10,43 +10,42 @@ import pyarrow.compute as pc
 from decant.filters.recipe import Decisions, Recipe
 from decant.pipeline.engine.execute import Job
 from decant.pipeline.engine.storage import Store
-from decant.pipeline.rundir.records import SIGNATURE_OPTIONS, partition_name
+from decant.pipeline.rundir import paths
+from decant.pipeline.rundir.records import SIGNATURE_OPTIONS
+from decant.pipeline.rundir.texts import extracted_texts
 from decant.pipeline.verdicts import writers
 
 
 def redecide_partition(source_url: str, measured: list[str], job: Job) -> dict[str, Any]:
     """Write kept, dropped and signature rows of one partition from the measures of another run."""
     source = Store(source_url)
-    name = f"{partition_name(job.task.args['partition'])}.parquet"
+    number = job.task.args["partition"]
     recipe, _ = writers.loaded(job.config)
-    rows = measured_rows(source, name, measured)
-    decided = decide(recipe, rows, source, name)
+    rows = measured_rows(source, number, measured)
+    decided = decide(recipe, rows, source, number)
     is_kept = pc.is_null(decided.column("rule"))
     columns = [rule.name for rule in recipe.rules] if job.config.filter.all_measures else None
     kept, dropped = decided.filter(is_kept), decided.filter(pc.invert(is_kept))
-    with job.store.table_writer(f"2-filtered/kept/{name}", writers.kept_schema(columns)) as writer:
+    with job.store.table_writer(paths.kept(number), writers.kept_schema(columns)) as writer:
         writer.write(kept)
-    with job.store.table_writer(
-        f"2-filtered/dropped/{name}", writers.dropped_schema(columns)
-    ) as writer:
-        writer.write(with_addresses(dropped, source, name))
-    write_signatures(job, source, name, is_kept)
+    with job.store.table_writer(paths.dropped(number), writers.dropped_schema(columns)) as writer:
+        writer.write(with_addresses(dropped, source, number))
+    write_signatures(job, source, number, is_kept)
     counts = Counter(dropped.column("rule").to_pylist())
     totals = {"in": decided.num_rows, "kept": kept.num_rows, "errors": 0}
     return {**totals, "dropped": dict(sorted(counts.items()))}
 
 
-def measured_rows(source: Store, name: str, measured: list[str]) -> pa.Table:
+def measured_rows(source: Store, number: int, measured: list[str]) -> pa.Table:
     """Key, edited text and measures of every document of a partition, in row-key order."""
     columns = ["file", "offset", "text", *measured]
-    parts = [
-        source.read_table(f"2-filtered/{part}/{name}", columns) for part in ("kept", "dropped")
-    ]
+    files = (paths.kept(number), paths.dropped(number))
+    parts = [source.read_table(path, columns) for path in files]
     rows = pa.concat_tables([part.select(columns) for part in parts]).combine_chunks()
     return rows.sort_by([("file", "ascending"), ("offset", "ascending")])
 
 
-def decide(recipe: Recipe, rows: pa.Table, source: Store, name: str) -> pa.Table:
+def decide(recipe: Recipe, rows: pa.Table, source: Store, number: int) -> pa.Table:
     """`rows` with stage, rule, value, bound, detail and failed_rules under `recipe`'s bounds."""
     rules = recipe.rules
     size = rows.num_rows
@@ -55,7 +54,7 @@ def decide(recipe: Recipe, rows: pa.Table, source: Store, name: str) -> pa.Table
         values[:, k] = rows.column(rule.name).to_numpy()
     decisions = recipe.decide(values)
     failed, first = decisions.failed, decisions.first
-    settle_ties(recipe, rows, decisions, source, name)
+    settle_ties(recipe, rows, decisions, source, number)
     lost = first >= 0
     value = np.where(lost, values[np.arange(size), first], 0.0) if len(rules) else np.zeros(size)
     bound = [
@@ -78,7 +77,7 @@ def decide(recipe: Recipe, rows: pa.Table, source: Store, name: str) -> pa.Table
 
 
 def settle_ties(
-    recipe: Recipe, rows: pa.Table, decisions: Decisions, source: Store, name: str
+    recipe: Recipe, rows: pa.Table, decisions: Decisions, source: Store, number: int
 ) -> None:
     """Name the rule that is met first in the text where rules that share a place fail together.
 
@@ -88,36 +87,31 @@ def settle_ties(
     if not len(tied):
         return
     numbers = {rule.name: k for k, rule in enumerate(recipe.rules)}
-    texts = texts_at(source, name, rows.select(["file", "offset"]).take(pa.array(tied)))
-    for row, text in zip(tied, texts, strict=True):
-        dropped_by = recipe.judge(text).dropped_by
+    offsets = rows.column("offset").to_pylist()
+    row_at = {offsets[row]: row for row in tied}
+    for offset, text in extracted_texts(source, number, row_at):
+        row, dropped_by = row_at[offset], recipe.judge(text).dropped_by
         assert dropped_by is not None
         decisions.first[row] = numbers[dropped_by]
 
 
-def texts_at(source: Store, name: str, keys: pa.Table) -> list[str]:
-    """The extracted texts of these row keys, in their order."""
-    texts = source.read_table(f"1-extracted/{name}", ["file", "offset", "text"])
-    found = keys.join(texts, ["file", "offset"], join_type="left outer")
-    found = found.sort_by([("file", "ascending"), ("offset", "ascending")])
-    return found.column("text").to_pylist()
-
-
-def with_addresses(dropped: pa.Table, source: Store, name: str) -> pa.Table:
+def with_addresses(dropped: pa.Table, source: Store, number: int) -> pa.Table:
     """`dropped` with the id and URL of each document."""
-    rows = source.read_table(f"1-extracted/{name}", ["file", "offset", "id", "url"])
+    rows = source.read_table(paths.extracted(number), ["file", "offset", "id", "url"])
     wanted = dropped.column("offset").to_numpy()
     chosen = rows.take(pa.array(np.flatnonzero(np.isin(rows.column("offset").to_numpy(), wanted))))
     if not np.array_equal(chosen.column("offset").to_numpy(), wanted):
-        raise ValueError(f"1-extracted/{name} and the measures do not hold the same documents")
+        raise ValueError(
+            f"{paths.extracted(number)} and the measures do not hold the same documents"
+        )
     return dropped.append_column("id", chosen.column("id")).append_column(
         "url", chosen.column("url")
     )
 
 
-def write_signatures(job: Job, source: Store, name: str, is_kept: pa.ChunkedArray) -> None:
+def write_signatures(job: Job, source: Store, number: int, is_kept: pa.ChunkedArray) -> None:
     """The signatures of every document where all are measured, else of the kept ones."""
-    path = f"2-filtered/signatures/{name}"
+    path = paths.signatures(number)
     rows = source.read_table(path)
     rows = rows.set_column(rows.schema.get_field_index("kept"), "kept", is_kept)
     if not job.config.filter.all_measures:

@@ -20,7 +20,8 @@ from decant.pipeline import shard
 from decant.pipeline.config import RunConfig
 from decant.pipeline.engine.execute import Engine, Job, Task
 from decant.pipeline.engine.storage import Store
-from decant.pipeline.rundir.records import CLUSTERS, DUPLICATES, EXTRACTED, FILTERED, partition_name
+from decant.pipeline.rundir.paths import partition_name
+from decant.pipeline.rundir.records import CLUSTERS, DUPLICATES, EXTRACTED, FILTERED
 from decant.pipeline.shard import published_files
 from tests.pipeline.made_run import write_inputs
 

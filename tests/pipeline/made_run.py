@@ -5,7 +5,8 @@ from collections.abc import Callable
 import pyarrow as pa
 
 from decant.pipeline.engine.storage import Store
-from decant.pipeline.rundir.records import CLUSTERS, DUPLICATES, EXTRACTED, FILTERED, partition_name
+from decant.pipeline.rundir.paths import partition_name
+from decant.pipeline.rundir.records import CLUSTERS, DUPLICATES, EXTRACTED, FILTERED
 
 INPUTS = pa.schema([("file", pa.int32()), ("partition", pa.int32())])
 

@@ -19,8 +19,7 @@ from decant.pipeline.engine.execute import Engine
 from decant.pipeline.engine.storage import Store
 from decant.pipeline.page import quarantine
 from decant.pipeline.page import rows as rows_
-from decant.pipeline.rundir import inputs
-from decant.pipeline.rundir.records import losses_path
+from decant.pipeline.rundir import inputs, paths
 from decant.pipeline.text.guard import PageGuard
 from decant.pipeline.text.protocol import Extraction
 from tests.faults.warc_files import arc, crawl, http, members, page, record, record_id
@@ -335,12 +334,12 @@ def test_unreadable_ranges_are_a_table_of_their_partition(tmp_path):
     store, entry = run(tmp_path, members(crawl(2)), data)
     assert entry["unreadable"] == {"not_a_member": hole[1]}
     assert (entry["unreadable_bytes"], entry["unreadable_ranges"]) == (hole[1], 1)
-    assert store.list("1-extracted/losses") == [losses_path(1)]
+    assert store.list("1-extracted/losses") == [paths.losses(1)]
     expected = {"file": 1, "offset": hole[0], "bytes": hole[1], "reason": "not_a_member"}
-    assert store.read_table(losses_path(1)).to_pylist() == [expected]
+    assert store.read_table(paths.losses(1)).to_pylist() == [expected]
     with Engine(store, None) as engine:
         outputs = engine.outputs(extract.STEP)["00001"].outputs
-    assert losses_path(1) in [one.path for one in outputs]
+    assert paths.losses(1) in [one.path for one in outputs]
 
 
 def test_records_that_the_crawler_cut_are_counted_by_its_reason_and_are_no_damage(tmp_path):

@@ -14,7 +14,8 @@ from decant.pipeline.config import RunConfig
 from decant.pipeline.deduplicate import run
 from decant.pipeline.engine.execute import Engine
 from decant.pipeline.engine.storage import Store
-from decant.pipeline.rundir.records import EXTRACTED, partition_name, signatures_schema
+from decant.pipeline.rundir.paths import partition_name
+from decant.pipeline.rundir.records import EXTRACTED, signatures_schema
 
 PRIME = (1 << 61) - 1
 

@@ -20,7 +20,8 @@ from decant.pipeline.engine.storage import Store
 from decant.pipeline.engine.strict_yaml import ConfigError, parse_yaml
 from decant.pipeline.rundir import ledger
 from decant.pipeline.rundir import texts as joined
-from decant.pipeline.rundir.records import FILTERED, partition_name
+from decant.pipeline.rundir.paths import partition_name
+from decant.pipeline.rundir.records import FILTERED
 from decant.pipeline.shard import published_files
 from tests.pipeline.dedup.dedup_runs import (
     Planted,
