@@ -22,10 +22,27 @@ from decant.pipeline.engine.strict_yaml import (
 )
 
 
+class ColumnsConfig(Section):
+    """Which column of documents is what; unset: found by its usual name (pipeline/README.md)."""
+
+    text: str | None = None
+    id: str | None = None
+    url: str | None = None
+    date: str | None = None
+    dump: str | None = None
+    language: str | None = None
+    language_score: str | None = None
+    file_path: str | None = None
+
+
 class InputConfig(Section):
-    """Where records come from."""
+    """Where records, or rows of text, come from."""
 
     paths: tuple[str, ...] = ()  # files, globs, directories, http(s):// and s3:// URLs
+    format: Literal["auto", "archives", "documents"] = "auto"  # documents: parquet, JSONL, Arrow
+    columns: ColumnsConfig = ColumnsConfig()
+    keep_columns: tuple[str, ...] = ()  # of documents, carried to the published set
+    max_row_bytes: Bytes = 32_000_000  # of a document's text, or line of JSON
     dump: str | None = None  # else the CC-MAIN-… in the path, else warcinfo's isPartOf
     base_url: str = "https://data.commoncrawl.org/"
     split_bytes: Bytes = 256_000_000  # a larger file becomes several partitions
@@ -68,6 +85,7 @@ class LanguageConfig(Section):
     keep: tuple[str, ...] | None = ("en",)  # None: any language above the threshold
     threshold: Annotated[float, Field(ge=0, le=1)] = 0.65
     newline: Literal["space", "deleted"] = "space"  # "deleted" is the release-time code's
+    enabled: bool = True  # false: of documents, the language their columns give
 
 
 class FilterConfig(Section):

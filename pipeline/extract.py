@@ -14,9 +14,11 @@ from decant.pipeline.config import RunConfig
 from decant.pipeline.engine import checked_json
 from decant.pipeline.engine.execute import Engine, Job, Task
 from decant.pipeline.engine.storage import Store
+from decant.pipeline.page import documents
 from decant.pipeline.page.judge import url_of
 from decant.pipeline.page.rows import PAGE_RECORDS, STAGE, PartitionLedger
 from decant.pipeline.rundir import inputs, ledger, paths
+from decant.pipeline.rundir.document_inputs import ROW
 from decant.pipeline.rundir.inputs import Partition, wrong_starts
 from decant.pipeline.rundir.paths import partition_name
 from decant.pipeline.rundir.records import DROPPED, EXTRACTED, LINEAGE, LOSSES
@@ -46,10 +48,15 @@ def _run_all(
     starts: dict[str, int] = {}
     if store.exists(BORDERS):
         starts = checked_json.read(store, BORDERS)
+    rows = documents.first_rows(engine, partitions, stage_digest(config, STAGE))
+    archives = [one for one in partitions if one.source.offset_kind != ROW]
     while True:
-        tasks = [_task(one, starts.get(str(one.number))) for one in partitions]
+        tasks = [
+            _task(one, starts.get(str(one.number)), first_row=rows.get(one.number, 0))
+            for one in partitions
+        ]
         results = engine.map(STEP, extract_partition, tasks, stage_digest(config, STAGE))
-        wrong = wrong_starts(partitions, results)
+        wrong = wrong_starts(archives, results)
         if not wrong:
             return results
         starts |= {str(number): start for number, start in wrong.items()}
@@ -62,15 +69,18 @@ def _run_limited(
     """The counts of partitions read one after the other until `limit` records are reached."""
     tasks: list[Task] = []
     results: dict[str, dict] = {}
+    rows = documents.first_rows(engine, partitions, stage_digest(config, STAGE))
     for one in partitions:
         taken = sum(result["in"] for result in results.values())
-        tasks.append(_task(one, limit=limit - taken))
+        tasks.append(_task(one, limit=limit - taken, first_row=rows.get(one.number, 0)))
         if taken < limit:
             results = engine.map(STEP, extract_partition, tasks, stage_digest(config, STAGE))
     return engine.map(STEP, extract_partition, tasks, stage_digest(config, STAGE))
 
 
-def _task(one: Partition, start: int | None = None, limit: int | None = None) -> Task:
+def _task(
+    one: Partition, start: int | None = None, limit: int | None = None, first_row: int = 0
+) -> Task:
     args = {
         "partition": one.number,
         "file": one.file,
@@ -81,6 +91,8 @@ def _task(one: Partition, start: int | None = None, limit: int | None = None) ->
         "end": one.end,
         "limit": limit,
     }
+    if one.source.offset_kind == ROW:
+        args |= {"documents": one.source.container, "first_row": first_row}
     source = {key: getattr(one.source, key) for key in ("url", "size", "etag")}
     return Task(partition_name(one.number), args, source)
 
@@ -94,7 +106,11 @@ def _given_up(results: dict[str, dict], partitions: Sequence[Partition]) -> list
         records[one.file] += result["records_read"]
         names += [f"{one.source.url} at {offset}: {why}" for offset, why in result["given_up"]]
     sources = {one.file: one.source for one in partitions}
-    empty = [sources[file] for file, count in sorted(records.items()) if count == 0]
+    empty = [
+        sources[file]
+        for file, count in sorted(records.items())
+        if count == 0 and sources[file].offset_kind != ROW  # a table may have no rows
+    ]
     if any(one for one in partitions if results[partition_name(one.number)]["limited"]):
         empty = []  # files behind the limit were not read
     return [f"{one.url}: no WARC or ARC record in its {one.size} bytes" for one in empty] + names
@@ -102,6 +118,8 @@ def _given_up(results: dict[str, dict], partitions: Sequence[Partition]) -> list
 
 def extract_partition(job: Job) -> dict[str, Any]:
     """Write the extracted and the dropped rows of one partition; returns its counts."""
+    if "documents" in job.task.args:
+        return documents.extract_documents(job)
     args, number = job.task.args, job.task.args["partition"]
     with (
         job.store.table_writer(paths.extracted(number), _schema(job.config)) as kept,

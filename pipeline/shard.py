@@ -19,11 +19,19 @@ from decant.pipeline.engine.execute import Engine, Job, Task
 from decant.pipeline.engine.manifest import Manifest
 from decant.pipeline.engine.storage import Store
 from decant.pipeline.rundir import paths
+from decant.pipeline.rundir.document_inputs import published_schema
 from decant.pipeline.rundir.paths import partition_name
-from decant.pipeline.rundir.records import PUBLISHED, partition_numbers
+from decant.pipeline.rundir.records import partition_numbers
 from decant.pipeline.shards.pieces import make_pieces
 from decant.pipeline.shards.plan import ShardPlan, plan_shards
-from decant.pipeline.shards.shuffle import MERGE_FAN_IN, Range, even_ranges, merged, write_piece
+from decant.pipeline.shards.shuffle import (
+    MERGE_FAN_IN,
+    Range,
+    even_ranges,
+    merged,
+    piece_schema,
+    write_piece,
+)
 from decant.pipeline.stage_keys import stage_digest
 from decant.pipeline.tokens import counter
 
@@ -90,7 +98,7 @@ def merge_group(job: Job) -> dict[str, Any]:
     for number, span in enumerate(even_ranges(args["cuts"])):
         path = f"{args['path']}-{number:03d}.arrow"
         rows = merged(job.store, args["pieces"], span, args["bytes"] // args["cuts"])
-        write_piece(job.store, path, rows)
+        write_piece(job.store, path, rows, piece_schema(published_schema(job.store, job.config)))
         paths.append(path)
     return {"paths": paths}
 
@@ -100,9 +108,10 @@ def write_shard(job: Job) -> dict[str, Any]:
     args = job.task.args
     plan = ShardPlan(**{**args["plan"], "span": Range(**args["plan"]["span"])})
     repeated = 0
-    with job.store.table_writer(plan.path, PUBLISHED) as writer:
+    published = published_schema(job.store, job.config)
+    with job.store.table_writer(plan.path, published) as writer:
         for table in merged(job.store, args["pieces"], plan.span, plan.text_bytes):
-            writer.write(table.select(PUBLISHED.names))
+            writer.write(table.select(published.names))
             repeated += repeated_neighbours(table.column("id"))
     return {"rows": writer.rows, "path": plan.path, "repeated_ids": repeated}
 

@@ -14,7 +14,18 @@ from typing import Any
 from decant.pipeline.config import RunConfig
 
 STAGE_KEYS: dict[str, tuple[str, ...]] = {
-    "extract": ("input.dump", "input.limit_records", "extractor", "extract", "url", "language"),
+    "extract": (
+        "input.dump",
+        "input.limit_records",
+        "input.format",
+        "input.columns",
+        "input.keep_columns",
+        "input.max_row_bytes",
+        "extractor",
+        "extract",
+        "url",
+        "language",
+    ),
     "filter": ("filter", "dedup.ngram", "dedup.bands", "dedup.rows", "dedup.hash", "dedup.seed"),
     "deduplicate": ("dedup",),
     "shard": ("seed", "tokens", "pii", "shard"),

@@ -33,7 +33,7 @@ pipeline/dedup pipeline/verdicts pipeline/page pipeline/shards
 pipeline/rundir pipeline/tokens
 pipeline/stage_keys
 pipeline/config
-pipeline/engine pipeline/warc pipeline/text pipeline/sample
+pipeline/engine pipeline/warc pipeline/documents pipeline/text pipeline/sample
 pipeline/decant
 filters/steps
 filters/catalogue filters/recipe

@@ -18,16 +18,15 @@ from typing import TYPE_CHECKING
 
 import xxhash
 
-from decant.filters.language import LANGUAGE_RULES, LanguageId, LanguageRule
 from decant.filters.url import UrlOptions, UrlRules
 from decant.pipeline.config import RunConfig
 from decant.pipeline.page.blocklist import load_blocklist, load_words
 from decant.pipeline.page.charset import declared_text, fineweb_text, is_utf8
 from decant.pipeline.page.gates import GATE_RULES, Gates
-from decant.pipeline.page.language_model import model_path
 from decant.pipeline.page.limits import WORK_RULES, Limits, excess
 from decant.pipeline.page.outcomes import (
     DETAIL_CHARS,
+    DOCUMENT_RULES,
     EMPTY_PAYLOAD,
     EXTRACT_ERROR,
     EXTRACTION_EMPTY,
@@ -36,7 +35,6 @@ from decant.pipeline.page.outcomes import (
     Dropped,
     Failed,
     Outcome,
-    Page,
 )
 from decant.pipeline.page.payload import (
     Response,
@@ -46,6 +44,7 @@ from decant.pipeline.page.payload import (
     looks_like_page,
     split_http,
 )
+from decant.pipeline.page.text_language import TextLanguage, language_id
 from decant.pipeline.text.guard import PageGuard
 from decant.pipeline.text.protocol import Extraction
 from decant.pipeline.warc.reader import Record
@@ -61,6 +60,7 @@ EXTRACT_RULES = (
     *WORK_RULES,
     EXTRACTION_EMPTY,
     EXTRACT_ERROR,
+    *DOCUMENT_RULES,
 )
 
 
@@ -72,8 +72,7 @@ class PageJudge:
         self._urls = (
             url_rules(url.match_listed_urls, url.case_sensitive_words) if url.enabled else None
         )
-        self._language = language_id(config.language.model, config.language.newline)
-        self._language_rule = LanguageRule(config.language.keep, config.language.threshold)
+        self._language = TextLanguage(config.language)
         options = json.dumps(extract.options, sort_keys=True)
         self._has_lineage = config.extractor == "union"
         self._extractor = page_extractor(config.extractor, options, extract.isolate)
@@ -81,7 +80,8 @@ class PageJudge:
             extract.max_bytes, extract.max_elements, extract.max_depth, extract.max_attributes
         )
         self._declared_charset = extract.charset == "declared"
-        self._gates = Gates(extract.gates, self._language, config.language.keep)
+        model = language_id(config.language.model, config.language.newline)
+        self._gates = Gates(extract.gates, model, config.language.keep)
 
     def outcome(self, record: Record, languages: str | None = None) -> "Outcome | Waiting":
         """The end of a record, or its page where main text has to `decide`.
@@ -161,11 +161,7 @@ class PageJudge:
     def _judge_text(self, text: str, payload: bytes, lineage: str | None = None) -> Outcome:
         if not text:
             return Dropped(EXTRACTION_EMPTY.name)
-        found = self._language.identify(text, self._language_rule.keep)
-        if not self._language_rule.keeps(found):
-            bound = self._language_rule.threshold
-            return Dropped(LANGUAGE_RULES[0].name, found.language, found.wanted_score, bound)
-        return Page(text, found.language, found.score, xxhash.xxh3_128_digest(payload), lineage)
+        return self._language.outcome(text, xxhash.xxh3_128_digest(payload), lineage)
 
 
 @dataclass(frozen=True)
@@ -209,12 +205,6 @@ def url_rules(match_listed_urls: bool, case_sensitive_words: bool) -> UrlRules:
     """The URL rules with FineWeb's lists, loaded once per process."""
     options = UrlOptions(match_listed_urls, case_sensitive_words)
     return UrlRules(load_blocklist(), load_words(), options)
-
-
-@lru_cache(maxsize=1)
-def language_id(model: str, newline: str) -> LanguageId:
-    """The language model, loaded once per process."""
-    return LanguageId(str(model_path(model)), newline)  # type: ignore[arg-type]
 
 
 @lru_cache(maxsize=1)

@@ -12,6 +12,11 @@ EMPTY_PAYLOAD = RecordRule("empty_payload", "payload has bytes", READER, None)
 UNDECODABLE = RecordRule("undecodable_charset", "UTF-8 or the detected charset", READER, None)
 EXTRACTION_EMPTY = RecordRule("extraction_empty", "extractor finds text", EXTRACTOR, None)
 EXTRACT_ERROR = RecordRule("extract_error", "extractor does not fail", EXTRACTOR, None)
+DOCUMENTS = "decant; rows of text as input (pipeline/README.md)"
+DOCUMENT_RULES = (
+    RecordRule("text_null", "the row has a text", DOCUMENTS, None),
+    RecordRule("row_bytes", "at most input.max_row_bytes", DOCUMENTS, None, "bytes"),
+)
 
 DETAIL_CHARS = 200
 
@@ -22,7 +27,7 @@ class Page:
 
     text: str
     language: str
-    score: float
+    score: float | None  # None: not identified
     digest: bytes  # xxh3_128 of the decoded payload
     lineage: str | None = None  # which engine found each line, where several looked
 

@@ -25,8 +25,12 @@ import fsspec
 import pyarrow as pa
 from fsspec.core import url_to_fs
 
-from decant.pipeline.config import RunConfig
+from decant.pipeline.config import InputConfig, RunConfig
+from decant.pipeline.documents.formats import DIVISIBLE, DocumentsError
+from decant.pipeline.documents.rows import common_fields
 from decant.pipeline.engine.storage import Store
+from decant.pipeline.rundir import document_inputs
+from decant.pipeline.rundir.document_inputs import ROW
 from decant.pipeline.rundir.paths import partition_name
 from decant.pipeline.warc.reader import container, first_member
 
@@ -46,7 +50,8 @@ SCHEMA = pa.schema(
         ("etag", pa.string()),
         ("mtime", pa.string()),
         ("container", pa.string()),
-        ("offset_kind", pa.string()),  # member: of the compressed member; stream: decompressed
+        # member: of the compressed member; stream: decompressed; row: the number of a document
+        ("offset_kind", pa.string()),
         ("start", pa.int64()),
         ("end", pa.int64()),
     ]
@@ -98,8 +103,9 @@ def freeze(store: Store, config: RunConfig) -> list[Partition]:
         _refuse_change(store, [one.source for one in frozen], found)
         _refuse_other_cut(store, frozen, config.input.split_bytes)
         return frozen
-    partitions = partition(look(found), config.input.split_bytes)
-    with store.table_writer(PATH, SCHEMA) as writer:
+    files, fields = look(found, config)
+    partitions = partition(files, config.input.split_bytes)
+    with store.table_writer(PATH, document_inputs.with_fields(SCHEMA, fields)) as writer:
         writer.write_rows([_row(one) for one in partitions])
     return partitions
 
@@ -110,19 +116,26 @@ def load(store: Store) -> list[Partition]:
 
 
 def find(config: RunConfig) -> list[InputFile]:
-    """The archive files that the configuration names, each once, in order of address."""
+    """The files that the configuration names, each once, in order of address."""
     found: dict[str, InputFile] = {}
     for path in config.input.paths:
-        for one in _resolve(path, config.input.base_url):
+        for one in _resolve(path, config.input):
             found.setdefault(one.url, one)
     files = sorted(found.values(), key=lambda one: one.url)
     return files[: config.input.limit]
 
 
-def look(files: Sequence[InputFile]) -> list[InputFile]:
-    """The files with what their first bytes tell: container, kind of offsets, dump."""
+def look(files: Sequence[InputFile], config: RunConfig) -> tuple[list[InputFile], pa.Schema]:
+    """The files with what their first bytes tell (container, kind of offsets, dump), and the
+    columns that documents among them bring."""
+    document_inputs.refuse_taken_names(config)
     with ThreadPoolExecutor(LOOKERS) as pool:
-        return list(pool.map(_look, files))
+        found = list(pool.map(lambda one: _look(one, config), files))
+    documents = [(one.url, fields) for one, fields in found if one.offset_kind == ROW]
+    try:
+        return [one for one, _ in found], common_fields(documents)
+    except DocumentsError as error:
+        raise InputError(f"--input {error}") from None
 
 
 def partition(files: Iterable[InputFile], split_bytes: int) -> list[Partition]:
@@ -133,7 +146,7 @@ def partition(files: Iterable[InputFile], split_bytes: int) -> list[Partition]:
     """
     partitions: list[Partition] = []
     for number, one in enumerate(files):
-        divisible = one.container == "plain" or one.offset_kind == "member"
+        divisible = one.container in ("plain", *DIVISIBLE) or one.offset_kind == "member"
         parts = max(1, -(-one.size // split_bytes)) if divisible else 1
         edges: list[int | None] = [one.size * part // parts for part in range(parts)]
         for start, end in zip(edges, [*edges[1:], None], strict=True):
@@ -159,36 +172,36 @@ def file_path_of(url: str) -> str:
     return url[at:] if at >= 0 else url.rstrip("/").rsplit("/", 1)[-1]
 
 
-def _resolve(path: str, base_url: str) -> list[InputFile]:
+def _resolve(path: str, config: InputConfig) -> list[InputFile]:
     """The files behind one given path: a file, a glob, a directory or a URL."""
     if "://" not in path:
         if path.startswith("crawl-data/") and not os.path.exists(path):
-            return _resolve(base_url.rstrip("/") + "/" + path, base_url)
-        names = _local_names(path)
+            return _resolve(config.base_url.rstrip("/") + "/" + path, config)
+        names = _local_names(path, config.format)
         return [_local(name) for name in names]
     fs, name = url_to_fs(path)
     protocol = path.split("://", 1)[0]
     if protocol in ("http", "https"):
         return [_remote(fs, path, path)]
     if glob.has_magic(name):
-        names = [found for found in fs.glob(name) if str(found).endswith(SUFFIXES)]
+        names = document_inputs.chosen(list(map(str, fs.glob(name))), config.format, SUFFIXES)
     elif fs.isdir(name):
-        names = [found for found in fs.find(name) if found.endswith(SUFFIXES)]
+        names = document_inputs.chosen(fs.find(name), config.format, SUFFIXES)
     else:
         names = [name]
     if not names:
-        raise InputError(f"--input {path}: no WARC files ({', '.join(SUFFIXES)}) there")
+        raise _nothing_there(path, config.format)
     return [_remote(fs, str(found), f"{protocol}://{found}") for found in names]
 
 
-def _local_names(path: str) -> list[str]:
+def _nothing_there(path: str, form: str) -> InputError:
+    return InputError(f"--input {path}: no {document_inputs.described(form, SUFFIXES)} there")
+
+
+def _local_names(path: str, form: str) -> list[str]:
     if os.path.isdir(path):
-        names = [
-            os.path.join(folder, name)
-            for folder, _, files in os.walk(path)
-            for name in files
-            if name.endswith(SUFFIXES)
-        ]
+        every = [os.path.join(folder, name) for folder, _, files in os.walk(path) for name in files]
+        names = document_inputs.chosen(every, form, SUFFIXES)
     elif glob.has_magic(path) and not os.path.exists(path):
         names = [name for name in glob.glob(path, recursive=True) if os.path.isfile(name)]
     elif os.path.isfile(path):
@@ -196,7 +209,7 @@ def _local_names(path: str) -> list[str]:
     else:
         raise InputError(f"--input {path}: no such file or directory")
     if not names:
-        raise InputError(f"--input {path}: no WARC files ({', '.join(SUFFIXES)}) there")
+        raise _nothing_there(path, form)
     return names
 
 
@@ -221,7 +234,9 @@ def _remote(fs: fsspec.AbstractFileSystem, name: str, url: str) -> InputFile:
     return InputFile(url, file_path_of(url), int(info["size"]), etag, changed)
 
 
-def _look(one: InputFile) -> InputFile:
+def _look(one: InputFile, config: RunConfig) -> tuple[InputFile, list[pa.Field]]:
+    if document_inputs.holds_documents(one.url, config.input.format):
+        return _look_at_documents(one, config)
     try:
         with open_input(one.url) as file:
             kind = container(file.read(4))
@@ -231,7 +246,18 @@ def _look(one: InputFile) -> InputFile:
     named = DUMP_NAME.search(one.url)
     dump = named.group() if named else fields.get("ispartof", "") or "unknown"
     kind_of_offset = "member" if by_member else "stream"
-    return replace(one, container=kind, offset_kind=kind_of_offset, dump=dump)
+    return replace(one, container=kind, offset_kind=kind_of_offset, dump=dump), []
+
+
+def _look_at_documents(one: InputFile, config: RunConfig) -> tuple[InputFile, list[pa.Field]]:
+    try:
+        with open_input(one.url) as file:
+            kind, fields = document_inputs.look(file, one.url, config)
+    except (OSError, DocumentsError) as error:
+        raise InputError(f"--input {one.url}: {error}") from error
+    named = DUMP_NAME.search(one.url)
+    dump = named.group() if named else "unknown"
+    return replace(one, container=kind, offset_kind=ROW, dump=dump), fields
 
 
 def _row(one: Partition) -> dict:

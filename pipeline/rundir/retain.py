@@ -16,7 +16,7 @@ from decant.pipeline.engine.execute import Engine, Job, Task
 from decant.pipeline.engine.storage import Store
 from decant.pipeline.rundir import paths
 from decant.pipeline.rundir.paths import partition_name
-from decant.pipeline.rundir.records import EXTRACTED, partition_numbers
+from decant.pipeline.rundir.records import partition_numbers
 
 TEXTS = rf"{paths.EXTRACTED}/\d+\.parquet"
 SIGNATURES = rf"{paths.SIGNATURES}/.*"
@@ -51,7 +51,9 @@ def keep_filtered_texts(job: Job) -> dict[str, Any]:
     """Rewrite one partition's texts without the documents that the filters dropped."""
     number = job.task.args["partition"]
     kept = job.store.read_table(paths.kept(number), ["offset"]).column("offset").to_numpy()
-    with job.store.table_writer(paths.extracted(number), EXTRACTED) as writer:
+    with job.store.parquet(paths.extracted(number)) as file:
+        schema = file.schema_arrow  # EXTRACTED and what the run has besides
+    with job.store.table_writer(paths.extracted(number), schema) as writer:
         for batch in job.store.iter_batches(paths.extracted(number)):
             is_kept = np.isin(batch.column("offset").to_numpy(), kept)
             writer.write(pa.Table.from_batches([batch]).filter(pa.array(is_kept)))

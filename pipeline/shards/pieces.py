@@ -12,11 +12,18 @@ from decant.pipeline.config import RunConfig
 from decant.pipeline.engine.execute import Job
 from decant.pipeline.engine.storage import Store
 from decant.pipeline.rundir import paths
+from decant.pipeline.rundir.document_inputs import published_schema
 from decant.pipeline.rundir.paths import partition_name
 from decant.pipeline.rundir.texts import surviving_documents
 from decant.pipeline.shards import plan
 from decant.pipeline.shards.plan import dump_folder
-from decant.pipeline.shards.shuffle import PIECE, SORT_BYTES, shuffle_key, sort_rows, write_piece
+from decant.pipeline.shards.shuffle import (
+    SORT_BYTES,
+    piece_schema,
+    shuffle_key,
+    sort_rows,
+    write_piece,
+)
 from decant.pipeline.tokens.counter import counter as frozen_counter
 
 FILE_BITS = 24  # order key of `input` order: file number, then 40 bits of offset
@@ -48,6 +55,7 @@ class _PieceCollector:
         self._store = store
         self._number = number
         self._config = config
+        self._schema = piece_schema(published_schema(store, config))
         self._held: list[pa.Table] = []
         self._held_bytes = 0
         self._digest = 0
@@ -88,12 +96,12 @@ class _PieceCollector:
             seed = self._config.seed
             ids = table.column("id").to_pylist()
             keys = np.array([shuffle_key(seed, one) for one in ids], np.uint64)
-        return table.append_column("order", pa.array(keys, pa.uint64())).select(PIECE.names)
+        return table.append_column("order", pa.array(keys, pa.uint64())).select(self._schema.names)
 
     def _flush(self) -> None:
         if not self._held:
             return
-        table = pa.concat_tables(self._held).cast(PIECE)
+        table = pa.concat_tables(self._held).cast(self._schema)
         self._held, self._held_bytes = [], 0
         for dump in sorted(pc.unique(table.column("dump")).to_pylist()):
             rows = sort_rows(table.filter(pc.equal(table.column("dump"), dump)))
@@ -102,7 +110,7 @@ class _PieceCollector:
             )
             piece = f"{partition_name(self._number)}-{len(entry['pieces']):03d}.arrow"
             path = f"{paths.SHARD_PIECES}/{dump_folder(dump)}/{piece}"
-            write_piece(self._store, path, [rows])
+            write_piece(self._store, path, [rows], self._schema)
             sizes = pc.binary_length(rows.column("text")).to_numpy()
             entry["pieces"].append(path)
             entry["rows"] += rows.num_rows

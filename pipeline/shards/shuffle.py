@@ -20,7 +20,13 @@ from decant.pipeline.rundir.records import KEY, PUBLISHED
 
 ORDER_SPAN = 1 << 64
 
-PIECE = pa.schema([pa.field("order", pa.uint64(), nullable=False), *KEY, *PUBLISHED])
+
+def piece_schema(published: pa.Schema) -> pa.Schema:
+    """The columns of a piece: the order key, the row key and what is published."""
+    return pa.schema([pa.field("order", pa.uint64(), nullable=False), *KEY, *published])
+
+
+PIECE = piece_schema(PUBLISHED)
 SORT_KEYS = [("order", "ascending"), ("file", "ascending"), ("offset", "ascending")]
 
 # A merge holds one batch of each piece it reads. As parquet, 320 open pieces of 64 MB held 1 GB of
@@ -68,13 +74,18 @@ def sort_rows(table: pa.Table) -> pa.Table:
     return table.take(pc.sort_indices(table, sort_keys=SORT_KEYS))
 
 
-def write_piece(store: Store, path: str, tables: Iterable[pa.Table]) -> None:
+def write_piece(
+    store: Store, path: str, tables: Iterable[pa.Table], schema: pa.Schema = PIECE
+) -> None:
     """Write rows, already sorted, in batches small enough to merge hundreds of pieces."""
     options = pa.ipc.IpcWriteOptions(compression="zstd", use_threads=False)
-    with store.local_draft(path) as draft, pa.ipc.new_file(draft, PIECE, options=options) as writer:
+    with (
+        store.local_draft(path) as draft,
+        pa.ipc.new_file(draft, schema, options=options) as writer,
+    ):
         for table in tables:
             for start, stop in _cuts(table):
-                rows = table.slice(start, stop - start).cast(PIECE).combine_chunks()
+                rows = table.slice(start, stop - start).cast(schema).combine_chunks()
                 (batch,) = rows.to_batches()
                 writer.write_batch(batch, custom_metadata={CHECKSUM: checksum(batch)})
 

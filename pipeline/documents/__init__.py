@@ -1,0 +1,1 @@
+"""Text comes in: rows of parquet, JSONL and Arrow files become documents."""
