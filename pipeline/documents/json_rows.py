@@ -6,6 +6,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from decant.filters.words.unicode import without_surrogates
 from decant.pipeline.documents.columns import AS_JSON, ColumnNames, json_at, missing_column
 from decant.pipeline.documents.formats import DocumentsError
 from decant.pipeline.documents.lines import Line
@@ -18,7 +19,6 @@ from decant.pipeline.documents.rows import (
     NUMERIC_ROLE,
     TOO_LARGE,
     Rows,
-    sound,
 )
 
 BATCH_ROWS = 500
@@ -76,7 +76,9 @@ class _Batch:
             problem = f"column {wrong[0]!r} has another type"
         self.numbers.append(number)
         self._sizes.append(size)
-        self._texts.append(sound(text) if problem is None and isinstance(text, str) else None)
+        self._texts.append(
+            without_surrogates(text)[0] if problem is None and isinstance(text, str) else None
+        )
         self._problems.append(problem)
         for role, value in labels.items():
             self._labels[role].append(None if value is _WRONG else value)
@@ -127,7 +129,7 @@ def label(value: Any, role: str) -> Any:
         return _number(value)
     if isinstance(value, bool) or not isinstance(value, str | int):
         return _WRONG
-    return sound(str(value))
+    return without_surrogates(str(value))[0]
 
 
 def value_of(value: Any, one: pa.Field) -> Any:
@@ -135,7 +137,7 @@ def value_of(value: Any, one: pa.Field) -> Any:
     if value is None:
         return None
     if one.metadata == AS_JSON:
-        return sound(json.dumps(value, ensure_ascii=False, sort_keys=True))
+        return json.dumps(value, sort_keys=True)
     if pa.types.is_floating(one.type):
         return _number(value)
     if pa.types.is_boolean(one.type):
@@ -143,7 +145,7 @@ def value_of(value: Any, one: pa.Field) -> Any:
     if pa.types.is_integer(one.type):
         fits = isinstance(value, int) and not isinstance(value, bool) and -(2**63) <= value < 2**63
         return value if fits else _WRONG
-    return sound(value) if isinstance(value, str) else _WRONG
+    return without_surrogates(value)[0] if isinstance(value, str) else _WRONG
 
 
 def _number(value: Any) -> Any:

@@ -29,6 +29,9 @@ def reader_of(file: BinaryIO, container: str) -> Read:
     return file.read
 
 
+BROKEN: type[Exception] = zlib_ng.error  # type: ignore[assignment]  (its stub says an instance)
+
+
 class _Gzip:
     """Gzip members one after the other; unlike Python's, gives the bytes before damage."""
 
@@ -51,7 +54,7 @@ class _Gzip:
             data, self._data, self._begun = self._data, b"", True
             try:
                 found = self._member.decompress(data, size)
-            except zlib_ng.error as error:
+            except BROKEN as error:
                 raise OSError(f"damaged gzip data: {error}") from None
             if found:
                 return found

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from decant.filters.doc import LONE_SURROGATE
 from decant.pipeline.documents.columns import (
     ColumnNames,
     column_at,
@@ -196,17 +195,6 @@ def _sound(column: pa.Array) -> pa.Array:
         sound = [None if one is None else one.decode("utf-8", "replace") for one in raw]
         return pa.array(sound, pa.large_string())
     return column
-
-
-def sound(text: str) -> str:
-    """The text, U+FFFD for lone surrogates, which UTF-8 cannot hold."""
-    if text.isascii():
-        return text
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return LONE_SURROGATE.sub("\ufffd", text)
-    return text
 
 
 def common_fields(found: Iterable[tuple[str, list[pa.Field]]]) -> pa.Schema:
