@@ -35,7 +35,7 @@ from decant.pipeline.rundir.paths import partition_name
 from decant.pipeline.warc.reader import container, first_member
 
 PATH = "inputs.parquet"
-SUFFIXES = (".warc", ".warc.gz", ".warc.lz4", ".warc.wet", ".warc.wet.gz", ".arc", ".arc.gz")
+SUFFIXES = tuple(".warc .warc.gz .warc.zst .warc.lz4 .warc.wet .warc.wet.gz .arc .arc.gz".split())
 DUMP_NAME = re.compile(r"CC-MAIN-\d{4}(?:-\d{2,4})+")
 LOOKERS = 16  # files looked into at once: over a network the time is waiting
 

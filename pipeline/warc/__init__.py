@@ -1,1 +1,1 @@
-"""Bytes to records, whatever the bytes: WARC, ARC and WET in gzip, lz4 or plain."""
+"""Bytes to records, whatever the bytes: WARC, ARC and WET in gzip, zstd, lz4 or plain."""

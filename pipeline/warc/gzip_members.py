@@ -13,6 +13,7 @@ MEAL_BYTES = 64 << 10
 BROKEN: type[Exception] = zlib_ng.error  # type: ignore[assignment]  (its stub says an instance)
 
 GZIP_MAGIC = b"\x1f\x8b\x08"
+MAX_NAME_BYTES = 4096  # of the file name or the comment in a header
 
 
 def _open_gzip(window: Window, at: int) -> Iterator[bytes]:
@@ -61,10 +62,14 @@ SALVAGE_BYTES = 4096
 def _salvaged(window: Window, at: int, skip: int) -> Iterator[bytes]:
     """What a broken deflate stream gives before its error, without its first `skip` bytes.
 
-    The call that raises loses all its output, so the stream is read once more in small steps, the
-    last of them byte by byte: the records before the damage are whole.
+    The call that raises loses all its output, so the stream is read once more in steps that halve
+    towards the damage, the last of them one byte: the records before it are whole.
     """
     inflate, out, held = zlib_ng.decompressobj(-zlib_ng.MAX_WBITS), [], 0
+    try:
+        inflate.copy().decompress(window.view(at, SALVAGE_BYTES), 1)
+    except BROKEN:
+        return
     step = SALVAGE_BYTES
     while meal := window.view(at, SALVAGE_BYTES):
         before = inflate.copy() if step > 1 else inflate
@@ -73,7 +78,7 @@ def _salvaged(window: Window, at: int, skip: int) -> Iterator[bytes]:
         except BROKEN:
             if step == 1:
                 break
-            inflate, step = before, 1
+            inflate, step = before, step // 2
             continue
         at += len(meal) - len(_unread(inflate))
         out.append(data[skip:])
@@ -99,9 +104,9 @@ def gzip_header_bytes(head: memoryview) -> int | None:
         size += 2 + int.from_bytes(head[size : size + 2], "little")
     for flag in (8, 16):  # file name, comment
         if flags & flag:
-            end = bytes(head).find(b"\0", size)
+            end = bytes(head[size : size + MAX_NAME_BYTES]).find(b"\0")
             if end < 0:
                 return None
-            size = end + 1
+            size += end + 1
     size += 2 if flags & 2 else 0  # header checksum
     return size if size <= len(head) else None

@@ -1,18 +1,13 @@
-"""Runs of decompressed bytes of one archive file, each with the place in the file it came from.
-
-`pieces` hides the container: gzip members, lz4 frames or plain bytes. Damage never ends a file: the
-reader goes on at the next member that opens, and says which byte range it could not read.
-"""
+"""What every container has in common: a window on its file, members in it, and their damage."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from decant.pipeline.warc.headers import RECORD_START
-
 # Output is handed on in pieces of at most this size, so a decompression bomb costs no memory.
 PIECE_BYTES = 1 << 20
 WINDOW_BYTES = 1 << 20
+VIEW_WORK = 128  # what looking at a place costs beside its bytes, as bytes read
 
 
 @dataclass(slots=True)
@@ -34,32 +29,45 @@ class Piece:
 
 
 class Window:
-    """Random access to a seekable file through one block, cheap where reads move forward."""
+    """Random access to a seekable file through one block, cheap where reads move forward.
+
+    `work` counts what was done with it, in bytes: hostile files are met within a budget of it.
+    """
 
     def __init__(self, file: BinaryIO):
+        self.work = 0
         self._file = file
-        self._block = memoryview(b"")
+        self._bytes = b""
+        self._view = memoryview(self._bytes)
         self._at = 0
+        self._ends = False  # whether the block reaches the file's end
 
     def view(self, at: int, size: int) -> memoryview:
         """Bytes [at, at + size) of the file, fewer at its end."""
+        self.work += VIEW_WORK
         skip = at - self._at
-        if skip < 0 or skip + size > len(self._block):
-            self._file.seek(at)
-            self._block = memoryview(_read_fully(self._file, max(size, WINDOW_BYTES)))
-            self._at, skip = at, 0
-        return self._block[skip : skip + size]
+        if skip < 0 or (skip + size > len(self._bytes) and not self._ends):
+            self._read(at, max(size, WINDOW_BYTES))
+            skip = 0
+        return self._view[skip : skip + size]
 
     def find(self, needle: bytes, at: int) -> int:
         """The place of the first `needle` at or after `at`; -1 where there is none."""
         while True:
-            block = bytes(self.view(at, WINDOW_BYTES))
-            found = block.find(needle)
-            if found >= 0:
-                return at + found
-            if len(block) < WINDOW_BYTES:
+            self.view(at, len(needle))
+            place = self._bytes.find(needle, at - self._at)
+            if place >= 0:
+                return self._at + place
+            if self._ends:
                 return -1
-            at += WINDOW_BYTES - len(needle) + 1
+            at = max(at + 1, self._at + len(self._bytes) - len(needle) + 1)
+
+    def _read(self, at: int, size: int) -> None:
+        self._file.seek(at)
+        self._bytes = _read_fully(self._file, size)
+        self._view = memoryview(self._bytes)
+        self._at, self._ends = at, len(self._bytes) < size
+        self.work += len(self._bytes)
 
 
 def _read_fully(file: BinaryIO, size: int) -> bytes:
@@ -74,7 +82,8 @@ def _read_fully(file: BinaryIO, size: int) -> bytes:
     return b"".join(blocks)
 
 
-def _plain(window: Window, at: int) -> Iterator[Piece]:
+def plain_pieces(window: Window, at: int) -> Iterator[Piece]:
+    """The bytes of a file without a container, from `at` on."""
     while data := bytes(window.view(at, WINDOW_BYTES)):
         yield Piece(data, at)
         at += len(data)
@@ -102,91 +111,3 @@ class Damage(Exception):
         self.reason = reason
         self.end = end
         self.stopped = stopped
-
-
-def _members(window: Window, at: int, form: Format) -> Iterator[Piece]:
-    if at > 0:
-        at = _next_member(window, at, form)
-    while at >= 0 and window.view(at, 1):
-        begin, starts = at, True
-        try:
-            if bytes(window.view(at, len(form.magic))) != form.magic:
-                raise Damage("not_a_member")
-            body = form.open(window, at)
-            while True:
-                try:
-                    data = next(body)
-                except StopIteration as stop:
-                    at = stop.value
-                    break
-                yield Piece(data, begin, starts)
-                starts = False
-            if starts:
-                yield Piece(b"", begin, True)
-        except Damage as damage:
-            at = _behind(window, begin, damage.end, form)
-            until = at if at >= 0 else _end_of(window, begin)
-            lost = (begin, until)
-            yield Piece(b"", begin, lost=lost, stopped=damage.stopped, reason=damage.reason)
-
-
-def _behind(window: Window, begin: int, end: int | None, form: Format) -> int:
-    """The place to go on at after damage in the member at `begin`; -1 where there is none.
-
-    The end of a member that fails its checksum is believed only where another member (or nothing)
-    follows, and no record opens before it: a member cut short runs on into its neighbours, and can
-    fall into step with the next one's codes and end where that one ends.
-    """
-    if end is not None:
-        follows = bytes(window.view(end, len(form.magic)))
-        if not follows or follows == form.magic:
-            inner = _next_record(window, begin + 1, end, form)
-            return end if inner < 0 else inner
-    return _next_member(window, begin + 1, form)
-
-
-def _end_of(window: Window, at: int) -> int:
-    while view := window.view(at, WINDOW_BYTES):
-        at += len(view)
-    return at
-
-
-def _next_member(window: Window, at: int, form: Format) -> int:
-    """The first place at or after `at` where a member truly opens; -1 where none does.
-
-    The magic bytes alone prove nothing inside compressed data. A member counts when it opens with
-    a record, or when all of it (up to a piece) is whole to its checksum.
-    """
-    while (at := window.find(form.magic, at)) >= 0:
-        if _opens(window, at, form):
-            return at
-        at += 1
-    return -1
-
-
-def _next_record(window: Window, at: int, until: int, form: Format) -> int:
-    """The first place in [at, until) where a member opens with a record; -1 where none does."""
-    while 0 <= (at := window.find(form.magic, at)) < until:
-        try:
-            if RECORD_START.match(next(form.open(window, at), b"")):
-                return at
-        except Damage:
-            pass
-        at += 1
-    return -1
-
-
-def _opens(window: Window, at: int, form: Format) -> bool:
-    body = form.open(window, at)
-    try:
-        head = next(body)
-        if RECORD_START.match(head):
-            return True
-        if len(head) < PIECE_BYTES:
-            next(body)
-    except Damage as damage:
-        # The record is there even where what follows its head is not.
-        return damage.end is not None
-    except StopIteration:
-        return True
-    return False

@@ -21,19 +21,23 @@ from decant.pipeline.warc.headers import (
     parse_fields,
 )
 from decant.pipeline.warc.losses import Losses
-from decant.pipeline.warc.lz4_frames import LZ4_MAGIC
-from decant.pipeline.warc.members import Piece, Window, _members, _plain
+from decant.pipeline.warc.lz4_frames import LZ4, LZ4_MAGIC
+from decant.pipeline.warc.members import Piece, Window, plain_pieces
+from decant.pipeline.warc.recovery import members
 from decant.pipeline.warc.stream import ArchiveStream
+from decant.pipeline.warc.zstd_frames import ZSTD_MAGIC, is_skippable, zstd_format
 
 
 def container(head: bytes) -> str:
-    """gzip, lz4 or plain, by the first bytes of a file; its name says nothing.
+    """gzip, zstd, lz4 or plain, by the first bytes of a file; its name says nothing.
 
     >>> container(b"WARC/1.0")
     'plain'
     """
     if head.startswith(GZIP_MAGIC):
         return "gzip"
+    if head.startswith(ZSTD_MAGIC) or is_skippable(head):
+        return "zstd"
     return "lz4" if head.startswith(LZ4_MAGIC) else "plain"
 
 
@@ -41,12 +45,13 @@ def pieces(file: BinaryIO, kind: str, start: int) -> Iterator[Piece]:
     """The file's decompressed bytes from `start` on; past 0, from the first member that opens."""
     window = Window(file)
     if kind == "plain":
-        return _plain(window, start)
+        return plain_pieces(window, start)
+    if kind == "zstd":
+        frames, first = zstd_format(window)
+        return members(window, max(start, first), frames, inside=start > first)
     if kind == "lz4":
-        from decant.pipeline.warc.lz4_frames import LZ4
-
-        return _members(window, start, LZ4)
-    return _members(window, start, GZIP)
+        return members(window, start, LZ4, inside=start > 0)
+    return members(window, start, GZIP, inside=start > 0)
 
 
 # How far behind a record of wrong length its member's checksum is looked for.

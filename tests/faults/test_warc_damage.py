@@ -7,12 +7,24 @@ import random
 import pytest
 
 from decant.pipeline.warc.reader import Reader, Record
-from tests.faults.warc_files import arc, crawl, frames, members, one_member, record, record_id
+from tests.faults.warc_files import (
+    arc,
+    crawl,
+    dictionary_of,
+    frames,
+    members,
+    one_member,
+    record,
+    record_id,
+    zstd_frames,
+)
 
 CRAWL = crawl(60)
+WORDS = dictionary_of(CRAWL)
 FILES = {
     "members": (members(CRAWL), True),
     "frames": (frames(CRAWL), True),
+    "zstd": (zstd_frames(CRAWL), True),
     "plain": (b"".join(CRAWL), False),
     "arc": (arc(60), False),
 }

@@ -5,6 +5,7 @@ import random
 import zlib
 
 import pyarrow as pa
+import zstandard
 
 WORDS = ["river", "stone", "window", "garden", "letter", "market", "winter", "copper", "bridge"]
 
@@ -77,6 +78,22 @@ def blocks(records: list[bytes], size: int = 3_000) -> bytes:
 def frames(records: list[bytes]) -> bytes:
     """An lz4 frame for each record."""
     return b"".join(pa.Codec("lz4").compress(one, asbytes=True) for one in records)
+
+
+def zstd_frames(records: list[bytes], dictionary: bytes = b"", checksum: bool = True) -> bytes:
+    """A zstd frame for each record, under a dictionary where one is given."""
+    words = zstandard.ZstdCompressionDict(dictionary) if dictionary else None
+    packer = zstandard.ZstdCompressor(dict_data=words, write_checksum=checksum)
+    return b"".join(packer.compress(one) for one in records)
+
+
+def skippable(data: bytes, number: int = 13) -> bytes:
+    """A frame that zstd readers skip; number 13 is where .warc.zst files hold a dictionary."""
+    return bytes([0x50 + number]) + b"\x2a\x4d\x18" + len(data).to_bytes(4, "little") + data
+
+
+def dictionary_of(records: list[bytes]) -> bytes:
+    return zstandard.train_dictionary(8_000, records * 20).as_bytes()
 
 
 def arc(count: int) -> bytes:

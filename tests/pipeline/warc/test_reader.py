@@ -4,12 +4,14 @@ import io
 import random
 
 import pytest
+import zstandard
 
 from decant.pipeline.warc.reader import Reader, Record, container, first_member
 from tests.faults.warc_files import (
     arc,
     blocks,
     crawl,
+    dictionary_of,
     frames,
     http,
     members,
@@ -17,13 +19,24 @@ from tests.faults.warc_files import (
     page,
     record,
     record_id,
+    skippable,
+    zstd_frames,
 )
 
 CRAWL = crawl(40)
 PLAIN = b"".join(CRAWL)
+WORDS = dictionary_of(CRAWL)
 FILES = {
     "members": (members(CRAWL), True),
     "frames": (frames(CRAWL), True),
+    "zstd": (zstd_frames(CRAWL), True),
+    "zstd without checksums": (zstd_frames(CRAWL, checksum=False), True),
+    "zstd, dictionary": (skippable(WORDS) + zstd_frames(CRAWL, WORDS), True),
+    "zstd, compressed dictionary": (
+        skippable(zstandard.compress(WORDS)) + zstd_frames(CRAWL, WORDS),
+        True,
+    ),
+    "zstd in one frame": (zstandard.compress(PLAIN), False),
     "plain": (PLAIN, False),
     "one_member": (one_member(CRAWL), False),
     "blocks": (blocks(CRAWL), False),
@@ -69,7 +82,7 @@ def test_warcinfo_tells_its_fields():
     assert fields == {"ispartof": "CC-MAIN-2024-10"}
 
 
-@pytest.mark.parametrize("name", ["members", "frames", "plain"])
+@pytest.mark.parametrize("name", ["members", "frames", "plain", "zstd, compressed dictionary"])
 @pytest.mark.parametrize("seed", range(6))
 def test_byte_ranges_give_each_record_once_wherever_the_file_is_cut(name, seed):
     data, by_member = FILES[name]
