@@ -35,7 +35,8 @@ from decant.pipeline.rundir.paths import partition_name
 from decant.pipeline.warc.reader import container, first_member
 
 PATH = "inputs.parquet"
-SUFFIXES = tuple(".warc .warc.gz .warc.zst .warc.lz4 .warc.wet .warc.wet.gz .arc .arc.gz".split())
+KINDS, PACKED = (".warc", ".warc.wet", ".arc"), ("", ".gz", ".zst", ".lz4")
+SUFFIXES = tuple(kind + packed for kind in KINDS for packed in PACKED)
 DUMP_NAME = re.compile(r"CC-MAIN-\d{4}(?:-\d{2,4})+")
 LOOKERS = 16  # files looked into at once: over a network the time is waiting
 
