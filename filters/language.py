@@ -98,6 +98,14 @@ class LanguageId:
         return Language(labels[first], best, best_kept)
 
 
+def model_labels(model_path: str | os.PathLike[str]) -> list[str]:
+    """The languages that a model can name, in alphabetical order."""
+    model = fasttext.FastText._FastText(os.fspath(model_path))
+    # One threshold below every probability: the library leaves none out.
+    names, _ = model.predict("a", k=-1, threshold=-1.0)
+    return sorted(name.removeprefix("__label__") for name in names)
+
+
 def _named(scores: Scores) -> dict[str, float]:
     labels, values = scores
     return {labels[i]: float(values[i]) for i in np.flatnonzero(values).tolist()}

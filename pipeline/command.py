@@ -18,10 +18,11 @@ from decant.pipeline.engine.execute import Engine, StepError
 from decant.pipeline.engine.lock import Lock, LockError
 from decant.pipeline.engine.storage import StorageError, Store
 from decant.pipeline.engine.strict_yaml import ConfigError
-from decant.pipeline.page.language_model import ModelMissing, model_path
+from decant.pipeline.page.language_model import ModelMissing, UnknownLanguage, check_languages
 from decant.pipeline.report import funnel
 from decant.pipeline.run import RunError, RunResult, run_stages
-from decant.pipeline.rundir.inputs import InputError, freeze
+from decant.pipeline.rundir import losses
+from decant.pipeline.rundir.inputs import InputError, freeze, load
 from decant.pipeline.rundir.ledger import LedgerError
 from decant.pipeline.rundir.versions import OtherFormat
 from decant.pipeline.tokens import counter
@@ -36,6 +37,7 @@ USAGE_ERRORS = (
     LockError,
     TokenizerMissing,
     ModelMissing,
+    UnknownLanguage,
     DatasetError,
     RankError,
     NeighbourError,
@@ -116,7 +118,22 @@ def _execute(request: RunRequest) -> int:
     print(funnel.funnel_text(outcome.stages))
     for name in outcome.quarantined:
         print(f"decant: quarantined: {name}", file=sys.stderr)
-    return QUARANTINED if outcome.quarantined else OK
+    return max(QUARANTINED if outcome.quarantined else OK, _say_losses(store, config, outcome))
+
+
+def _say_losses(store: Store, config: RunConfig, outcome: RunResult) -> int:
+    """Name on stderr what could not be read or came to nothing; the exit code that it asks for."""
+    rows = losses.read(store)
+    for line in losses.lines(rows) if rows else ():
+        print(f"decant: {line}", file=sys.stderr)
+    above = losses.too_many(rows, load(store), config) if rows else None
+    if above:
+        raise StorageError(above)
+    limit = config.input.limit or config.input.limit_records
+    if limit and not outcome.stages.get("extract", {}).get("in", 1):
+        print(f"decant: the limit of {limit:,} ended with no document", file=sys.stderr)
+        return QUARANTINED
+    return QUARANTINED if rows else OK
 
 
 def _run(store: Store, config: RunConfig, request: RunRequest, progress: Progress) -> RunResult:
@@ -133,7 +150,7 @@ def _run(store: Store, config: RunConfig, request: RunRequest, progress: Progres
 def check_resources(store: Store, config: RunConfig, stages: tuple[str, ...] | None) -> None:
     """Fail before hours of work, not after: the models and the tokenizer must be there."""
     if stages is None or "extract" in stages:
-        model_path(config.language.model)
+        check_languages(config.language.model, config.language.keep)
     if stages is None or "shard" in stages:
         counter.freeze(store, config)
 

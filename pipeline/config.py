@@ -48,6 +48,8 @@ class InputConfig(Section):
     split_bytes: Bytes = 256_000_000  # a larger file becomes several partitions
     limit: Annotated[int, Field(ge=1)] | None = None  # input files
     limit_records: Annotated[int, Field(ge=1)] | None = None  # pages of each run
+    # Share of unreadable bytes above which a run fails; None: 0.001 from 1 GB of input on.
+    max_lost: Annotated[float, Field(ge=0, le=1)] | None = None
 
 
 class UrlConfig(Section):

@@ -17,7 +17,7 @@ from decant.pipeline.engine.storage import Store
 from decant.pipeline.page import documents
 from decant.pipeline.page.judge import url_of
 from decant.pipeline.page.rows import PAGE_RECORDS, STAGE, PartitionLedger
-from decant.pipeline.rundir import inputs, ledger, paths
+from decant.pipeline.rundir import inputs, ledger, losses, paths
 from decant.pipeline.rundir.document_inputs import ROW
 from decant.pipeline.rundir.inputs import Partition, wrong_starts
 from decant.pipeline.rundir.paths import partition_name
@@ -37,6 +37,7 @@ def run(engine: Engine, store: Store, config: RunConfig) -> dict[str, Any]:
         results = _run_limited(engine, config, partitions, config.input.limit_records)
     else:
         results = _run_all(engine, store, config, partitions)
+    losses.collect(store, partitions, results)
     entry = {"in": 0, "kept": 0, "errors": 0, "dropped": {}, **ledger.add(results.values())}
     return {**entry, "quarantined": _given_up(results, partitions)}
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any, TypeVar, get_args
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+MAX_NODES = 100_000  # values of a configuration; the longest recipe has under 300
 SIZE_UNITS = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12}
 
 
@@ -96,7 +97,10 @@ def parse_yaml(source: str, name: str) -> tuple[dict, Lines]:
     """The plain data of a YAML mapping and the line of each of its keys."""
     try:
         node = yaml.compose(source, Loader=yaml.SafeLoader)
+        _refuse_endless(node, name)
         data = yaml.safe_load(source)
+    except RecursionError:
+        raise ConfigError(f"{name}:1: brackets or blocks are nested too deeply") from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = mark.line + 1 if mark else 1
@@ -109,6 +113,35 @@ def parse_yaml(source: str, name: str) -> tuple[dict, Lines]:
         raise ConfigError(f"{name}:1: expected keys such as `input:` and `filter:` at the top")
     _collect_lines(node, (), lines, name)
     return data, lines
+
+
+def _refuse_endless(node: Any, name: str) -> None:
+    """Raise ConfigError where aliases unfold a short file into more than MAX_NODES values.
+
+    Nine lines of ten aliases each are 10^9 values; here each anchor is counted once.
+    """
+    sizes: dict[int, int] = {}
+
+    def size(one: Any) -> int:
+        known = sizes.get(id(one))
+        if known is not None:
+            return known
+        sizes[id(one)] = MAX_NODES + 1  # met again inside itself: it has no end
+        children: list[Any] = []
+        if isinstance(one, yaml.MappingNode):
+            children = [part for pair in one.value for part in pair]
+        elif isinstance(one, yaml.SequenceNode):
+            children = one.value
+        sizes[id(one)] = 1 + sum(map(size, children))
+        if sizes[id(one)] > MAX_NODES:
+            line = one.start_mark.line + 1
+            raise ConfigError(
+                f"{name}:{line}: the aliases here unfold to more than {MAX_NODES:,} values"
+            )
+        return sizes[id(one)]
+
+    if node is not None:
+        size(node)
 
 
 def _collect_lines(node: Any, path: tuple, lines: Lines, name: str) -> None:

