@@ -109,7 +109,7 @@ def write_shard(job: Job) -> dict[str, Any]:
     plan = ShardPlan(**{**args["plan"], "span": Range(**args["plan"]["span"])})
     repeated = 0
     published = published_schema(job.store, job.config)
-    with job.store.table_writer(plan.path, published) as writer:
+    with job.store.table_writer(plan.path, published, sealed=False) as writer:
         for table in merged(job.store, args["pieces"], plan.span, plan.text_bytes):
             writer.write(table.select(published.names))
             repeated += repeated_neighbours(table.column("id"))

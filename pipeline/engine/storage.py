@@ -12,20 +12,18 @@ import tempfile
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, BinaryIO
 
 import fsspec
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import xxhash
 from fsspec.core import url_to_fs
 
 from decant.pipeline.engine.damage import DamagedFile, StorageError
-
-# Row groups by bytes, not by rows: pages differ by a factor of 10,000 in size.
-ROW_GROUP_BYTES = 32 << 20
-ROW_GROUP_ROWS = 50_000
+from decant.pipeline.engine.seal import Damage
+from decant.pipeline.engine.tables import ROW_GROUP_ROWS, TableWriter, open_table
 
 
 @dataclass(frozen=True)
@@ -134,13 +132,15 @@ class Store:
         schema: pa.Schema,
         row_group_rows: int = ROW_GROUP_ROWS,
         options: Mapping[str, Any] | None = None,
-    ) -> "Iterator[TableWriter]":
+        sealed: bool = True,
+    ) -> Iterator[TableWriter]:
         """A writer of one parquet file, which appears on clean exit only.
 
-        `options` replace those of PARQUET_OPTIONS that do not suit a table.
+        `options` replace those of PARQUET_OPTIONS that do not suit a table; a table that is
+        published has no checksums `sealed` into its footer.
         """
         with self.local_draft(relative) as draft:
-            writer = TableWriter(draft, schema, row_group_rows, options)
+            writer = TableWriter(draft, schema, row_group_rows, options, sealed)
             try:
                 yield writer
             except BaseException:
@@ -149,22 +149,16 @@ class Store:
             writer.close()
 
     def parquet(self, relative: str) -> pq.ParquetFile:
-        """The opened parquet file; a missing or damaged one is named in a StorageError."""
-        try:
-            if self.is_local:
-                return pq.ParquetFile(self.path(relative), page_checksum_verification=True)
-            return pq.ParquetFile(self.open(relative), page_checksum_verification=True)
-        except FileNotFoundError as error:
-            raise StorageError(f"{self.url}/{relative} is missing; run its stage again") from error
-        except (pa.ArrowInvalid, OSError) as error:
-            raise DamagedFile(self.url, relative, str(error)) from error
+        """The opened parquet file, checked as it is read; errors name a missing or damaged one."""
+        with self.named_damage(relative):
+            return open_table(self.open_checked(relative), self.damage(relative))
 
-    def arrow_file(self, relative: str) -> pa.NativeFile:
-        """A file as Arrow reads it; a missing one is named in a StorageError."""
+    def open_checked(self, relative: str) -> BinaryIO:
+        """A file at whose end a reader looks first; a missing one is named in a StorageError."""
         try:
             if self.is_local:
-                return pa.OSFile(self.path(relative))
-            return pa.PythonFile(self.open(relative))
+                return open(self.path(relative), "rb", buffering=0)  # type: ignore[return-value]
+            return self.open(relative)
         except FileNotFoundError as error:
             raise StorageError(f"{self.url}/{relative} is missing; run its stage again") from error
 
@@ -172,6 +166,10 @@ class Store:
         """The columns of a parquet file."""
         with self.parquet(relative) as file:
             return file.schema_arrow.names
+
+    def damage(self, relative: str) -> Damage:
+        """What makes the error for a damaged file out of what is wrong with it."""
+        return partial(DamagedFile, self.url, relative)
 
     def read_table(self, relative: str, columns: Sequence[str] | None = None) -> pa.Table:
         with self.parquet(relative) as file, self.named_damage(relative):
@@ -206,86 +204,6 @@ class Store:
             raise DamagedFile(self.url, relative, str(error)) from error
 
 
-class TableWriter:
-    """Collects batches into row groups of bounded bytes and writes one parquet file.
-
-    Row-group bounds depend on the rows alone (their order and sizes), never on how they were
-    batched on the way in, so the bytes are the same for any producer.
-    """
-
-    def __init__(
-        self,
-        path: str,
-        schema: pa.Schema,
-        row_group_rows: int = ROW_GROUP_ROWS,
-        options: Mapping[str, Any] | None = None,
-    ):
-        self.schema = schema
-        self.rows = 0
-        self._limit_rows = row_group_rows
-        self._pending: list[pa.RecordBatch] = []
-        self._pending_rows = 0
-        self._pending_bytes = 0
-        self._writer = pq.ParquetWriter(path, schema, **{**PARQUET_OPTIONS, **(options or {})})
-
-    def write(self, rows: pa.RecordBatch | pa.Table) -> None:
-        """Append rows; their columns must be those of the schema, in any order."""
-        table = pa.Table.from_batches([rows]) if isinstance(rows, pa.RecordBatch) else rows
-        table = table.select(self.schema.names).cast(self.schema)
-        self.rows += table.num_rows
-        for batch in table.to_batches():
-            self._append(batch)
-
-    def write_rows(self, rows: Sequence[dict]) -> None:
-        """Append rows given as dictionaries with the schema's column names."""
-        if rows:
-            self._append_counted(pa.RecordBatch.from_pylist(list(rows), schema=self.schema))
-
-    def close(self) -> None:
-        self._flush()
-        self._writer.close()
-
-    def abandon(self) -> None:
-        self._pending.clear()
-        with contextlib.suppress(Exception):
-            self._writer.close()
-
-    def _append_counted(self, batch: pa.RecordBatch) -> None:
-        self.rows += batch.num_rows
-        self._append(batch)
-
-    def _append(self, batch: pa.RecordBatch) -> None:
-        widths = _row_bytes(batch)
-        start = 0
-        for row, width in enumerate(widths):
-            self._pending_rows += 1
-            self._pending_bytes += width
-            if self._pending_rows >= self._limit_rows or self._pending_bytes >= ROW_GROUP_BYTES:
-                self._pending.append(batch.slice(start, row + 1 - start))
-                self._flush()
-                start = row + 1
-        if start < batch.num_rows:
-            self._pending.append(batch.slice(start))
-
-    def _flush(self) -> None:
-        if self._pending:
-            table = pa.Table.from_batches(self._pending, schema=self.schema).combine_chunks()
-            self._writer.write_table(table, row_group_size=max(table.num_rows, 1))
-        self._pending, self._pending_rows, self._pending_bytes = [], 0, 0
-
-
-# Content-defined chunking keeps unchanged rows in unchanged bytes between releases of a dataset,
-# so that content-addressed stores (the hub's) move only what changed; pyarrow 21 and later.
-PARQUET_OPTIONS: dict = {
-    "compression": "zstd",
-    "compression_level": 3,
-    "write_page_index": True,
-    "write_page_checksum": True,  # damage on disk is noticed by whoever reads it next
-    "use_dictionary": ["dump", "file_path", "language", "stage", "rule"],
-    "use_content_defined_chunking": True,
-}
-
-
 def file_checksum(path: str | os.PathLike[str]) -> str:
     """xxh3_128 (hex) of a local file."""
     digest = xxhash.xxh3_128()
@@ -293,17 +211,6 @@ def file_checksum(path: str | os.PathLike[str]) -> str:
         while block := handle.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()
-
-
-def _row_bytes(batch: pa.RecordBatch) -> list[int]:
-    """Bytes of every row's strings and hashes plus a flat 64 for the rest."""
-    total = pa.array([64] * batch.num_rows, pa.int64())
-    for column in batch.columns:
-        if pa.types.is_large_string(column.type) or pa.types.is_string(column.type):
-            total = pc.add(total, pc.fill_null(pc.binary_length(column).cast(pa.int64()), 0))
-        elif pa.types.is_fixed_size_binary(column.type):
-            total = pc.add(total, pa.scalar(column.type.byte_width, pa.int64()))
-    return total.to_pylist()
 
 
 def _large(table: pa.Table) -> pa.Table:

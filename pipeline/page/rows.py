@@ -5,7 +5,7 @@ from collections import Counter
 from typing import Any
 
 from decant.pipeline.engine.execute import Job
-from decant.pipeline.engine.storage import TableWriter
+from decant.pipeline.engine.tables import TableWriter
 from decant.pipeline.page import quarantine
 from decant.pipeline.page.judge import PageJudge, Waiting, url_of
 from decant.pipeline.page.outcomes import Dropped, Failed, Outcome, Page

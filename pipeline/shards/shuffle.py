@@ -8,6 +8,7 @@ the input was split and whoever did the work.
 
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,8 +16,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import xxhash
 
+from decant.pipeline.engine.seal import BlockWriter
 from decant.pipeline.engine.storage import Store
 from decant.pipeline.rundir.records import KEY, PUBLISHED
+from decant.pipeline.shards.sealed_arrow import open_arrow, trailer_of
 
 ORDER_SPAN = 1 << 64
 
@@ -32,7 +35,7 @@ SORT_KEYS = [("order", "ascending"), ("file", "ascending"), ("offset", "ascendin
 # A merge holds one batch of each piece it reads. As parquet, 320 open pieces of 64 MB held 1 GB of
 # row group metadata beside that; an Arrow file's footer has 24 bytes a batch.
 PIECE_BATCH_BYTES = 256 << 10
-CHECKSUM = b"xxh3_64"
+CHECKSUM = b"xxh3_64"  # of each batch, in files of an earlier version
 MERGE_FAN_IN = 256
 SORT_BYTES = 64 << 20  # text sorted in memory at a time in pass 1
 MERGE_BYTES = 24 << 20  # and in pass 2, where a sort's copies come on top of all the row groups
@@ -79,19 +82,19 @@ def write_piece(
 ) -> None:
     """Write rows, already sorted, in batches small enough to merge hundreds of pieces."""
     options = pa.ipc.IpcWriteOptions(compression="zstd", use_threads=False)
-    with (
-        store.local_draft(path) as draft,
-        pa.ipc.new_file(draft, schema, options=options) as writer,
-    ):
-        for table in tables:
-            for start, stop in _cuts(table):
-                rows = table.slice(start, stop - start).cast(schema).combine_chunks()
-                (batch,) = rows.to_batches()
-                writer.write_batch(batch, custom_metadata={CHECKSUM: checksum(batch)})
+    with store.local_draft(path) as draft, closing(BlockWriter(draft)) as file:
+        with pa.ipc.new_file(pa.PythonFile(file, "w"), schema, options=options) as writer:
+            for table in tables:
+                for start, stop in _cuts(table):
+                    rows = table.slice(start, stop - start).cast(schema).combine_chunks()
+                    (batch,) = rows.to_batches()
+                    writer.write_batch(batch)
+        trailer = trailer_of(file.end_of_data())
+        file.close_with(lambda _: trailer)
 
 
 def checksum(batch: pa.RecordBatch) -> bytes:
-    """xxh3_64 of the values of a batch, for Arrow files have none (a page of parquet has)."""
+    """xxh3_64 of the values of a batch, as version 2 wrote it beside each."""
     digest = xxhash.xxh3_64()
     for column in batch.take(np.arange(batch.num_rows)).columns:  # buffers of their own, cut to fit
         for buffer in column.buffers()[1:]:
@@ -122,7 +125,7 @@ class PieceReader:
 
     def __init__(self, store: Store, path: str, span: Range):
         self._store, self._path = store, path
-        self._source = store.arrow_file(path)
+        self._source, self._sealed = open_arrow(store, path)
         self._span = span
         self._held: pa.Table | None = None
         with self._store.named_damage(self._path):
@@ -163,10 +166,10 @@ class PieceReader:
 
     def _load(self) -> pa.Table:
         with self._store.named_damage(self._path):
-            found = self._file.get_batch_with_custom_metadata(self._next)
-            if found.custom_metadata[CHECKSUM] != checksum(found.batch):
+            read = self._file.get_batch_with_custom_metadata(self._next)
+            if not self._sealed and (read.custom_metadata or {})[CHECKSUM] != checksum(read.batch):
                 raise pa.ArrowInvalid(f"batch {self._next} has another checksum")
-        table = pa.Table.from_batches([found.batch])
+        table = pa.Table.from_batches([read.batch])
         keys = table.column("order").to_numpy()
         is_last = len(keys) and int(keys[-1]) >= self._span.high
         self._next = self._file.num_record_batches if is_last else self._next + 1

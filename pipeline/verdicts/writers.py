@@ -10,7 +10,7 @@ from decant.filters import minhash
 from decant.filters.minhash import MinHash
 from decant.filters.recipe import Recipe, Verdict
 from decant.pipeline.config import RunConfig
-from decant.pipeline.engine.storage import TableWriter
+from decant.pipeline.engine.tables import TableWriter
 from decant.pipeline.rundir.records import (
     DROPPED,
     FILTERED,

@@ -37,7 +37,7 @@ def test_parquet_bytes_do_not_depend_on_how_rows_were_batched(tmp_path):
 
 
 def test_row_groups_are_bounded_by_bytes(tmp_path, monkeypatch):
-    monkeypatch.setattr("decant.pipeline.engine.storage.ROW_GROUP_BYTES", 10_000)
+    monkeypatch.setattr("decant.pipeline.engine.tables.ROW_GROUP_BYTES", 10_000)
     store = Store(str(tmp_path))
     with store.table_writer("t.parquet", SCHEMA) as writer:
         writer.write(rows(1_000))

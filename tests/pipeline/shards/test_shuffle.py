@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from decant.pipeline.engine.storage import StorageError, Store
+from decant.pipeline.engine.storage import DamagedFile, StorageError, Store
 from decant.pipeline.shards import shuffle
 from decant.pipeline.shards.shuffle import (
     ORDER_SPAN,
@@ -78,33 +78,54 @@ def merged_rows(store: Store) -> list:
     return [row for table in tables for row in table.to_pylist()]
 
 
-@pytest.mark.parametrize("harm", ["missing", "cut", "overwritten"])
+@pytest.mark.parametrize("harm", ["missing", "cut", "overwritten", "empty"])
 def test_a_harmed_piece_is_named(tmp_path, harm):
     store = Store(str(tmp_path))
     _, data = small_piece(store)
     path, middle = tmp_path / "1.arrow", len(data) // 2
     if harm == "missing":
         path.unlink()
-    elif harm == "cut":
-        path.write_bytes(data[:middle])
-    else:
+    elif harm == "overwritten":
         path.write_bytes(data[: middle - 500] + b"x" * 1_000 + data[middle + 500 :])
+    else:
+        path.write_bytes(data[:middle] if harm == "cut" else b"")
     with pytest.raises(StorageError, match=r"1\.arrow is (missing|damaged)"):
         merged_rows(store)
 
 
-def test_a_flipped_bit_in_the_rows_of_a_piece_never_passes_unseen(tmp_path):
+@pytest.mark.parametrize(("start", "step"), [(0, 97), (-700, 1)])
+def test_a_flipped_bit_of_a_piece_is_noticed_before_arrow_sees_it(tmp_path, start, step):
     store = Store(str(tmp_path))
-    whole, data = small_piece(store)
-    seen = 0
-    for place in range(len(data) // 4, 3 * len(data) // 4, 97):
-        harmed = data[:place] + bytes([data[place] ^ 4]) + data[place + 1 :]
+    _, data = small_piece(store)
+    for place in range(start % len(data) if start else 0, len(data), step):
+        harmed = data[:place] + bytes([data[place] ^ 1 << place % 8]) + data[place + 1 :]
         (tmp_path / "1.arrow").write_bytes(harmed)
-        try:
-            assert merged_rows(store) == whole  # a bit of padding
-        except StorageError:
-            seen += 1
-    assert seen > 20
+        with pytest.raises(DamagedFile, match=r"1\.arrow is damaged"):
+            merged_rows(store)
+
+
+def old_piece(store: Store, rows: pa.Table) -> None:
+    """A piece as version 2 of the stage wrote it: Arrow's file, a checksum beside each batch."""
+    options = pa.ipc.IpcWriteOptions(compression="zstd")
+    with (
+        store.local_draft("1.arrow") as draft,
+        pa.ipc.new_file(draft, PIECE, options=options) as writer,
+    ):
+        for batch in rows.to_batches(max_chunksize=100):
+            checksum = {shuffle.CHECKSUM: shuffle.checksum(batch)}
+            writer.write_batch(batch, custom_metadata=checksum)
+
+
+def test_a_piece_of_an_earlier_version_is_read_and_checked_by_batch(tmp_path):
+    store = Store(str(tmp_path))
+    rows = sort_rows(make_rows(500, 1, text_bytes=400))
+    old_piece(store, rows)
+    assert merged_rows(store) == rows.to_pylist()
+    data = bytearray(store.read_bytes("1.arrow"))
+    data[data.index(b"\x28\xb5\x2f\xfd") + 40] ^= 4  # within the first compressed column
+    (tmp_path / "1.arrow").write_bytes(data)
+    with pytest.raises(DamagedFile, match=r"1\.arrow is damaged"):
+        merged_rows(store)
 
 
 def test_even_ranges_cover_every_key_once():
