@@ -103,11 +103,17 @@ def _run_owned(
 
 
 def _measure_rung(study: Study, engine: Engine, rung: str) -> list[Measured]:
-    """The rung at every learning rate: the first judges, the others confirm what it finds."""
-    first, *others = study.rates(rung)
-    measured = [measure(study, engine, rung, first)]
-    confirm = outcome.to_confirm(study.signals, settings_of(study), measured[0]) if others else []
-    return measured + [measure(study, engine, rung, rate, only=confirm) for rate in others]
+    """The rung on all its terms: the first judge, the others retry HELPS and HURTS."""
+    first, *others = study.terms(rung)
+    measured = [measure(study, engine, first)]
+    if measured[0].diverged:
+        print(
+            f"decant: rung {rung}: trainings that diverged and are left out: "
+            f"{measured[0].diverged}; lower neural.learning_rates",
+            file=sys.stderr,
+        )
+    again = outcome.to_confirm(study.signals, settings_of(study), measured[0]) if others else []
+    return measured + [measure(study, engine, terms, only=again) for terms in others if again]
 
 
 def settings_of(study: Study) -> Settings:

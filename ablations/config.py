@@ -103,18 +103,23 @@ class ContinueConfig(Section):
 
 
 class NeuralConfig(Section):
-    """How the neural rungs are run; the n-gram rung needs none of it."""
+    """How the neural rungs are trained; the n-gram rung needs none of it."""
 
     size: Annotated[int, Field(gt=0)] | None = None  # budget of a run; None: as the n-gram rung's
-    draws: Annotated[int, Field(ge=2)] = 4  # placebos of each kind
+    draws: Annotated[int, Field(ge=2)] = 12  # placebo sets of each kind; a verdict needs 12
     kinds: tuple[PlaceboKind, ...] = Field(default=("tokens", "domains"), min_length=1)
+    # Trainings of the arm with the rule on each data seed: all effects and placebos share them, and
+    # an error is sqrt(1 + 1/this) times the placebos' spread.
+    with_trainings: Annotated[int, Field(ge=1)] = 4
+    reruns: Annotated[int, Field(ge=0)] = 2  # placebo sets of a kind trained twice: noise or sets?
     # Tokens that every placebo drops; None: as many as its rule. One share for all rules lets rules
     # that are left out of the same arm share its placebos.
     placebo_share: Annotated[float, Field(gt=0, lt=1)] | None = None
-    # Times the rung's own. The first has placebos and gives the verdict; all must agree in sign.
+    # Times the rung's own. The first has placebos and gives the verdict; others retry HELPS, HURTS.
     learning_rates: tuple[Annotated[float, Field(gt=0)], ...] = Field(
-        default=(1.0, 0.25), min_length=1
+        default=(1.0, 0.1), min_length=1
     )
+    curve_points: Annotated[int, Field(ge=0)] = 4  # along a training of an arm, for its curve
     device: str | None = None
     # A share of one: runs beside each other on it. More: one run at a time, through Ray Train.
     gpus_per_run: Annotated[float, Field(gt=0)] = 1
@@ -128,8 +133,9 @@ class NeuralConfig(Section):
         return gpus
 
     def placed(self) -> dict[str, Any]:
-        """What shapes or places a single run, as plain values; the rest is the study's design."""
-        return self.model_dump(mode="json", include={"device", "gpus_per_run", "continue_from"})
+        """What shapes or places one training, as plain values; the rest is the study's design."""
+        named = {"device", "gpus_per_run", "continue_from", "curve_points"}
+        return self.model_dump(mode="json", include=named)
 
 
 class StudyConfig(Section):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from decant.ablations.config import StudyConfig
+from decant.ablations.judging.verdict import LEAST_SETS
 from decant.ablations.measuring.terms import group_size
 from decant.ablations.rungs.cost import estimate, machine
 from decant.ablations.rungs.ladder import Rung, RungUnfit
@@ -62,22 +63,22 @@ def _neural_line(study: Study, rung: str) -> str:
 
     Rates after the first train the arms of HELPS and HURTS alone: how many is not known before.
     """
-    found = {rate: study.trainings(study.terms(rung, rate)) for rate in study.rates(rung)}
-    first, *_ = found.values()
-    tokens = sum(run.tokens for runs in found.values() for run in runs)
+    at_rate = {terms.rate: study.trainings(terms) for terms in study.terms(rung)}
+    first, *_ = at_rate.values()
+    tokens = sum(t.tokens for trainings in at_rate.values() for t in trainings)
     start = study.config.neural.continue_from
     tokens = int(tokens / (1 - start.replay_share)) if start else tokens
-    epochs = max((run.epochs for run in first), default=0.0)
-    counts = " + up to ".join(f"{len(runs)} at rate {rate:g}" for rate, runs in found.items())
+    epochs = max((t.epochs for t in first), default=0.0)
+    counts = " + up to ".join(f"{len(ts)} at rate {rate:g}" for rate, ts in at_rate.items())
     return (
-        f"rung {rung}: {counts} runs of {_budget(study, rung)}, at most {epochs:.1f} epochs, "
+        f"rung {rung}: {counts} trainings of {_budget(study, rung)}, at most {epochs:.1f} epochs, "
         f"{tokens / 1e6:.1f} MT at most: {_neural_cost(rung, tokens, study.pool.vocab_size)}"
     )
 
 
 def _budget(study: Study, rung: str) -> str:
     """What a run of the rung reads, in words."""
-    terms = study.terms(rung)
+    terms, *_ = study.terms(rung)
     if terms.design.match == "epochs":
         return f"{terms.design.epochs:g} epochs of its arm"
     sizes = " and ".join(f"{size:,.0f}" for size in dict.fromkeys(terms.budget))
@@ -110,15 +111,25 @@ def check_rungs(study: Study) -> None:
     """Refuses runs too short for a rung, weights that do not fit it, and groups it cannot serve."""
     for name in _neural(study.config):
         step = named(name).with_vocab(study.pool.vocab_size)
-        runs = study.trainings(study.terms(name, study.rates(name)[0]))
-        check_length(step, max((run.tokens for run in runs), default=0))
+        trainings = study.trainings(study.terms(name)[0])
+        check_length(step, max((t.tokens for t in trainings), default=0))
         _check_start(study, step)
+        check_sets(step, study.config.neural.draws)
         workers = group_size(study.config.neural.placed())
         if step.batch_sequences % workers:
             raise RungUnfit(
                 f"neural.gpus_per_run: rung {name}'s {step.batch_sequences} sequences a batch do "
                 f"not split over {workers} GPUs"
             )
+
+
+def check_sets(step: Rung, sets: int) -> None:
+    """Refuses a rung that could give verdicts, with too few placebo sets to give one."""
+    if step.min_steps and sets < LEAST_SETS:
+        raise RungUnfit(
+            f"neural.draws: {sets} placebo sets of a kind cannot tell an effect from noise on rung "
+            f"{step.name}: at least {LEAST_SETS}"
+        )
 
 
 def check_length(step: Rung, longest: int) -> None:

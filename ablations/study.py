@@ -22,7 +22,7 @@ from decant.ablations.arms.pool import Pool
 from decant.ablations.config import StudyConfig
 from decant.ablations.measuring.contrasts import measure_contrast, measure_health
 from decant.ablations.measuring.design import Design, budgets
-from decant.ablations.measuring.effects import Measured
+from decant.ablations.measuring.effects import KNESER_NEY, Measured
 from decant.ablations.measuring.shared import effect_from_json, save
 from decant.ablations.measuring.terms import VERSION, Terms, digest, gpus_of
 from decant.ablations.measuring.trainings import TrainingTask, distinct, train_all
@@ -51,15 +51,20 @@ class Study:
     facts: dict[str, Any]
     address: str
 
-    def terms(self, rung: str, rate: float = 1.0) -> Terms:
-        """How this rung is measured at this rate, as far as it can be paid for."""
+    def terms(self, rung: str) -> list[Terms]:
+        """On what terms this rung is measured: the verdicts' first, then those of retries."""
         if rung == "ngram":
-            return Terms(rung, rate, self.design, self.budget)
+            first = Terms(rung, 1.0, self.design, self.budget)
+            return [first, replace(first, first=False, smoothing=KNESER_NEY)]
+        rates = self.config.neural.learning_rates
+        return [self._neural_terms(rung, rate, rate == rates[0]) for rate in rates]
+
+    def _neural_terms(self, rung: str, rate: float, first: bool) -> Terms:
         neural = self.config.neural
-        first = rate == neural.learning_rates[0]
         design = replace(
             self.design, orders=1, draws=neural.draws, kinds=neural.kinds if first else (),
-            placebo_share=neural.placebo_share,
+            placebo_share=neural.placebo_share, own_orders=True,
+            with_trainings=neural.with_trainings, reruns=neural.reruns,
         )  # fmt: skip
         size = neural.size
         budget = self.budget if size is None else np.full_like(self.budget, size)
@@ -71,10 +76,6 @@ class Study:
         return distinct(
             self.pool, self.contrasts, terms.design, terms.budget, terms.fractions, chosen
         )
-
-    def rates(self, rung: str) -> tuple[float, ...]:
-        """The learning rates at which a rung is measured, the one of the verdict first."""
-        return (1.0,) if rung == "ngram" else self.config.neural.learning_rates
 
 
 def prepare(config: StudyConfig, store: Store) -> Study:
@@ -208,19 +209,20 @@ def _facts(config: StudyConfig, pool: Pool, questions: list, held: list) -> dict
 
 
 def measure(
-    study: Study, engine: Engine, rung: str, rate: float = 1.0, only: Sequence[int] | None = None
+    study: Study, engine: Engine, terms: Terms, only: Sequence[int] | None = None
 ) -> Measured:
-    """The effects of all contrasts, or of some, on one rung, and its signals' health.
+    """The effects of all contrasts, or of some, on one rung's terms, and its signals' health.
 
     Finished tasks are read.
     """
-    terms = study.terms(rung, rate)
+    rung = terms.rung
     chosen = range(len(study.contrasts)) if only is None else only
     neural = {} if rung == "ngram" else study.config.neural.placed()
     args = terms.task_args(study.address, neural)
     name = digest(args)
+    diverged = 0
     if rung != "ngram":
-        train_all(engine, terms.step, study.trainings(terms, chosen), args)
+        diverged = train_all(engine, terms.step, study.trainings(terms, chosen), args)
     gpus = gpus_of(args)
     health = engine.map(
         f"{terms.step}/health", measure_health, [Task("health", args)], name, VERSION, gpus
@@ -230,8 +232,12 @@ def measure(
     done = {k: results[task.key] for k, task in zip(chosen, tasks, strict=True)}
     return Measured(
         rung,
-        rate,
+        terms.rate,
         {k: effect_from_json(one["effect"]) for k, one in done.items()},
         np.array(health["health"]["values"]),
         {k: one["tasks"] for k, one in done.items()},
+        terms.smoothing,
+        {k: one["curves"] for k, one in done.items()},
+        diverged,
+        None if health["health"]["start"] is None else np.array(health["health"]["start"]),
     )

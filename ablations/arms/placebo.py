@@ -12,9 +12,11 @@ from __future__ import annotations
 import numpy as np
 
 from decant.ablations import hashing
-from decant.ablations.arms.pool import Pool
+from decant.ablations.arms.pool import Pool, fill
 
 KINDS = ("tokens", "domains", "topics")
+
+LEAST_FILLED = 0.9  # of the fraction that a placebo is to drop
 
 # Separate hash streams, so that a placebo never re-uses the order that chooses the documents.
 _STREAM = {"tokens": 0x70C0, "domains": 0x70C1, "topics": 0x70C2}
@@ -25,7 +27,9 @@ def placebo_drop(
 ) -> np.ndarray:
     """Documents of `mask` that placebo `number` drops, bool [n]: `fraction` of its tokens at most.
 
-    Documents leave in the order of their score until the next one would pass the fraction.
+    Documents leave in the order of their score until the next one would pass the fraction. Where
+    that is under nine tenths of it, documents too large for the rest are passed over: one long
+    document would else end the drop at half of what a small rule drops.
     """
     ties = hashing.uniform(pool.identity, seed, _STREAM[kind], number)
     if kind == "tokens":
@@ -44,9 +48,13 @@ def drop_highest(
     """The documents of `mask` with the highest score, up to `fraction` of its tokens, bool [n]."""
     chosen = np.flatnonzero(mask)
     chosen = chosen[np.lexsort((ties[chosen], -score[chosen]))]
-    taken = np.cumsum(pool.lengths[chosen]) <= fraction * pool.lengths[chosen].sum()
+    lengths = pool.lengths[chosen]
+    target = fraction * lengths.sum()
+    leaving = chosen[np.cumsum(lengths) <= target]
+    if pool.lengths[leaving].sum() < LEAST_FILLED * target:
+        leaving = fill(chosen, pool.lengths, target)
     dropped = np.zeros(len(pool), dtype=bool)
-    dropped[chosen[taken]] = True
+    dropped[leaving] = True
     return dropped
 
 

@@ -95,26 +95,36 @@ class Draw:
 
 
 def draw(
-    lengths: np.ndarray, size: np.ndarray, mask: np.ndarray, place: np.ndarray, budget: float
+    lengths: np.ndarray,
+    size: np.ndarray,
+    mask: np.ndarray,
+    place: np.ndarray,
+    budget: float,
+    reading: np.ndarray | None = None,
 ) -> Draw:
     """The first documents of `mask` in hash order whose sizes fit the budget, over and over.
 
     `size` [n] is what the budget counts (tokens or bytes). A document too large for what is left
-    is passed over for the next that fits: a run that stops half a document early would be trained
-    on 0.5 % less, worth 0.002 bits per byte, as much as many a rule. An arm smaller than its
+    is passed over for the next that fits: a training that stops half a document early would read
+    0.5 % less, worth 0.002 bits per byte, as much as many a rule. An arm smaller than its
     budget is read in whole passes and a last partial one; an empty arm gives an empty draw.
+    `reading` uint64 [n] shuffles each pass anew by its hashes: else the small documents that fill
+    the budget up stand last, where a learning rate decays.
     """
     chosen = np.flatnonzero(mask & (size > 0))
     chosen = chosen[np.argsort(place[chosen])]
     supply = int(size[chosen].sum())
     passes = int(budget // supply) if supply else 0
-    last = _fill(chosen, size, budget - passes * supply)
-    documents = np.concatenate([np.tile(chosen, passes), last])
+    last = fill(chosen, size, budget - passes * supply)
+    parts = [chosen] * passes + [last]
+    if reading is not None:
+        parts = [one[np.argsort(hashing.mix(reading[one], k))] for k, one in enumerate(parts)]
+    documents = np.concatenate(parts)
     unique = chosen if passes else last
     return Draw(documents, len(size), int(lengths[documents].sum()), int(lengths[unique].sum()))
 
 
-def _fill(order: np.ndarray, size: np.ndarray, room: float) -> np.ndarray:
+def fill(order: np.ndarray, size: np.ndarray, room: float) -> np.ndarray:
     """Documents taken in order as long as they fit what is left of `room`."""
     taken = [order[:0]]
     while len(order):

@@ -14,7 +14,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from decant.ablations import statistics
-from decant.ablations.judging.verdict import Settings, overall_error, p_value
+from decant.ablations.judging.errors import overall_error, p_value
+from decant.ablations.judging.verdict import Settings
 from decant.ablations.measuring.effects import Effect
 
 RISES, FALLS, UNCLEAR = "RISES", "FALLS", "UNCLEAR"
@@ -63,7 +64,7 @@ def _trend(sweep: str, points: list[tuple[float, Effect]], settings: Settings) -
         reverse=sweep.endswith("at_most"),
     )
     bounds = tuple(bound for bound, _ in measured)
-    values = np.array([float(effect.values.mean()) for _, effect in measured])
+    values = np.array([float(effect.mean.mean()) for _, effect in measured])
     shown = (sweep, bounds, tuple(values.tolist()))
     if len(measured) < LEAST_BOUNDS:
         nan = float("nan")
@@ -71,7 +72,7 @@ def _trend(sweep: str, points: list[tuple[float, Effect]], settings: Settings) -
         return Trend(*shown, nan, nan, nan, nan, nan, nan, UNCLEAR, problem)
     slope = _slope([effect for _, effect in measured])
     error = overall_error(slope)
-    centre = float(slope.values.mean())
+    centre = float(slope.mean.mean())
     low, high = statistics.interval(centre, error, 1.0 - settings.alpha)
     p = p_value(centre, error)
     tau = statistics.kendall_tau(np.arange(len(values)), values)
@@ -87,4 +88,5 @@ def _slope(effects: Sequence[Effect]) -> Effect:
         kind: np.tensordot(weight, np.stack([e.null[kind] for e in effects]), 1)
         for kind in effects[0].null
     }
-    return replace(effects[0], values=values, null=null)
+    repeats = effects[0].repeats and replace(effects[0].repeats, groups=())
+    return replace(effects[0], values=values, null=null, repeats=repeats)

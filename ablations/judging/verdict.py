@@ -1,33 +1,29 @@
 """HELPS, HURTS, NEUTRAL or INCONCLUSIVE: from measured effects to words, and how sure they are.
 
-A signal is a held-out reference set or a benchmark task; its effect is in bits per byte, positive
-where the rule helps. Three sources of doubt are kept apart:
-
-- sampling: the spread of token placebos (the same number of tokens dropped at random);
-- taste: the widest spread among all kinds of placebos, since whole domains or an arbitrary topic
-  can be dropped without any quality in it;
-- genre: the spread of the effect over signals. A rule that removes junk helps them all alike,
-  one that only prefers a genre helps some and hurts others.
-
-The overall effect is the mean over signals, and its error is taste or genre, whichever is wider: a
-placebo's signals disagree too, so that adding the two would count the same doubt twice. From four
-data seeds on, the spread between them is a third candidate.
-
-HELPS needs an adjusted p-value under alpha, an effect of at least the margin, and no signal that it
-hurts. HURTS is the mirror image. NEUTRAL needs the sampling interval inside the margin: the
-smallest effect that anyone would act on, or two sd of what taste does beyond sampling where that is
-more, if the effect could be nothing at all. So a rule can be called neutral for doing no more than
-an arbitrary drop, but never for the study's own noise, and never where it surely does something.
-All else is INCONCLUSIVE, and so is every verdict whose budget is over half the pool.
+How far an effect goes by chance is `errors.py`'s business. HELPS needs an adjusted p-value under
+alpha, an effect of at least the margin, and no signal that it hurts. HURTS is the mirror image.
+NEUTRAL needs the 1 - 2 alpha interval of the effect inside the user's margin, the smallest effect
+that anyone would act on: two one-sided tests. So no rule is neutral for the study's noise, nor for
+doing no more than an arbitrary drop. All else is INCONCLUSIVE, and so is every verdict whose budget
+is over half the pool.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from decant.ablations import statistics
+from decant.ablations.judging.errors import (
+    margin,
+    overall_error,
+    p_value,
+    sampling,
+    set_variance,
+    taste,
+    training_noise,
+)
 from decant.ablations.measuring.effects import Effect
 from decant.ablations.statistics import Spread
 
@@ -36,12 +32,12 @@ HELPS, HURTS, NEUTRAL, INCONCLUSIVE = "HELPS", "HURTS", "NEUTRAL", "INCONCLUSIVE
 # Over half the pool two runs share most documents, and the placebos understate the noise.
 LARGEST_POOL_SHARE = 0.5
 
-
 # Past four passes the worth of repeated text decays (Muennighoff et al. 2023, arXiv 2305.16264).
 MANY_EPOCHS = 4.0
 
-# Two data seeds leave one degree of freedom, t = 12.7 at 5 %: until four, placebos stand for them.
-FEWEST_SEEDS = 4
+# Placebo sets of a kind, on a rung whose trainings have noise of their own: with seven rules and
+# Holm an effect must be 3.3 errors away with 12 sets, and 3.8 with 8.
+LEAST_SETS = 12
 
 
 @dataclass(frozen=True)
@@ -92,130 +88,89 @@ def judge(effects: list[Effect], signals: list[str], settings: Settings) -> list
     The rules of one design are one family. Leaving a rule out and adding it alone are two
     questions about it, and the first cumulative step is the second of them once more.
     """
+    effects = [_with_enough_sets(effect) for effect in effects]
     verdicts: dict[int, RuleVerdict] = {}
     adjust = statistics.holm if settings.correction == "holm" else statistics.benjamini_hochberg
     for design in dict.fromkeys(e.design for e in effects):
         family = [k for k, e in enumerate(effects) if e.design == design]
         judged = [k for k in family if effects[k].judged and not effects[k].problem]
         errors = [overall_error(effects[k]) for k in judged]
-        centres = [effects[k].values.mean() for k in judged]
+        centres = [effects[k].mean.mean() for k in judged]
         p = np.array([p_value(c, e) for c, e in zip(centres, errors, strict=True)])
         for k, error, pi, qi in zip(judged, errors, p, adjust(p), strict=True):
-            verdicts[k] = _judge_one(effects[k], signals, settings, error, float(pi), float(qi))
+            tested = _Tested(error, float(pi), float(qi), len(judged))
+            verdicts[k] = _judge_one(effects[k], signals, settings, tested)
     return [verdicts.get(k) or _unjudged(e, signals, settings) for k, e in enumerate(effects)]
 
 
+def _with_enough_sets(effect: Effect) -> Effect:
+    """The effect, or why its placebo sets are too few to tell it from noise."""
+    if effect.problem or not effect.judged or effect.repeats is None:
+        return effect
+    fewest = min((len(null) for null in effect.null.values()), default=0)
+    if fewest >= LEAST_SETS:
+        return effect
+    lost = f" ({effect.repeats.missing} trainings diverged)" if effect.repeats.missing else ""
+    problem = f"{fewest} placebo sets of a kind{lost}: a verdict needs {LEAST_SETS}"
+    return replace(effect, problem=problem)
+
+
+@dataclass(frozen=True)
+class _Tested:
+    """An overall effect's error, and its p-value alone and among the rules of its design."""
+
+    error: Spread
+    p: float
+    q: float
+    rules: int
+
+
 def _judge_one(
-    effect: Effect, signals: list[str], settings: Settings, error: Spread, p: float, q: float
+    effect: Effect, signals: list[str], settings: Settings, tested: _Tested
 ) -> RuleVerdict:
     per_signal = _judge_signals(effect, signals, settings)
-    taste, sampling = _taste(effect), _sampling(effect)
-    margin = _margin(taste, sampling, settings)
-    value = float(effect.values.mean())
+    least = margin(effect, settings.margin_bpb)
+    value, error = float(effect.mean.mean()), tested.error
     low, high = statistics.interval(value, error, 1.0 - settings.alpha)
     against = [n for n, s in per_signal.items() if s.q < settings.alpha and s.effect * value < 0]
-    label = _label(value, q, margin, sampling, settings, blocked=bool(against))
+    label = _label(value, tested.q, least, error, settings, blocked=bool(against))
     capped = effect.pool_share > LARGEST_POOL_SHARE + 1e-9
     overall = Judged(
-        value, low, high, p, q, margin,
-        statistics.detectable_effect(error, settings.alpha, settings.power),
+        value, low, high, tested.p, tested.q, least,
+        # The first step of Holm's: what one rule among all must pass.
+        statistics.detectable_effect(error, settings.alpha / tested.rules, settings.power),
         INCONCLUSIVE if capped else label,
     )  # fmt: skip
     caveats = _caveats(effect, per_signal, settings, overall, error, capped)
-    null = np.concatenate([v.mean(axis=(1, 2)) for v in effect.null.values()])
+    null = np.concatenate([effect.null_means(kind).mean(axis=1) for kind in effect.null])
     return RuleVerdict(effect, overall, per_signal, caveats, statistics.placebo_rank_p(value, null))
 
 
 def _label(
-    value: float, q: float, margin: float, sampling: Spread, settings: Settings, blocked: bool
+    value: float, q: float, least: float, error: Spread, settings: Settings, blocked: bool
 ) -> str:
-    if q < settings.alpha and abs(value) >= margin and not blocked:
+    if q < settings.alpha and abs(value) >= least and not blocked:
         return HELPS if value > 0 else HURTS
-    # Two one-sided tests at alpha: the 1 - 2 alpha interval lies inside the margin.
-    low, high = statistics.interval(value, sampling, 1.0 - 2.0 * settings.alpha)
-    furthest = max(abs(low), abs(high))
-    nothing = p_value(value, sampling) >= settings.alpha
-    if furthest < settings.margin_bpb or (furthest < margin and nothing):
-        return NEUTRAL
-    return INCONCLUSIVE
+    # Two one-sided tests at alpha: the 1 - 2 alpha interval lies inside the user's margin.
+    low, high = statistics.interval(value, error, 1.0 - 2.0 * settings.alpha)
+    return NEUTRAL if max(abs(low), abs(high)) < settings.margin_bpb else INCONCLUSIVE
 
 
 def _judge_signals(effect: Effect, signals: list[str], settings: Settings) -> dict[str, Judged]:
     """Each signal on its own against its own placebos; q-values hold the rate over signals."""
-    values = effect.values.mean(axis=0)
-    spreads = [_taste(effect, j) for j in range(len(signals))]
+    values = effect.mean
+    spreads = [taste(effect, j) for j in range(len(signals))]
     p = np.array([p_value(v, s) for v, s in zip(values, spreads, strict=True)])
     q = statistics.benjamini_hochberg(p)
     judged = {}
     for j, name in enumerate(signals):
         value, error = float(values[j]), spreads[j]
-        sampling = _sampling(effect, j)
-        margin = _margin(error, sampling, settings)
-        label = _label(value, float(q[j]), margin, sampling, settings, blocked=False)
+        least = margin(effect, settings.margin_bpb, j)
+        label = _label(value, float(q[j]), least, error, settings, blocked=False)
         low, high = statistics.interval(value, error, 1.0 - settings.alpha)
         detectable = statistics.detectable_effect(error, settings.alpha, settings.power)
-        judged[name] = Judged(value, low, high, float(p[j]), float(q[j]), margin, detectable, label)
+        judged[name] = Judged(value, low, high, float(p[j]), float(q[j]), least, detectable, label)
     return judged
-
-
-def _null_means(effect: Effect, kind: str, signal: int | None) -> np.ndarray:
-    """A kind's placebo effects over data seeds, on one signal or over all, float64 [draws]."""
-    means = effect.null[kind].mean(axis=1)
-    return means.mean(axis=1) if signal is None else means[:, signal]
-
-
-def _prediction(null: np.ndarray) -> Spread:
-    """The variance of one more draw around the null's true centre, estimated from `null`."""
-    found = statistics.spread(null)
-    return Spread(found.variance * (1.0 + 1.0 / max(len(null), 1)), found.df)
-
-
-def _taste(effect: Effect, signal: int | None = None) -> Spread:
-    """The widest of the placebo kinds: what a drop without quality content can do."""
-    kinds = [_prediction(_null_means(effect, kind, signal)) for kind in effect.null]
-    return max(kinds, key=lambda s: s.variance)
-
-
-def _sampling(effect: Effect, signal: int | None = None) -> Spread:
-    """The token placebos' spread: what another sample of the same data would do."""
-    kind = "tokens" if "tokens" in effect.null else next(iter(effect.null))
-    return _prediction(_null_means(effect, kind, signal))
-
-
-def _margin(taste: Spread, sampling: Spread, settings: Settings) -> float:
-    """The equivalence margin in bits per byte: two sd of what is surely taste and not sampling.
-
-    The sampling variance is counted at the upper end of what its estimate allows, else the widest
-    of three equal kinds would pass for taste in every noisy study.
-    """
-    sure = statistics.variance_bound(sampling, taste.df)
-    return max(settings.margin_bpb, 2.0 * float(np.sqrt(max(taste.variance - sure, 0.0))))
-
-
-def overall_error(effect: Effect) -> Spread:
-    """The widest of taste, genre and, from four data seeds on, the spread between these.
-
-    Signals are a sample of all the text one could ask about. On drops without quality content
-    taste and genre estimate the same: 0.0032 and 0.0020 bits per byte on made-up pools, 0.0088 and
-    0.0071 on real pages, where placebos' own signals disagree by 0.0064.
-    """
-    kinds = [_taste(effect), _of_mean(effect.values.mean(axis=0))]
-    if len(effect.values) >= FEWEST_SEEDS:
-        kinds.append(_of_mean(effect.values.mean(axis=1)))
-    return max(kinds, key=lambda s: s.variance)
-
-
-def _of_mean(values: np.ndarray) -> Spread:
-    """The variance of the mean of `values`."""
-    found = statistics.spread(values)
-    return Spread(found.variance / max(len(values), 1), found.df)
-
-
-def p_value(value: float, error: Spread) -> float:
-    """The two-sided p-value of no effect; 1 for nothing over nothing."""
-    if error.variance == 0.0:
-        return 1.0 if value == 0.0 else 0.0
-    return statistics.two_sided_p(float(value) / error.sd, error.df)
 
 
 def _caveats(
@@ -226,17 +181,7 @@ def _caveats(
     error: Spread,
     capped: bool,
 ) -> tuple[str, ...]:
-    notes = []
-    gains = [n for n, s in signals.items() if s.q < settings.alpha and s.effect > 0]
-    losses = [n for n, s in signals.items() if s.q < settings.alpha and s.effect < 0]
-    if gains and losses:
-        notes.append(
-            f"shifts the distribution towards {', '.join(gains)}, away from {', '.join(losses)}"
-        )
-    elif gains and overall.verdict != HELPS:
-        notes.append(f"shifts the distribution towards {', '.join(gains)}")
-    elif losses and overall.verdict != HURTS:
-        notes.append(f"shifts the distribution away from {', '.join(losses)}")
+    notes = [*_shifts(signals, settings, overall)]
     if capped:
         notes.append(f"the budget is {effect.pool_share:.0%} of the pool: no verdict over half")
     if effect.epochs > MANY_EPOCHS:
@@ -245,17 +190,33 @@ def _caveats(
         notes.append(
             f"placebos dropped less than the rule and were scaled x{effect.placebo_scale:.1f}"
         )
-    if overall.verdict == NEUTRAL and overall.margin > settings.margin_bpb:
-        notes.append(f"no further from nothing than arbitrary drops go (± {overall.margin:.4f})")
+    if effect.repeats and effect.repeats.missing:
+        notes.append(f"{effect.repeats.missing} trainings diverged and are left out")
     if overall.verdict == INCONCLUSIVE and not capped:
         notes.append(_settle(effect, overall, error, settings))
     return tuple(notes)
 
 
+def _shifts(signals: dict[str, Judged], settings: Settings, overall: Judged) -> list[str]:
+    """The signals that move although, or against where, the rule as a whole does."""
+    gains = [n for n, s in signals.items() if s.q < settings.alpha and s.effect > 0]
+    losses = [n for n, s in signals.items() if s.q < settings.alpha and s.effect < 0]
+    if gains and losses:
+        return [
+            f"shifts the distribution towards {', '.join(gains)}, away from {', '.join(losses)}"
+        ]
+    if gains and overall.verdict != HELPS:
+        return [f"shifts the distribution towards {', '.join(gains)}"]
+    if losses and overall.verdict != HURTS:
+        return [f"shifts the distribution away from {', '.join(losses)}"]
+    return []
+
+
 def _settle(effect: Effect, overall: Judged, error: Spread, settings: Settings) -> str:
     """What would decide: more disjoint data, as far as noise falls with it.
 
-    Sampling noise does; what an arbitrary taste does, or signals that disagree, stays.
+    Sampling noise and the trainings' do; what an arbitrary taste does, or signals that disagree,
+    stays.
     """
     if overall.p < settings.alpha <= overall.q:
         return f"p = {overall.p:.3f} alone, not among all rules of the design"
@@ -263,7 +224,7 @@ def _settle(effect: Effect, overall: Judged, error: Spread, settings: Settings) 
     allowed = error.variance * (target / overall.detectable) ** 2
     if allowed >= error.variance:
         return "detectable at this size, but signals disagree: more such data would not decide"
-    lasting = max(error.variance - statistics.variance_bound(_sampling(effect), error.df), 0.0)
+    lasting = _lasting(effect, error)
     if allowed <= lasting:
         reach = 2.0 * float(np.sqrt(lasting))
         return (
@@ -275,15 +236,31 @@ def _settle(effect: Effect, overall: Judged, error: Spread, settings: Settings) 
     tokens = needed * effect.run_tokens / 1e6
     return (
         f"needs about {needed} disjoint data seeds ({tokens:.1f} million tokens an arm) "
-        f"to see {target:.4f}"
+        f"to see {target:.4f}{_noise_shares(effect)}"
     )
+
+
+def _lasting(effect: Effect, error: Spread) -> float:
+    """The part of an error that more disjoint data would not lessen."""
+    if effect.repeats:
+        return max(error.variance - taste(effect).variance, 0.0)
+    return max(error.variance - statistics.variance_bound(sampling(effect), error.df), 0.0)
+
+
+def _noise_shares(effect: Effect) -> str:
+    """The noise of one training and what placebo sets differ by beyond it, where it is known."""
+    noise = training_noise(effect)
+    if not noise.df:
+        return ""
+    sets = float(np.sqrt(set_variance(effect)))
+    return f"; a training's noise is {noise.sd:.4f} (one sd), that of placebo sets {sets:.4f}"
 
 
 def _unjudged(effect: Effect, signals: list[str], settings: Settings) -> RuleVerdict:
     """A contrast without verdict: what went wrong, or a diagnostic's bare effects."""
     if effect.problem:
         return RuleVerdict(effect, None, {}, (effect.problem,))
-    values = effect.values.mean(axis=0)
+    values = effect.mean
     nan = float("nan")
     bare = {
         name: Judged(float(v), nan, nan, nan, nan, settings.margin_bpb, nan, "")

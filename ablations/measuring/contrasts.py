@@ -11,36 +11,35 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import xxhash
 
-from decant.ablations import statistics
 from decant.ablations.arms.arms import Contrast
-from decant.ablations.arms.pool import Draw, Pool, draw
+from decant.ablations.arms.pool import Pool
 from decant.ablations.measuring import shared
-from decant.ablations.measuring.design import Design, sizes
-from decant.ablations.measuring.effects import Measure, measure
-from decant.ablations.measuring.plans import health_plan
-from decant.ablations.measuring.shared import Prepared
-from decant.ablations.measuring.trainers import Trainer, trainer_of
-from decant.ablations.scoring import scored
+from decant.ablations.measuring.arm_scores import curves, task_scores
+from decant.ablations.measuring.design import Design
+from decant.ablations.measuring.effects import Measure, reduce
+from decant.ablations.measuring.plans import health_plan, plan
+from decant.ablations.measuring.trainers import trainer_of
 from decant.pipeline.engine.execute import Job
 
 
 def measure_contrast(job: Job) -> dict[str, Any]:
-    """The effect of one contrast, its tasks' metrics, and its option rows on storage.
+    """The effect of one contrast; its tasks' metrics, its arms' curves, option rows on storage.
 
     `tasks` is false where only the effect is asked for.
     """
     args = job.task.args
     study = shared.load(job.store.url, args["address"])
-    contrast = study.contrasts[args["contrast"]]
     design, budget, _ = thawed(frozen(args))
+    planned = plan(study.pool, study.contrasts[args["contrast"]], design, budget)
     at_work = trainer_of(job)
-    effect = measure(study.pool, contrast, design, budget, at_work.signals)
-    tasks = {}
+    scores = [at_work.signals(t.reads, t.order) for t in planned.trainings]
+    effect = reduce(planned, np.array(scores))
+    result = {"effect": shared.effect_to_json(effect), "tasks": {}, "curves": {}}
     if args["tasks"] and not effect.problem:
-        tasks = _tasks(job, study, contrast, design, budget, at_work)
-    return {"effect": shared.effect_to_json(effect), "tasks": tasks}
+        result["tasks"] = task_scores(job, study, planned, at_work)
+        result["curves"] = curves(study, planned, budget, at_work)
+    return result
 
 
 def measure_health(job: Job) -> dict[str, Any]:
@@ -51,7 +50,8 @@ def measure_health(job: Job) -> dict[str, Any]:
     orders = 2 if args["rung"] == "ngram" else 1
     score = trainer_of(job).signals
     values = health_values(study.pool, study.contrasts, design, budget, fractions, orders, score)
-    return {"values": values.tolist()}
+    start = trainer_of(job).start()
+    return {"values": values.tolist(), "start": None if start is None else start.tolist()}
 
 
 def health_values(
@@ -84,79 +84,3 @@ def thawed(terms: str) -> tuple[Design, np.ndarray, tuple[float, ...]]:
     kept = json.loads(terms)
     design = Design(**{**kept["design"], "kinds": tuple(kept["design"]["kinds"])})
     return design, np.array(kept["budget"]), tuple(kept["fractions"])
-
-
-def _read(pool: Pool, design: Design, mask: np.ndarray, order: int, budget: float) -> Draw:
-    size = sizes(pool, design)
-    place = pool.priority(design.seed * 1000 + order)
-    if design.match == "epochs":
-        budget = design.epochs * float(size[mask].sum())
-    return draw(pool.lengths, size, mask, place, budget)
-
-
-def _tasks(
-    job: Job,
-    study: Prepared,
-    contrast: Contrast,
-    design: Design,
-    budget: np.ndarray,
-    at_work: Trainer,
-) -> dict[str, Any]:
-    """Each task's metrics with and without the rule, and its question-level interval.
-
-    Per question the difference is averaged over data seeds; the interval is clustered and
-    conditional on these models: shown, never deciding.
-    """
-    part = study.pool.data_seeds(design.data_seeds, design.seed)
-    arms = {"without": contrast.without, "with": contrast.with_rule}
-    found: dict[str, list[scored.TaskScores]] = {"without": [], "with": []}
-    for seed in range(design.data_seeds):
-        for name, mask in arms.items():
-            read = _read(study.pool, design, mask & (part == seed), 0, budget[seed])
-            scores = scored.score_options(at_work.model(read, 0), study.scored)
-            found[name].append(scores)
-            _write_samples(job, study, scores, mask, seed)
-    result = {}
-    for task, encoded in study.scored.tasks:
-        means = {
-            name: {
-                metric: float(np.mean([s.metrics[task][metric].mean() for s in runs]))
-                for metric in runs[0].metrics[task]
-            }
-            for name, runs in found.items()
-        }
-        gain = np.mean([
-            a.metrics[task]["gold_bpb"] - b.metrics[task]["gold_bpb"]
-            for a, b in zip(found["without"], found["with"], strict=True)
-        ], axis=0)  # fmt: skip
-        clusters = np.array([q.cluster for q in encoded.questions])
-        error = statistics.clustered_se(gain, clusters)
-        right = [s.metrics[task]["acc"] for s in (found["without"][0], found["with"][0])]
-        result[task] = {
-            **means,
-            "questions": len(gain),
-            "clusters": len(np.unique(clusters)),
-            "gold_bpb_gain": float(gain.mean()),
-            "clustered_se": None if np.isnan(error) else error,
-            "mcnemar_p": statistics.mcnemar_p(
-                int(np.sum(right[0] > right[1])), int(np.sum(right[1] > right[0]))
-            ),
-        }
-    return result
-
-
-def _write_samples(
-    job: Job, study: Prepared, scores: scored.TaskScores, mask: np.ndarray, seed: int
-) -> None:
-    """Option rows of one run, named by what it read; an arm of many contrasts is written once."""
-    rung = job.task.args["rung"]
-    if not study.scored.tasks:
-        return
-    terms = f"{job.task.args['address']} {frozen(job.task.args)} ".encode()
-    run = f"{xxhash.xxh3_64_hexdigest(terms + np.packbits(mask).tobytes())}-{seed}"
-    path = f"samples/{rung}/{run}.parquet"
-    if job.store.exists(path):
-        return
-    table = scored.option_rows(study.scored, scores, {"run": run, "rung": rung})
-    with job.store.table_writer(path, table.schema) as writer:
-        writer.write(table)

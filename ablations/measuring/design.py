@@ -26,6 +26,11 @@ class Design:
     match: str = "tokens"  # tokens | bytes | epochs
     budget: int | None = None  # a training's, in the unit of `match`; None: what the least arm has
     epochs: float = 1.0  # of each arm's supply, for match: epochs
+    # Every training reads in an order of its own: for rungs whose score depends on the order. Else
+    # all arms are read in the same orders, and their differences are taken order by order.
+    own_orders: bool = False
+    with_trainings: int = 1  # of the arm with the rule on each data seed, under own_orders
+    reruns: int = 0  # placebo sets of each kind that are trained twice, under own_orders
 
 
 def budgets(pool: Pool, contrasts: list[Contrast], design: Design) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""A neural rung at work in a study: one directory per run, found again by what it trained on."""
+"""A neural rung at work in a study: one directory per training, named by what it trained on."""
 
 from __future__ import annotations
 
@@ -15,14 +15,19 @@ import xxhash
 from decant.ablations.arms.pool import Draw
 from decant.ablations.measuring.shared import Prepared
 from decant.ablations.measuring.terms import group_size
-from decant.ablations.rungs import ladder
+from decant.ablations.rungs import ladder, weights
 from decant.ablations.rungs.continuing import Start
+from decant.ablations.rungs.devices import pick_device
 from decant.ablations.rungs.distributed import files_of, train_on_group
+from decant.ablations.rungs.llama import Llama
 from decant.ablations.rungs.scorer import NeuralModel
 from decant.ablations.rungs.stream import documents_of
-from decant.ablations.rungs.train import FINISHED, train
-from decant.ablations.rungs.weights import write_atomically
+from decant.ablations.rungs.train import FINISHED, TrainingDiverged, train
+from decant.ablations.rungs.weights import write_atomically, write_text
 from decant.ablations.scoring.score import LanguageModel
+
+DIVERGED = "diverged.txt"  # in a training's directory: why it is not trained again
+CURVE = "curve.json"
 
 
 class NeuralTrainer:
@@ -41,21 +46,80 @@ class NeuralTrainer:
         self._start = Start.of(origin) if origin else None  # None: fresh weights
 
     def model(self, read: Draw, order: int) -> LanguageModel:
-        """The trained model; two arms of one order share their initialisation."""
+        """The trained model; `order` also seeds its initialisation."""
         return RememberedModel(lambda: self.trained(read, order), self.run_folder(read, order))
 
     def signals(self, read: Draw, order: int) -> np.ndarray:
-        """Bits per byte on every signal; a scored run is not scored again."""
-        found = self.model(read, order).loglikelihood(*self._study.scored.gold)
-        values = self._study.scored.values(found)
-        if not np.isfinite(values).all():
-            folder = self.run_folder(read, order)
-            raise ValueError(f"{folder}: a signal is not finite: {values}")
-        return values
+        """Bits per byte on every signal, float64 [m]; a scored training is not scored again.
 
-    def trained(self, read: Draw, order: int) -> NeuralModel:
-        """The model of a finished run, which is read back, or of one that is trained now."""
-        pool, start, folder = self._study.pool, self._start, self.run_folder(read, order)
+        A signal that is no number is NaN; all are where the training diverged, now or before.
+        """
+        try:
+            return self._signals(self.model(read, order))
+        except TrainingDiverged:
+            return np.full(len(self._study.scored.signals), np.nan)
+
+    def _signals(self, model: LanguageModel) -> np.ndarray:
+        values = self._study.scored.values(model.loglikelihood(*self._study.scored.gold))
+        return np.where(np.isfinite(values), values, np.nan)
+
+    def start(self) -> np.ndarray:
+        """The signals of the weights that every training starts from, float64 [m]."""
+        device = pick_device(self._neural.get("device"))
+        model = Llama(self._rung.shape, 0)
+        if self._start:
+            weights.from_transformers(model, weights.load_weights(self._start.weights))
+        return self._signals(NeuralModel(model.to(device.place), self._study.pool.eos, device))
+
+    def curve(self, read: Draw, order: int) -> tuple[list[float], np.ndarray]:
+        """(shares of the training, its signals there, float64 [shares, m]); the last is the end.
+
+        Snapshots are scored once and deleted. A training that left none has its end alone, one that
+        diverged no point.
+        """
+        folder = self.run_folder(read, order)
+        try:
+            if not (folder / FINISHED).exists():
+                self.trained(read, order, snapshots=self._neural.get("curve_points", 0))
+        except TrainingDiverged:
+            return [], np.zeros((0, len(self._study.scored.signals)))
+        final = self.signals(read, order)
+        path = folder / CURVE
+        if not path.exists():
+            points = [(share, self._snapshot(file)) for share, file in self._snapshots(folder)]
+            plain = [[share, values.tolist()] for share, values in points]
+            write_text(path, json.dumps(plain))
+            for file in (folder / "snapshots").glob("*.safetensors"):
+                file.unlink()
+        points = [(s, np.array(v)) for s, v in json.loads(path.read_text())] + [(1.0, final)]
+        return [share for share, _ in points], np.array([values for _, values in points])
+
+    def _snapshots(self, folder: Path) -> list[tuple[float, Path]]:
+        """(share of the training, file) of every snapshot but the last, in order."""
+        steps = json.loads((folder / FINISHED).read_text())["steps"]
+        files = sorted((folder / "snapshots").glob("*.safetensors"))
+        shares = [(int(file.stem) / steps, file) for file in files]
+        return [(share, file) for share, file in shares if share < 1.0]
+
+    def _snapshot(self, file: Path) -> np.ndarray:
+        device = pick_device(self._neural.get("device"))
+        model = weights.from_transformers(Llama(self._rung.shape, 0), weights.load_weights(file))
+        return self._signals(NeuralModel(model.to(device.place), self._study.pool.eos, device))
+
+    def trained(self, read: Draw, order: int, snapshots: int = 0) -> NeuralModel:
+        """The model of a finished training, which is read back, or of one that is trained now."""
+        folder = self.run_folder(read, order)
+        if (folder / DIVERGED).exists():
+            raise TrainingDiverged((folder / DIVERGED).read_text())
+        try:
+            return self._trained(read, order, folder, snapshots)
+        except TrainingDiverged as error:
+            folder.mkdir(parents=True, exist_ok=True)
+            write_text(folder / DIVERGED, f"{error}\n")
+            raise
+
+    def _trained(self, read: Draw, order: int, folder: Path, snapshots: int) -> NeuralModel:
+        pool, start = self._study.pool, self._start
         stream = documents_of(pool.tokens, pool.first, read.documents, pool.eos)
         data = start.data(stream) if start else stream
         recipe: dict[str, Any] = {
@@ -68,24 +132,24 @@ class NeuralTrainer:
         }
         device, workers = self._neural.get("device"), group_size(self._neural)
         if workers == 1 or (folder / FINISHED).exists():
-            return train(self._rung, data, device=device, **recipe)
+            return train(self._rung, data, device=device, snapshots=snapshots, **recipe)
         return train_on_group(
             self._rung, files_of(data, folder), workers=workers, use_gpu=device != "cpu", **recipe
         )
 
     def run_folder(self, read: Draw, order: int) -> Path:
-        """Where the run of this draw lies: the name holds all that shapes its weights."""
-        asked = [self._rung.name, self._rung.recipe(), self._rate, order, self._study.pool_address]
-        asked += self._start.address if self._start else []
-        digest = xxhash.xxh3_128(json.dumps(asked, sort_keys=True).encode())
+        """Where the training of this draw lies: the name holds all that shapes its weights."""
+        origin = [self._rung.name, self._rung.recipe(), self._rate, order, self._study.pool_address]
+        origin += self._start.address if self._start else []
+        digest = xxhash.xxh3_128(json.dumps(origin, sort_keys=True).encode())
         digest.update(read.documents.astype(np.int64).tobytes())
         return self._folder / digest.hexdigest()
 
 
 class RememberedModel:
-    """A run's model that computes a list of likelihoods once: later it reads them from `folder`.
+    """A model that computes a list of likelihoods once: later it reads them from `folder`.
 
-    Arms are shared by many contrasts, and a model of a finished run never changes.
+    Arms are shared by many contrasts, and a model of a finished training never changes.
     """
 
     def __init__(self, trained: Callable[[], NeuralModel], folder: Path) -> None:

@@ -15,7 +15,7 @@ from decant.ablations.arms.arms import Contrast
 from decant.ablations.arms.pool import Pool
 from decant.ablations.arms.pool_files import ARRAYS, TOKENIZER, load_array, load_pool, npy_bytes
 from decant.ablations.arms.tokens import StudyTokenizer
-from decant.ablations.measuring.effects import Effect
+from decant.ablations.measuring.effects import Effect, Repeats
 from decant.ablations.scoring import scored
 from decant.ablations.scoring.questions import Question
 from decant.ablations.scoring.references import ReferenceSet
@@ -99,11 +99,21 @@ def effect_to_json(effect: Effect) -> dict[str, Any]:
     plain = {**vars(effect)}
     plain["values"] = effect.values.tolist()
     plain["null"] = {kind: values.tolist() for kind, values in effect.null.items()}
+    plain["weights"] = None if effect.weights is None else effect.weights.tolist()
+    if effect.repeats:
+        groups = [group.tolist() for group in effect.repeats.groups]
+        plain["repeats"] = {**vars(effect.repeats), "groups": groups}
     return plain
 
 
 def effect_from_json(plain: dict[str, Any]) -> Effect:
     """The inverse of `effect_to_json`."""
     values = np.array(plain["values"], dtype=np.float64).reshape(len(plain["values"]), -1)
-    null = {kind: np.array(found) for kind, found in plain["null"].items()}
-    return Effect(**{**plain, "values": values, "null": null})
+    null = {kind: np.array(rows) for kind, rows in plain["null"].items()}
+    weights = None if plain["weights"] is None else np.array(plain["weights"])
+    repeats = plain["repeats"]
+    if repeats:
+        repeats = Repeats(**{**repeats, "groups": tuple(np.array(g) for g in repeats["groups"])})
+    return Effect(
+        **{**plain, "values": values, "null": null, "weights": weights, "repeats": repeats}
+    )

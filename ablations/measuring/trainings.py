@@ -19,7 +19,7 @@ from decant.ablations.arms.pool import Pool
 from decant.ablations.measuring import shared, trainers
 from decant.ablations.measuring.contrasts import frozen, thawed
 from decant.ablations.measuring.design import Design
-from decant.ablations.measuring.plans import Training, health_plan, plan
+from decant.ablations.measuring.plans import CONTROL, WITH, WITHOUT, Training, health_plan, plan
 from decant.ablations.measuring.terms import VERSION, digest, gpus_of, group_size
 from decant.pipeline.engine.execute import Engine, Job, Task
 
@@ -78,8 +78,8 @@ def _key(training: Training) -> str:
 
 def train_all(
     engine: Engine, step: str, trainings: Sequence[TrainingTask], args: dict[str, Any]
-) -> None:
-    """Trains and scores every model that is not there yet; `args` go to every task.
+) -> int:
+    """Trains and scores every model that is not there yet; how many diverged. `args` go to all.
 
     Trainings are tasks side by side; one that takes several GPUs has them to itself, started here.
     """
@@ -90,7 +90,8 @@ def train_all(
 
         distributed.connect(workers, engine.ray_address)
         engine = Engine(engine.store, engine.config, 0, progress=engine.progress)
-    engine.map(f"{step}/runs", train_one, tasks, digest(args), VERSION, gpus_of(args))
+    done = engine.map(f"{step}/runs", train_one, tasks, digest(args), VERSION, gpus_of(args))
+    return sum(one["diverged"] for one in done.values())
 
 
 def train_one(job: Job) -> dict[str, Any]:
@@ -98,8 +99,13 @@ def train_one(job: Job) -> dict[str, Any]:
     args = job.task.args
     trainings = _planned(job.store.url, args["address"], args["contrast"], frozen(args))
     training = trainings[args["number"]]
-    trainers.trainer_of(job).signals(training.reads, training.order)
-    return {"tokens": training.reads.tokens, "unique_tokens": training.reads.unique_tokens}
+    at_work, reads = trainers.trainer_of(job), training.reads
+    if args["tasks"] and training.role in (WITHOUT, WITH, CONTROL):
+        at_work.curve(reads, training.order)
+    diverged = bool(np.isnan(at_work.signals(reads, training.order)).all())
+    return {
+        "tokens": reads.tokens, "unique_tokens": reads.unique_tokens, "diverged": diverged,
+    }  # fmt: skip
 
 
 @lru_cache(maxsize=2)

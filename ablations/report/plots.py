@@ -79,10 +79,11 @@ def curves(
 
     series: name: float64 [shares, runs]. Relative, because data seeds start at levels of their own
     and a task's short answers cost ten times the bits per byte of prose; what is not healthy is
-    grey and dashed.
+    grey and dashed, and what is no number left out.
     """
     height = 460
-    relative = {name: found / found[0] for name, found in series.items()}
+    whole = {name: found for name, found in series.items() if np.isfinite(found).all()}
+    relative = {name: found / found[0] for name, found in whole.items()}
     across = Axis(0.0, max(shares), 70, WIDTH - RIGHT - 40)
     ends = [v for found in relative.values() for v in found.ravel()] or [1.0]
     up = Axis(min(ends), max(ends), height - BOTTOM, TOP)

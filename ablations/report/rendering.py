@@ -14,6 +14,7 @@ from decant.ablations.judging.outcome import RungOutcome
 from decant.ablations.judging.outcome import lines as rate_lines
 from decant.ablations.judging.trend import Trend
 from decant.ablations.judging.verdict import Judged, RuleVerdict
+from decant.ablations.measuring.design import Design
 from decant.ablations.measuring.effects import Measured
 from decant.ablations.measuring.terms import HEALTH_FRACTIONS
 from decant.ablations.report import plots
@@ -36,12 +37,14 @@ def as_json(study: Study, outcomes: Sequence[RungOutcome], cost: dict[str, Any])
                 "says": outcome.says,
                 "learning_rates": outcome.rates,
                 "control_bpb": outcome.control,
-                "budget_per_data_seed": study.terms(outcome.rung).budget.tolist(),
+                "budget_per_data_seed": study.terms(outcome.rung)[0].budget.tolist(),
                 "trends": [vars(trend) for trend in outcome.trends],
                 "health": [vars(state) for state in outcome.health],
                 "verdicts": [
-                    {**_plain(verdict), "tasks": tasks}
-                    for verdict, tasks in zip(outcome.verdicts, outcome.tasks, strict=True)
+                    {**_plain(verdict), "tasks": tasks, "curves": curves}
+                    for verdict, tasks, curves in zip(
+                        outcome.verdicts, outcome.tasks, outcome.curves, strict=True
+                    )
                 ],
             }
             for outcome in outcomes
@@ -102,16 +105,16 @@ def as_markdown(study: Study, outcomes: Sequence[RungOutcome], cost: dict[str, A
 
 
 def _rung(study: Study, outcome: RungOutcome) -> list[str]:
-    terms = study.terms(outcome.rung, outcome.rates[0])
+    terms = study.terms(outcome.rung)[0]
     design, budget = terms.design, ", ".join(f"{b:,.0f}" for b in terms.budget)
     lines = [
         f"## Rung {outcome.rung}: {outcome.says}",
         "",
         f"{design.data_seeds} disjoint data seeds of {budget} {design.match} a run, "
-        f"{design.orders} document orders, {design.draws} placebos of each kind "
+        f"{_trainings(design)}, {design.draws} placebos of each kind "
         f"({', '.join(design.kinds)}). Effects in bits per byte, positive: the rule helps. "
         "q: p-value adjusted over the rules of a design; margin: below it no effect is acted on; "
-        "detectable: the effect found four times in five.",
+        "detectable: the effect found four times in five, at the first of Holm's steps.",
         "",
         *(line + "\n" for line in rate_lines(outcome.rates, outcome.control)),
         "| rule | design | tokens removed | effect | 95 % interval | q | margin | detectable "
@@ -125,6 +128,15 @@ def _rung(study: Study, outcome: RungOutcome) -> list[str]:
         "",
     ]
     return [*lines, *_trends(outcome.trends), *_signals(outcome), *_health(outcome)]
+
+
+def _trainings(design: Design) -> str:
+    if not design.own_orders:
+        return f"{design.orders} document orders"
+    return (
+        f"each training in an order of its own, {design.with_trainings} of them of the arm with "
+        "the rule"
+    )
 
 
 def _row(verdict: RuleVerdict) -> str:

@@ -182,6 +182,22 @@ class NgramModel:
         sums = np.concatenate([[0.0], np.cumsum(logs)])
         return sums[positions.first[1:]] - sums[positions.first[:-1]]
 
+    def kneser_ney(self) -> NgramModel:
+        """The same arm under interpolated Kneser-Ney smoothing.
+
+        Below the trigram an n-gram counts the contexts that it follows, not its occurrences
+        (Kneser and Ney 1995): a line repeated a thousand times is one context.
+        """
+        bigrams, trigrams = self.index._levels
+        size = self.index.vocab_size
+        shorter = _find(bigrams.keys, trigrams.keys[self.trigrams.types > 0] % (size * size))
+        types = np.bincount(shorter, minlength=len(bigrams.keys)).astype(np.float64)
+        totals = np.bincount(bigrams.context_of, types, len(bigrams.contexts))
+        kinds = np.bincount(bigrams.context_of, types > 0, len(bigrams.contexts))
+        seen = bigrams.keys[self.bigrams.types > 0] % size
+        words = np.bincount(seen, minlength=size).astype(np.float64)
+        return NgramModel(self.index, words, _Counts(types, totals, kinds), self.trigrams)
+
     def _probabilities(self, positions: Positions) -> np.ndarray:
         """p3 of each listed n-gram, float64 [n_grams]."""
         total, size = self.words.sum(), self.index.vocab_size

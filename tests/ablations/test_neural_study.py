@@ -10,12 +10,12 @@ import yaml
 
 pytest.importorskip("torch", reason="neural rungs need the ablations extra (torch)")
 
-from decant.ablations.ablate import FAILED, FINISHED, WRONG, ablate
+from decant.ablations.ablate import FINISHED, WRONG, ablate
 from decant.ablations.config import NeuralConfig, load
 from decant.ablations.measuring.terms import gpus_of
 from decant.ablations.measuring.trainings import planned as trainings_of
 from decant.ablations.rungs.ladder import rung
-from decant.ablations.rungs.train import train
+from decant.ablations.rungs.train import TrainingDiverged, train
 from decant.ablations.study import prepare
 from decant.pipeline.engine.lock import Lock
 from decant.pipeline.engine.storage import Store
@@ -29,7 +29,15 @@ STUDY = {
         "dedup": False,
     },
     "budget": {"size": 6000, "data_seeds": 1, "orders": 1},
-    "neural": {"draws": 2, "kinds": ["tokens"], "learning_rates": [1.0], "device": "cpu"},
+    "neural": {
+        "draws": 2,
+        "kinds": ["tokens"],
+        "with_trainings": 2,
+        "reruns": 1,
+        "curve_points": 2,
+        "learning_rates": [1.0],
+        "device": "cpu",
+    },
     "tokenizer": {"vocab_size": 400},
     "benchmarks": {"tasks": ["hellaswag"]},
     "heldout": {"root": "generated", "sets": ["bees"], "max_chars": 2000},
@@ -74,8 +82,8 @@ def test_noise_between_orders_is_not_zero_but_unknown_where_one_order_was_read(s
 
 def test_every_model_has_a_directory_that_transformers_could_load(study):
     models = [p.parent for p in (study / "out" / "models" / "smoke").glob("*/run.json")]
-    # Two arms and two placebos of the one data seed; health adds a quarter and a half of an arm.
-    assert len(models) >= 4
+    # As `test_the_runs_planned_are_those_that_are_trained` counts them.
+    assert len(models) == 8
     for folder in models:
         assert (folder / "model.safetensors").exists() and (folder / "config.json").exists()
         assert json.loads((folder / "run.json").read_text())["steps"] <= 6100 // 1024
@@ -95,13 +103,64 @@ def test_what_is_trained_is_not_trained_again(study, run, monkeypatch):
     assert ablate(write_study(study, run), str(study / "out")) == FINISHED
 
 
-def test_a_run_that_diverges_says_so_and_gives_no_verdict(run, tmp_path, capsys):
+def test_a_study_whose_every_training_diverges_ends_with_the_reason_and_no_verdict(
+    run, tmp_path, capsys
+):
     wild = {**STUDY["neural"], "learning_rates": [1e40]}
     config = write_study(tmp_path, run, neural=wild)
-    assert ablate(config, str(tmp_path / "out")) == FAILED
-    said = capsys.readouterr().err
-    assert "lower the learning rate" in said
-    assert not (tmp_path / "out" / "verdict.md").exists()
+    assert ablate(config, str(tmp_path / "out")) == FINISHED
+    assert "rung smoke: trainings that diverged and are left out: 8;" in capsys.readouterr().err
+    (judged,) = json.loads((tmp_path / "out" / "verdict.json").read_text())["rungs"]
+    (verdict,) = judged["verdicts"]
+    assert (verdict["verdict"], verdict["overall"]) == ("INCONCLUSIVE", None)
+    assert verdict["caveats"] == ["every training without the rule diverged in data seed 0"]
+
+
+def test_one_training_that_diverges_is_left_out_and_does_not_end_the_study(
+    run, tmp_path, monkeypatch, capsys
+):
+    first = []
+
+    def fails_once(*args, **kwargs):
+        if not first or first[0] == kwargs["out_dir"]:
+            first[:] = [kwargs["out_dir"]]
+            raise TrainingDiverged("loss is nan")
+        return train(*args, **kwargs)
+
+    monkeypatch.setattr("decant.ablations.measuring.neural_trainer.train", fails_once)
+    assert ablate(write_study(tmp_path, run), str(tmp_path / "out")) == FINISHED
+    assert "trainings that diverged and are left out: 1;" in capsys.readouterr().err
+    assert (first[0] / "diverged.txt").read_text() == "loss is nan\n"
+
+
+def test_the_arms_of_a_rule_have_curves_with_a_band_from_their_trainings(study):
+    (judged,) = json.loads((study / "out" / "verdict.json").read_text())["rungs"]
+    curves = judged["verdicts"][0]["curves"]
+    assert curves["shares"][-1] == 1.0
+    assert len(curves["shares"]) == 2  # two snapshots along the way, the last the end itself
+    assert [len(curves[arm][0]) for arm in ("without", "with")] == [1, 2]  # trainings
+    assert not list((study / "out" / "models").rglob("snapshots/*.safetensors"))
+
+
+def test_every_training_reads_in_an_order_of_its_own(study):
+    planned = prepare(load(study / "study.yaml"), Store(str(study / "orders")))
+    terms, *_ = planned.terms("smoke")
+    trainings = trainings_of(
+        planned.pool, planned.contrasts, 0, terms.design, terms.budget, terms.fractions
+    )
+    by_role = {}
+    for training in trainings:
+        by_role.setdefault(training.role, []).append(training)
+    # The arm with the rule twice, a set once more than the other.
+    assert {role: len(ts) for role, ts in by_role.items()} == {
+        "without": 1,
+        "with": 2,
+        "placebo": 3,
+    }
+    orders = [t.order for t in trainings]
+    assert len(set(orders)) == len(orders)
+    one, other = (t.reads.documents.tolist() for t in by_role["with"])
+    assert one != other and sorted(one) == sorted(other)
 
 
 def trained(study):
@@ -111,9 +170,10 @@ def trained(study):
 
 def test_the_runs_planned_are_those_that_are_trained(study):
     planned = prepare(load(study / "study.yaml"), Store(str(study / "planned")))
-    runs = planned.trainings(planned.terms("smoke"))
-    # Both arms, two placebos, and the control arm at a quarter and at half of its budget.
-    assert len(runs) == 6 == len(trained(study / "out"))
+    runs = planned.trainings(planned.terms("smoke")[0])
+    # The arm without the rule, twice the one with it, two placebos and one of them again, and the
+    # control arm at a quarter and at half of its budget.
+    assert len(runs) == 1 + 2 + 2 + 1 + 2 == len(trained(study / "out"))
     folders = (study / "out" / "models" / "smoke").glob("*/run.json")
     steps = sorted(json.loads(path.read_text())["steps"] for path in folders)
     assert steps == sorted(run.tokens // 1024 for run in runs)
@@ -136,7 +196,7 @@ def test_rules_left_out_of_one_arm_share_its_runs_and_placebos_of_one_share(run,
 
 def read_by(planned, number):
     """The documents of a contrast's runs: without the rule, with it, then its placebos."""
-    terms = planned.terms("smoke")
+    terms, *_ = planned.terms("smoke")
     trainings = trainings_of(
         planned.pool, planned.contrasts, number, terms.design, terms.budget, terms.fractions
     )
@@ -146,18 +206,17 @@ def read_by(planned, number):
 def test_later_learning_rates_train_no_placebos(run, tmp_path):
     neural = {**STUDY["neural"], "learning_rates": [1.0, 0.5, 0.25]}
     planned = prepare(load(write_study(tmp_path, run, neural=neural)), Store(str(tmp_path / "o")))
-    counts = [len(planned.trainings(planned.terms("smoke", r))) for r in (1.0, 0.5, 0.25)]
-    assert counts == [2 + 2 + 2, 2, 2]
+    counts = [len(planned.trainings(terms)) for terms in planned.terms("smoke")]
+    assert counts == [3 + 3 + 2, 3, 3]
 
 
 def test_three_learning_rates_are_all_told(run, tmp_path):
     neural = {**STUDY["neural"], "learning_rates": [1.0, 0.5, 0.25]}
     assert ablate(write_study(tmp_path, run, neural=neural), str(tmp_path / "out")) == FINISHED
     (judged,) = json.loads((tmp_path / "out" / "verdict.json").read_text())["rungs"]
-    assert judged["learning_rates"] == [1.0, 0.5, 0.25]
-    assert len(judged["control_bpb"]) == 3
-    text = (tmp_path / "out" / "verdict.md").read_text()
-    assert "all rates must agree in sign" in text
+    # The smoke rung gives no verdicts, so that there is nothing to retry.
+    assert judged["learning_rates"] == [1.0]
+    assert len(judged["control_bpb"]) == 1
 
 
 def test_the_same_documents_of_another_pool_are_another_run(study, run, tmp_path):
@@ -255,7 +314,7 @@ def test_a_run_on_several_gpus_goes_through_the_group_and_is_read_back(
     )
     config = write_study(tmp_path, run, neural={**STUDY["neural"], "gpus_per_run": 2})
     assert ablate(config, str(tmp_path / "out")) == FINISHED
-    assert asked == [(2, False)] * 6
+    assert asked == [(2, False)] * 8
     assert connected == [(2, None)]
     assert trained(tmp_path / "out") == trained(study / "out")
     one, other = ((p / "out" / "models" / "smoke") for p in (study, tmp_path))

@@ -78,7 +78,7 @@ def test_a_rule_that_removes_nothing_is_said_to(study):
 
 def test_a_second_call_measures_nothing_again_and_says_the_same(study, run, monkeypatch):
     before = read(study)
-    monkeypatch.setattr("decant.ablations.measuring.contrasts.measure", None)  # a call would fail
+    monkeypatch.setattr("decant.ablations.measuring.contrasts.reduce", None)  # a call would fail
     assert ablate(write_config(study, run), str(study / "out")) == FINISHED
     after = read(study)
     assert before["rungs"] == after["rungs"]

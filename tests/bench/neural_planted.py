@@ -21,7 +21,7 @@ import numpy as np
 
 from decant.ablations.arms.arms import Contrast
 from decant.ablations.arms.pool import Pool
-from decant.ablations.judging import outcome
+from decant.ablations.judging.retry import confirm, retried
 from decant.ablations.judging.verdict import HELPS, HURTS, RuleVerdict, Settings, judge
 from decant.ablations.measuring.design import Design
 from decant.ablations.measuring.effects import Effect, measure
@@ -43,10 +43,11 @@ JUNK, DECOY = "menu", "domain hash"
 JUNK_SHARE, DECOY_SHARE = 0.3, 0.2
 DOCUMENTS = 7_500  # honest ones: 2.5 million tokens with the junk, enough for three data seeds
 REFERENCE_DOCUMENTS = 40  # a genre
-RATES = (1.0, 0.25)
+RATES = (0.3, 0.1)
 DESIGN = Design(
-    data_seeds=3, orders=1, draws=4, kinds=("domains",), placebo_share=JUNK_SHARE, seed=1
-)
+    data_seeds=3, orders=1, draws=12, kinds=("domains",), placebo_share=JUNK_SHARE, seed=1,
+    own_orders=True, with_trainings=4,
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -97,13 +98,11 @@ def verdicts(planted: Planted, folder: Path, rung: str) -> list[RuleVerdict]:
     measured = effects(planted, folder, rung, first, range(len(planted.study.contrasts)))
     judged = judge(list(measured.values()), planted.study.scored.signals, Settings())
     found = [k for k, verdict in enumerate(judged) if verdict.label in (HELPS, HURTS)]
-    again = {rate: effects(planted, folder, rung, rate, found) for rate in others}
-    return [
-        outcome.agree(
-            verdict, first, {r: float(e[k].values.mean()) for r, e in again.items() if k in e}
-        )
-        for k, verdict in enumerate(judged)
-    ]
+    for rate in others:
+        for k, again in effects(planted, folder, rung, rate, found).items():
+            retry = retried(f"at {rate:g} of the rate", measured[k], again)
+            judged[k] = confirm(judged[k], retry, Settings().alpha)
+    return judged
 
 
 def rows(found: list[RuleVerdict]) -> Iterable[str]:
