@@ -130,4 +130,4 @@ def test_a_broken_run_fails_with_its_reason(run, tmp_path, capsys):
     shutil.copytree(run, copy)
     (copy / "1-extracted" / "00000.parquet").write_bytes(b"PAR1 not really")
     assert ablate(write_config(tmp_path, copy), str(tmp_path / "out")) == FAILED
-    assert "cannot be read" in capsys.readouterr().err
+    assert "is damaged" in capsys.readouterr().err
