@@ -9,7 +9,9 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from decant.ablations.scoring.questions import DEFAULT_TASKS
-from decant.pipeline.engine.strict_yaml import Section, read_yaml, validated
+from decant.pipeline.engine.strict_yaml import Section, validated
+from decant.pipeline.recipes import extends
+from decant.pipeline.recipes.shipped import STUDIES, located
 
 DesignName = Literal[
     "add-one-in", "leave-one-out", "cumulative", "threshold-sweep", "placebo", "removed-only",
@@ -165,5 +167,10 @@ class StudyConfig(Section):
 
 
 def load(path: str | Path, overrides: tuple[str, ...] = ()) -> StudyConfig:
-    """The study of a YAML file; a mistake is named with file, line and the valid keys."""
-    return validated(StudyConfig, *read_yaml(path, overrides), str(path), listed=list)
+    """The study of a YAML file, or of a shipped study's name.
+
+    A mistake is named with file, line and the valid keys.
+    """
+    source = located(path, STUDIES)
+    data, lines, _ = extends.read(source, overrides, STUDIES)
+    return validated(StudyConfig, data, lines, source.name, listed=list)

@@ -3,7 +3,6 @@
 It lies here because imports point one way: ablations know the pipeline, not the other way round.
 """
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -13,7 +12,10 @@ from decant.pipeline.cli import RAY, app
 
 @app.command("ablate")
 def ablate_command(
-    config: Annotated[Path, typer.Argument(help="The study's YAML file.", metavar="CONFIG")],
+    config: Annotated[
+        str,
+        typer.Argument(help="The study's YAML file, or a shipped study's name.", metavar="CONFIG"),
+    ],
     output: Annotated[str, typer.Option("--output", help="Folder of the study.")] = "STUDY",
     gate: Annotated[
         bool, typer.Option("--gate", help="Exit 4 where a verdict is HURTS or INCONCLUSIVE.")
@@ -29,13 +31,13 @@ def ablate_command(
 ) -> None:
     """Is a rule worth it? Plan, train, score and judge a study over a finished run.
 
-    Example: decant ablate configs/ablations/quickstart.yaml --output STUDY
+    Example: decant ablate quickstart --output STUDY
     """
     from decant.ablations.ablate import (
         ablate,  # scipy and tokenizers: only this command pays for them
     )
 
-    raise typer.Exit(ablate(str(config), output, gate, workers, tuple(settings or ()), ray))
+    raise typer.Exit(ablate(config, output, gate, workers, tuple(settings or ()), ray))
 
 
 def main() -> None:

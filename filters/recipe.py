@@ -96,6 +96,13 @@ class Recipe:
         """The columns of a document that rules ask for, by name."""
         return tuple(sorted({column for rule in self.rules for column in rule.reads}))
 
+    def only(self, numbers: Sequence[int]) -> Recipe:
+        """A recipe of all edits and only the rules of these numbers, each at its place."""
+        chosen = {id(self.rules[number]) for number in numbers}
+        return Recipe(
+            tuple(step for step in self.steps if step.rule is None or id(step.rule) in chosen)
+        )
+
     def decide(self, values: np.ndarray) -> Decisions:
         """What fails first: `values` is float64 [..., rules], all of the recipe's or the first n.
 

@@ -55,11 +55,12 @@ class Bounds:
 
     def as_mapping(self) -> dict[str, float | list[float]]:
         """The bounds in the words of a recipe: `{"at_most": 0.2}`."""
+        low = {"above" if self.low_open else "at_least": self.low}
+        high = {"below" if self.high_open else "at_most": self.high}
         if math.isfinite(self.low) and math.isfinite(self.high):
-            return {"between": [self.low, self.high]}
-        if math.isfinite(self.low):
-            return {"above" if self.low_open else "at_least": self.low}
-        return {"below" if self.high_open else "at_most": self.high}
+            closed = not (self.low_open or self.high_open)
+            return {"between": [self.low, self.high]} if closed else {**low, **high}
+        return {**(low if math.isfinite(self.low) else high)}
 
     def __str__(self) -> str:
         return ", ".join(f"{key} {value}" for key, value in self.as_mapping().items())
@@ -191,6 +192,31 @@ class Edit:
     source: str = ""
     options: Mapping[str, Any] = field(default_factory=dict)
     custom: bool = False  # of a user's file
+
+
+def text_rule(
+    name: str,
+    function: Callable[[str], float],
+    keep: Bounds,
+    unit: str = "number",
+    source: str = "",
+) -> Rule:
+    """A rule whose measure is a plain function of the text.
+
+    >>> text_rule("exclamation_marks", lambda text: text.count("!"), at_most(9)).keep
+    Bounds(low=-inf, high=9.0, low_open=False, high_open=False)
+    """
+    return Rule(name, lambda doc: function(doc.text), keep, unit, source)
+
+
+def text_edit(name: str, function: Callable[[str], str], source: str = "") -> Edit:
+    """An edit that is a plain function from text to text."""
+
+    def apply(doc: Doc) -> Doc:
+        text = function(doc.text)
+        return doc if text == doc.text else type(doc)(text, doc.lexicon, notes=doc.notes)
+
+    return Edit(name, apply, source)
 
 
 @dataclass(frozen=True)

@@ -114,7 +114,7 @@ def _rule_step(name: str, value: Any, path: tuple[int | str, ...], catalogue: Ca
     bounds = {key: keys[key] for key in keys if key in BOUND_KEYS}
     others = {key: keys[key] for key in keys if key not in BOUND_KEYS}
     options = _options(rule.options, others, path)
-    keep = _bounds(bounds, path) if bounds else rule.keep
+    keep = bounds_of(bounds, path) if bounds else rule.keep
     rule = replace(rule, keep=keep, options=options)
     if isinstance(rule.measure, BatchMeasure):
         return Step(rule, None, rule.measure)
@@ -141,7 +141,7 @@ def _frozen(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 
-def _bounds(ends_by_key: Mapping[str, Any], path: tuple[int | str, ...]) -> Bounds:
+def bounds_of(ends_by_key: Mapping[str, Any], path: tuple[int | str, ...]) -> Bounds:
     bounds = Bounds()
     for key, value in ends_by_key.items():
         ends = value if key == "between" else [value]

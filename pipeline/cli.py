@@ -18,6 +18,9 @@ from decant.pipeline import rules
 from decant.pipeline.command import EXPECTED, RunRequest, execute_run, exit_code
 from decant.pipeline.engine.storage import Store
 from decant.pipeline.engine.strict_yaml import ConfigError, parse_size
+from decant.pipeline.recipes import shipped
+from decant.pipeline.recipes.execution import executed
+from decant.pipeline.recipes.rule_files import read_rule_file
 from decant.pipeline.report import funnel
 from decant.pipeline.run import stored_config
 
@@ -30,7 +33,13 @@ app = typer.Typer(
 )
 
 # What every stage command takes: name, type with its help, default.
-CONFIG = Annotated[Path, typer.Argument(help="The run's YAML file.", metavar="CONFIG")]
+CONFIG = Annotated[
+    str,
+    typer.Argument(
+        help="The run's YAML file, or a recipe's name.",
+        metavar="CONFIG",
+    ),
+]
 # A shell expands an unquoted glob into several words; the first is --input's, the rest land here.
 MORE_INPUTS = Annotated[list[str] | None, typer.Argument(hidden=True)]
 INPUT = Annotated[
@@ -51,6 +60,14 @@ LIMIT_RECORDS = Annotated[
 ]
 SETTINGS = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override one config key.")
+]
+RULES_FROM = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--rules-from",
+        metavar="FILE.py",
+        help="Rules of your own: a Python file or module with RULES; its code is run.",
+    ),
 ]
 SOURCE = Annotated[
     str | None, typer.Option("--from", metavar="RUN", help="Decide again from RUN's measures.")
@@ -74,6 +91,7 @@ STAGE_OPTIONS: dict[str, tuple[Any, Any]] = {
     "limit": (LIMIT, None),
     "limit_records": (LIMIT_RECORDS, None),
     "settings": (SETTINGS, None),
+    "rules_from": (RULES_FROM, None),
 }
 
 
@@ -86,10 +104,10 @@ def stage_command(
         more_inputs = tuple(given.pop("more_inputs") or ())
         given["inputs"] = (*(given["inputs"] or ()), *more_inputs)
         given["settings"] = tuple(given["settings"] or ())
+        given["rules_from"] = tuple(given["rules_from"] or ())
         if against := given.pop("against", None):
             # What lies outside the run has no dump: the scope is the run and the datasets.
             given["settings"] += ("dedup.scope=run", f"dedup.against={json.dumps(against)}")
-        given["config"] = str(given["config"])
         raise typer.Exit(execute_run(RunRequest(stages=stages, **given)))
 
     options = {**STAGE_OPTIONS, **more}
@@ -107,49 +125,75 @@ stage_command(
     "run",
     None,
     "All stages: WARC in, published parquet out.\n\n"
-    "Example: decant run configs/fineweb.yaml --input crawl/ --output RUN --workers 8",
+    "Example: decant run fineweb --input crawl/ --output RUN --workers 8",
 )
 stage_command(
     "extract",
     ("extract",),
     "Records to texts: WARC reading, URL rules, main text, language.\n\n"
-    "Example: decant extract configs/fineweb.yaml --input crawl/ --output RUN",
+    "Example: decant extract fineweb --input crawl/ --output RUN",
 )
 stage_command(
     "filter",
     ("filter",),
     "Edits, measures and verdicts of the configured rules over an extracted run.\n\n"
-    "Example: decant filter configs/fineweb.yaml --from RUN --output RUN2",
+    "Example: decant filter fineweb --from RUN --output RUN2",
     source=(SOURCE, None),
 )
 stage_command(
     "dedup",
     ("deduplicate",),
     "Near-duplicates of a filtered run, by MinHash.\n\n"
-    "Example: decant dedup configs/fineweb.yaml --output RUN --against published/",
+    "Example: decant dedup fineweb --output RUN --against published/",
     against=(AGAINST, None),
 )
 stage_command(
     "shard",
     ("shard",),
     "Survivors of a deduplicated run, shuffled into parquet shards.\n\n"
-    "Example: decant shard configs/fineweb.yaml --output RUN",
+    "Example: decant shard fineweb --output RUN",
 )
 
 
 @app.command("rules")
 def rules_command(
     as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
+    rules_from: RULES_FROM = None,
 ) -> None:
     """Every rule: what it measures, what it keeps, who said so.
 
-    Example: decant rules --json
+    Example: decant rules --rules-from my_rules.py
     """
-    rows = rules.rule_rows()
-    if as_json:
-        print(json.dumps(rows, indent=1, ensure_ascii=False))
-        return
-    Console(width=None if sys.stdout.isatty() else 160).print(rules.rule_table(rows))
+
+    def action() -> None:
+        files = [read_rule_file(name, Path.cwd()) for name in rules_from or ()]
+        rows = rules.rule_rows(executed(files))
+        if as_json:
+            print(json.dumps(rows, indent=1, ensure_ascii=False))
+        else:
+            Console(width=None if sys.stdout.isatty() else 160).print(rules.rule_table(rows))
+
+    _guard(action)
+
+
+@app.command("recipes")
+def recipes_command(
+    name: Annotated[
+        str | None, typer.Argument(help="The recipe to print; all names without it.")
+    ] = None,
+) -> None:
+    """The recipes that decant is installed with; one of them as YAML, to start your own from.
+
+    Example: decant recipes fineweb > mine.yaml
+    """
+
+    def action() -> None:
+        if name is None:
+            print(shipped.listing())
+        else:
+            print(shipped.shipped_anywhere(name).text, end="")
+
+    _guard(action)
 
 
 @app.command("report")

@@ -62,6 +62,7 @@ class RunRequest:
     settings: tuple[str, ...] = ()
     stages: tuple[str, ...] | None = None
     source: str | None = None  # re-decide from this run's measures
+    rules_from: tuple[str, ...] = ()  # files of rules of one's own
 
 
 def execute_run(request: RunRequest) -> int:
@@ -90,7 +91,7 @@ def resolve(request: RunRequest) -> RunConfig:
     }
     overrides = [f"{key}={value}" for key, value in flags.items() if value is not None]
     settings: Sequence[str] = (*request.settings, *overrides)
-    config = configuration.load(request.config, settings)
+    config = configuration.load(request.config, settings, request.rules_from)
     if request.inputs:
         chosen = config.input.model_copy(update={"paths": request.inputs})
         config = config.model_copy(update={"input": chosen})
@@ -103,6 +104,8 @@ def _execute(request: RunRequest) -> int:
     _create(store)
     with Lock(store):
         progress = Progress(store)
+        for line in configuration.origin_lines(request.config, config):
+            print(f"decant: {line}", file=sys.stderr)
         try:
             if request.source is None:
                 freeze(store, config)

@@ -1,14 +1,15 @@
 """One YAML file = one run: strict keys, thresholds visible, errors with file and line.
 
-`load(path)` reads, validates and freezes. The YAML says what to make; command-line flags say where
-and how much, and enter through `overrides` (`--set key=value`).
+`load(path)` reads, validates and freezes; the path may be a shipped recipe's name. The YAML says
+what to make; command-line flags say where and how much, and enter through `overrides`
+(`--set key=value`) and `rules_from`.
 """
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, PrivateAttr, model_validator
 
 from decant.filters import steps
 from decant.filters.recipe import Recipe
@@ -17,9 +18,14 @@ from decant.pipeline.engine.strict_yaml import (
     ConfigError,
     Lines,
     Section,
-    read_yaml,
     validated,
 )
+from decant.pipeline.recipes import extends
+from decant.pipeline.recipes.execution import executed
+from decant.pipeline.recipes.extends import Base
+from decant.pipeline.recipes.own_rules import add_rule_files
+from decant.pipeline.recipes.rule_files import RuleFile, RulesError, described
+from decant.pipeline.recipes.shipped import RUNS, located, origin
 
 
 class ColumnsConfig(Section):
@@ -175,6 +181,10 @@ class RetainConfig(Section):
 class RunConfig(Section):
     """A whole run, frozen."""
 
+    extends: str | None = None  # a recipe or file that says all that this one does not
+    based_on: tuple[Base, ...] = ()  # filled in: the recipes it was made from, with their digests
+    rules_from: tuple[str, ...] = ()  # Python files or modules with RULES and EDITS of one's own
+    rule_files: tuple[RuleFile, ...] = ()  # filled in: these files as they travel with the run
     seed: int = 1
     workers: Annotated[int, Field(ge=0)] | None = None  # None: one per core
     input: InputConfig = InputConfig()
@@ -189,14 +199,55 @@ class RunConfig(Section):
     shard: ShardConfig = ShardConfig()
     retain: RetainConfig = RetainConfig()
 
+    # True where this process's user named the rule files: code in a run directory is never run.
+    _may_run_code: bool = PrivateAttr(default=False)
+
     def recipe(self) -> Recipe:
-        return steps.build(self.filter.rules)
+        """The recipe, which decides over stored values; a user's own rules have no code in it."""
+        return steps.build(self.filter.rules, described(self.rule_files))
+
+    def measuring_recipe(self) -> Recipe:
+        """The recipe with the code of the user's own rules, for texts."""
+        if self.rule_files and not self._may_run_code:
+            names = ", ".join(file.name for file in self.rule_files)
+            raise RulesError(
+                f"this configuration is a run's: the code in it is not run. Pass its rules with "
+                f"--rules-from ({names})"
+            )
+        return steps.build(self.filter.rules, executed(self.rule_files))
 
 
-def load(path: str | Path, overrides: Sequence[str] = ()) -> RunConfig:
-    """The validated run of a YAML file, with `key.sub=value` overrides applied."""
-    name = str(path)
-    return validate(*read_yaml(path, overrides), name)
+def load(
+    path: str | Path, overrides: Sequence[str] = (), rules_from: Sequence[str] = ()
+) -> RunConfig:
+    """The validated run of a YAML file or shipped recipe, with `key.sub=value` laid over it.
+
+    `rules_from` names files of rules beside those of the configuration; a rule of them that no step
+    names goes to the end of the recipe.
+    """
+    source = located(path)
+    data, lines, bases = extends.read(source, overrides, RUNS)
+    if bases:
+        data["based_on"] = [base.model_dump() for base in bases]
+    runs_code = add_rule_files(data, source, rules_from, lines)
+    config = validate(data, lines, source.name)
+    config._may_run_code = runs_code
+    return config
+
+
+def origin_lines(path: str, config: RunConfig) -> list[str]:
+    """What a command says of its configuration: which file or recipe, whose rules and where."""
+    lines = [f"configuration: {origin(located(path))}"]
+    rules = config.recipe().rules
+    for file in config.rule_files:
+        brought = {one.name for one in file.rules}
+        placed = [
+            f"{rule.name} (keeps {rule.keep}; rule {number} of {len(rules)})"
+            for number, rule in enumerate(rules, start=1)
+            if rule.name in brought
+        ]
+        lines.append(f"{file.name}: {', '.join(placed) or 'no step of the recipe names its rules'}")
+    return lines
 
 
 def validate(data: Mapping[str, Any], lines: "Lines", name: str) -> RunConfig:

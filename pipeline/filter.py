@@ -26,6 +26,7 @@ from decant.pipeline.verdicts.writers import (
     kept_schema,
     loaded,
     signed_schema,
+    stage_counts,
 )
 
 VERSION = 2  # 2: signatures are stored as bytes
@@ -64,6 +65,7 @@ def filter_partition(job: Job) -> dict[str, Any]:
     measured = [rule.name for rule in recipe.rules] if config.filter.all_measures else None
     counts: Counter[str] = Counter({"in": 0, "kept": 0, "errors": 0})
     dropped: Counter[str] = Counter()
+    without_value: Counter[str] = Counter()
     with (
         job.store.table_writer(paths.kept(number), kept_schema(measured)) as kept_rows,
         job.store.table_writer(paths.dropped(number), dropped_schema(measured)) as dropped_rows,
@@ -78,4 +80,5 @@ def filter_partition(job: Job) -> dict[str, Any]:
             counts["in"] += len(verdicts)
             counts["kept"] += sum(verdict.kept for verdict in verdicts)
             dropped.update(one.dropped_by for one in verdicts if one.dropped_by is not None)
-    return {**counts, "dropped": dict(sorted(dropped.items()))}
+            without_value.update(one.dropped_by or "" for one in verdicts if one.detail is not None)
+    return stage_counts(counts, dropped, without_value)

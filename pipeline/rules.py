@@ -5,26 +5,33 @@ from typing import Any
 
 from rich.table import Table
 
-from decant.filters.catalogue import RULES, rule_row
+from decant.filters.catalogue import CATALOGUE, Catalogue, rule_row
 from decant.filters.language import LANGUAGE_RULES
 from decant.filters.rule import RecordRule
 from decant.filters.steps import build
 from decant.filters.url import URL_RULES
 from decant.pipeline.dedup.rules import DEDUP_RULES
 from decant.pipeline.page.judge import EXTRACT_RULES
+from decant.pipeline.recipes.rule_files import RuleFile, described
 
 
 def rules_of(config: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Every rule, those of the run's recipe with its own bounds."""
     steps = (config.get("filter") or {}).get("rules") or ()
-    bounds = {rule.name: rule.keep.as_mapping() for rule in build(steps).rules}
-    return [{**row, "keep": bounds.get(row["name"], row["keep"])} for row in rule_rows()]
+    files = [RuleFile.model_validate(one) for one in config.get("rule_files") or ()]
+    catalogue = described(files)
+    bounds = {rule.name: rule.keep.as_mapping() for rule in build(steps, catalogue).rules}
+    return [{**row, "keep": bounds.get(row["name"], row["keep"])} for row in rule_rows(catalogue)]
 
 
-def rule_rows() -> list[dict[str, Any]]:
+def rule_rows(catalogue: Catalogue = CATALOGUE) -> list[dict[str, Any]]:
     """Every rule with its name, unit, what it keeps, its source and the reference's own reason."""
     before = (*URL_RULES, *EXTRACT_RULES, *LANGUAGE_RULES)
-    return [*_record_rows(before), *map(rule_row, RULES), *_record_rows(DEDUP_RULES)]
+    return [
+        *_record_rows(before),
+        *map(rule_row, catalogue.rules.values()),
+        *_record_rows(DEDUP_RULES),
+    ]
 
 
 def _record_rows(rules: Sequence[RecordRule]) -> list[dict[str, Any]]:

@@ -26,7 +26,15 @@ STAGE_KEYS: dict[str, tuple[str, ...]] = {
         "url",
         "language",
     ),
-    "filter": ("filter", "dedup.ngram", "dedup.bands", "dedup.rows", "dedup.hash", "dedup.seed"),
+    "filter": (
+        "filter",
+        "rule_files",
+        "dedup.ngram",
+        "dedup.bands",
+        "dedup.rows",
+        "dedup.hash",
+        "dedup.seed",
+    ),
     "deduplicate": ("dedup",),
     "shard": ("seed", "tokens", "pii", "shard"),
 }
@@ -66,10 +74,10 @@ FORMAT_1_KEYS = {
 
 def stage_keys(config: RunConfig, stage: str) -> dict[str, Any]:
     """The configuration keys that decide what `stage` writes, flat, by dotted name."""
-    chosen = _flatten(config.model_dump(mode="json", exclude_defaults=True))
+    chosen = _data(config, exclude_defaults=True)
     return {
         key: value
-        for key, value in sorted(_flatten(config.model_dump(mode="json")).items())
+        for key, value in sorted(_data(config).items())
         if _is_read(key, stage) and (key in FORMAT_1_KEYS or key in chosen)
     }
 
@@ -85,8 +93,8 @@ def changed_keys(
 ) -> list[tuple[str, Any, Any]]:
     """(key, value then, value now) of the keys in which an earlier `stage_keys` differs."""
     now = stage_keys(config, stage)
-    every = _flatten(config.model_dump(mode="json"))
-    defaults = _flatten(RunConfig().model_dump(mode="json"))
+    every = _data(config)
+    defaults = _data(RunConfig())
     before = {key: then.get(key, defaults.get(key)) for key in then.keys() | now.keys()}
     after = {key: every.get(key, defaults.get(key)) for key in before}
     return [(key, before[key], after[key]) for key in sorted(before) if before[key] != after[key]]
@@ -96,6 +104,14 @@ def _is_read(key: str, stage: str) -> bool:
     if key in RESOURCE_KEYS:
         return False
     return any(key == prefix or key.startswith(prefix + ".") for prefix in STAGE_KEYS[stage])
+
+
+def _data(config: RunConfig, **options: Any) -> dict[str, Any]:
+    """The configuration, flat; files of rules as the digests of their code and data."""
+    flat = _flatten(config.model_dump(mode="json", **options))
+    if "rule_files" in flat:
+        flat["rule_files"] = [file.digest for file in config.rule_files]
+    return flat
 
 
 def _flatten(data: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

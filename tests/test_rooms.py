@@ -33,6 +33,7 @@ pipeline/dedup pipeline/verdicts pipeline/page pipeline/shards
 pipeline/rundir pipeline/tokens
 pipeline/stage_keys
 pipeline/config
+pipeline/recipes
 pipeline/engine pipeline/warc pipeline/documents pipeline/text pipeline/sample
 pipeline/decant
 filters/steps

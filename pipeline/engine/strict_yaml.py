@@ -7,6 +7,8 @@ from typing import Annotated, Any, TypeVar, get_args
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from decant.filters.steps import did_you_mean
+
 MAX_NODES = 100_000  # values of a configuration; the longest recipe has under 300
 SIZE_UNITS = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12}
 
@@ -40,19 +42,14 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=False)
 
 
-def read_yaml(path: str | Path, overrides: Sequence[str] = ()) -> "tuple[dict, Lines]":
-    """The data of a YAML file with overrides applied, and the line or flag of each key."""
-    name = str(path)
+def read_source(path: str | Path) -> str:
+    """The text of a configuration file; a ConfigError says why it cannot be read."""
     try:
-        source = Path(path).read_text(encoding="utf-8")
+        return Path(path).read_text(encoding="utf-8")
     except OSError as error:
-        raise ConfigError(f"{name}: cannot be read: {error.strerror or error}") from error
+        raise ConfigError(f"{path}: cannot be read: {error.strerror or error}") from error
     except UnicodeDecodeError as error:
-        raise ConfigError(f"{name}: not UTF-8 text (byte {error.start})") from error
-    data, lines = parse_yaml(source, name)
-    for override in overrides:
-        apply_override(data, lines, override)
-    return data, lines
+        raise ConfigError(f"{path}: not UTF-8 text (byte {error.start})") from error
 
 
 def validated(
@@ -91,6 +88,18 @@ class Lines:
 
     def __contains__(self, path: tuple) -> bool:
         return path in self._lines
+
+    def named(self, name: str) -> "Lines":
+        """The same places with the file in each, for data that several files make up."""
+        placed = Lines()
+        placed._lines = {path: self.where(name, path) for path in self._lines}
+        return placed
+
+    def graft(self, path: tuple, other: "Lines", origin: tuple, deep: bool = True) -> None:
+        """Take over the places of `other` at `origin` and, if `deep`, below it, as of `path`."""
+        for key, line in other._lines.items():
+            if key == origin or (deep and key[: len(origin)] == origin):
+                self._lines[(*path, *key[len(origin) :])] = line
 
 
 def parse_yaml(source: str, name: str) -> tuple[dict, Lines]:
@@ -162,23 +171,27 @@ def _collect_lines(node: Any, path: tuple, lines: Lines, name: str) -> None:
             _collect_lines(item, (*path, index), lines, name)
 
 
-def apply_override(data: dict, lines: Lines, override: str) -> None:
-    """Set `key.sub=value` in `data`; the value is read as YAML."""
+def parse_override(override: str) -> tuple[str, Any]:
+    """The key and the value of `key.sub=value`; the value is read as YAML."""
     key, separator, text = override.partition("=")
-    path = tuple(key.strip().split("."))
-    if not separator or not all(path):
+    if not separator or not all(key.strip().split(".")):
         raise ConfigError(f"--set {override!r}: write key.sub=value, as in seed=2")
     try:
-        value = yaml.safe_load(text)
+        return key.strip(), yaml.safe_load(text)
     except yaml.YAMLError:
         raise ConfigError(f"--set {override!r}: the value is not valid YAML") from None
+
+
+def apply_override(data: dict, lines: Lines, key: str, value: Any) -> None:
+    """Set `key.sub` to a value in `data`."""
+    path = tuple(key.split("."))
     target = data
     for part in path[:-1]:
         if target.get(part) is None:  # absent, or `lines: null`
             target[part] = {}
         target = target[part]
         if not isinstance(target, dict):
-            raise ConfigError(f"--set {override!r}: {part!r} is not a section")
+            raise ConfigError(f"--set {key}: {part!r} is not a section")
     target[path[-1]] = value
     for length in range(1, len(path) + 1):
         if path[:length] not in lines or length == len(path):
@@ -191,9 +204,9 @@ def _explain(error: ValidationError, valid: Sequence[str], lines: Lines, name: s
     where = lines.where(name, path)
     dotted = ".".join(str(part) for part in path)
     if first["type"] == "extra_forbidden":
-        return f"{where}: unknown key {dotted!r}; valid keys here: {', '.join(valid)}"
-    given = first.get("input")
-    return f"{where}: {dotted}: {first['msg']} (given: {given!r})"
+        near = did_you_mean(str(path[-1]), valid)
+        return f"{where}: unknown key {dotted!r}{near}; valid keys here: {', '.join(valid)}"
+    return f"{where}: {dotted}: {first['msg']} (given: {first.get('input')!r})"
 
 
 def _keys_at(model: Any, path: tuple) -> list[str]:

@@ -81,10 +81,15 @@ def funnel_text(stages: Mapping[str, Mapping[str, Any]]) -> str:
         )
         for rule, count in sorted(entry["dropped"].items(), key=lambda item: (-item[1], item[0])):
             if count:
-                lines.append(f"  {rule:<{wide - 2}}{'':>24}{count:>12,}")
+                lines.append(f"  {rule:<{wide - 2}}{'':>24}{count:>12,}{_why(entry, rule)}")
     if "shard" in stages:
         lines.append(_corpus_line(stages["shard"]))
     return "\n".join(lines)
+
+
+def _why(entry: Mapping[str, Any], rule: str) -> str:
+    count = entry.get("without_value", {}).get(rule)
+    return f"  {count:,} of them gave no number: see `detail`" if count else ""
 
 
 def _corpus_line(entry: Mapping[str, Any]) -> str:

@@ -136,6 +136,8 @@ def warnings(recipe: Recipe, entry: Mapping[str, Any]) -> list[str]:
     """Rules that never were the first to fail, or nearly always were, of those they met."""
     found = []
     reached = entry["in"]
+    for name, count in entry.get("without_value", {}).items():
+        found.append(f"{name} raised, or gave no number, for {count:,} documents: all were dropped")
     for rule in recipe.rules:
         dropped = entry["dropped"].get(rule.name, 0)
         if dropped == 0 and reached >= FEW_DOCUMENTS:

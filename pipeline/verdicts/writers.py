@@ -1,6 +1,8 @@
 """The files of the filter stage: kept, dropped and signed rows of a partition."""
 
 import json
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -34,7 +36,7 @@ def loaded(config: RunConfig) -> tuple[Recipe, MinHash]:
         _LOADED.clear()
         dedup = config.dedup
         method = MinHash(dedup.ngram, dedup.bands, dedup.rows, dedup.hash, dedup.seed)
-        _LOADED[key] = config.recipe(), method
+        _LOADED[key] = config.measuring_recipe(), method
     return _LOADED[key]
 
 
@@ -133,6 +135,14 @@ class Writers:
         columns["text_hash"] = pa.array([one.text_hash for one in signed], pa.binary(16))
         columns["chars"] = pa.array([one.chars for one in signed], pa.int64())
         self.signed.write(pa.table(columns))
+
+
+def stage_counts(
+    counts: Mapping[str, int], dropped: Mapping[str, int], without_value: Mapping[str, int]
+) -> dict[str, Any]:
+    """The counts of a partition; `without_value`: drops by a user's rule that gave no number."""
+    entry = {**counts, "dropped": dict(sorted(dropped.items()))}
+    return entry | ({"without_value": dict(sorted(without_value.items()))} if without_value else {})
 
 
 class Signed:

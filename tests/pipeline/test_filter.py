@@ -164,32 +164,77 @@ def test_deciding_again_leaves_the_bytes_of_a_full_run(tmp_path, measured):
     assert outcome.stages["filter"]["in"] == 63 * PARTITIONS
 
 
-@pytest.mark.parametrize(
-    ("old", "new", "words"),
-    [
-        ("min_words_per_line: 3", "min_words_per_line: 4", "edits differ"),
-        ("short_line_chars: 30", "short_line_chars: 29", "fineweb_short_line_fraction was not"),
-        ("threshold: 0.65", "threshold: 0.7", "language.threshold was 0.65"),
-        ("  bands: 14", "  bands: 20", "dedup.bands was 14"),
-    ],
-)
-def test_what_the_measures_do_not_answer_is_refused(tmp_path, old, new, words):
+# (old, new, what is said of the texts that are read).
+NOT_MEASURED = (
+    ("min_words_per_line: 3", "min_words_per_line: 4", "judges the texts of all 189 documents"),
+    ("  bands: 14", "  bands: 20", "judges the texts of all 189 documents"),
+    ("short_line_chars: 30", "short_line_chars: 29", "measures fineweb_short_line_fraction:"),
+    # behind the edit instead of before it
+    ("    - c4_sentences",
+     "    - gopher_top_2_gram_char_fraction: {at_most: 0.2}\n    - c4_sentences",
+     "measures gopher_top_2_gram_char_fraction:"),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("measured", ["filter.all_measures=false", MEASURED])
+@pytest.mark.parametrize(("old", "new", "words"), NOT_MEASURED)
+def test_what_was_not_measured_is_and_leaves_the_bytes_of_a_full_run(
+    tmp_path, old, new, words, measured, capsys
+):
     source = run(tmp_path / "source", configuration.load(FINEWEB, [MEASURED]))
     text = FINEWEB.read_text()
     assert old in text
+    if "top_2_gram" in new:
+        text = text.replace("    - gopher_top_2_gram_char_fraction: {at_most: 0.20}\n", "")
     (tmp_path / "other.yaml").write_text(text.replace(old, new))
+    config = configuration.load(tmp_path / "other.yaml", [measured])
+    full = run(tmp_path / "full", config)
     again = Store(str(tmp_path / "again"))
+    redecide(source, again, config, Progress(again, live=False))
+    assert stage_files(again) == stage_files(full)
+    assert words in capsys.readouterr().err
+
+
+def test_only_texts_that_a_stored_rule_has_not_settled_are_read(tmp_path, capsys):
+    source = run(tmp_path / "source", configuration.load(FINEWEB, [MEASURED]))
+    text = FINEWEB.read_text().replace("short_line_chars: 30", "short_line_chars: 29")
+    (tmp_path / "other.yaml").write_text(text)
     config = configuration.load(tmp_path / "other.yaml")
-    with pytest.raises(ConfigError, match=words):
-        redecide(source, again, config, Progress(again, live=False))
-
-
-def test_a_run_without_measures_cannot_be_decided_again(tmp_path):
-    config = configuration.load(FINEWEB)
-    source = run(tmp_path / "source", config)
     again = Store(str(tmp_path / "again"))
-    with pytest.raises(ConfigError, match="all_measures: true"):
+    redecide(source, again, config, Progress(again, live=False))
+    names = [rule.name for rule in config.recipe().rules]
+    before = set(names[: names.index("fineweb_short_line_fraction")])
+    measured = [*rows(source, "kept"), *rows(source, "dropped")]
+    reached = sum(not before & set(row["failed_rules"]) for row in measured)
+    assert 0 < reached < len(measured)
+    tied = PARTITIONS  # one text in each has both marks of C4
+    assert f"has read {reached + tied:,} texts" in capsys.readouterr().err
+
+
+def test_a_run_without_measures_is_judged_from_its_texts(tmp_path):
+    source = run(tmp_path / "source", configuration.load(FINEWEB))
+    config = configuration.load(FINEWEB, ["filter.rules.gopher_stop_words.at_least=3"])
+    full = run(tmp_path / "full", config)
+    again = Store(str(tmp_path / "again"))
+    redecide(source, again, config, Progress(again, live=False))
+    assert stage_files(again) == stage_files(full)
+
+
+def test_other_extracted_texts_are_refused(tmp_path):
+    source = run(tmp_path / "source", configuration.load(FINEWEB, [MEASURED]))
+    again = Store(str(tmp_path / "again"))
+    config = configuration.load(FINEWEB, ["language.threshold=0.7"])
+    with pytest.raises(ConfigError, match=r"language\.threshold was 0\.65"):
         redecide(source, again, config, Progress(again, live=False))
+
+
+@pytest.mark.parametrize("key", ["extracted", "dropped_text"])
+def test_released_texts_are_refused_with_the_key_that_released_them(tmp_path, key):
+    source = run(tmp_path / "source", configuration.load(FINEWEB, [f"retain.{key}=false"]))
+    source.write_bytes("manifests/shard.done.json", b"{}")
+    again = Store(str(tmp_path / "again"))
+    with pytest.raises(ConfigError, match=f"retain.{key}: false"):
+        redecide(source, again, configuration.load(FINEWEB), Progress(again, live=False))
 
 
 def test_overlap_counts_what_each_rule_removes_and_what_it_alone_does(tmp_path):
