@@ -22,6 +22,7 @@ from decant.filters.url import UrlOptions, UrlRules
 from decant.pipeline.config import RunConfig
 from decant.pipeline.page.blocklist import load_blocklist, load_words
 from decant.pipeline.page.charset import declared_text, fineweb_text, is_utf8
+from decant.pipeline.page.encodings import TooLarge
 from decant.pipeline.page.gates import GATE_RULES, Gates
 from decant.pipeline.page.limits import WORK_RULES, Limits, excess
 from decant.pipeline.page.outcomes import (
@@ -36,14 +37,8 @@ from decant.pipeline.page.outcomes import (
     Failed,
     Outcome,
 )
-from decant.pipeline.page.payload import (
-    Response,
-    TooLarge,
-    accepts,
-    decoded_body,
-    looks_like_page,
-    split_http,
-)
+from decant.pipeline.page.page_type import accepts, essence_of, looks_like_page
+from decant.pipeline.page.payload import Response, decoded_body, split_http
 from decant.pipeline.page.text_language import TextLanguage, language_id
 from decant.pipeline.text.guard import PageGuard
 from decant.pipeline.text.protocol import Extraction
@@ -105,8 +100,9 @@ class PageJudge:
 
     def _payload(self, record: Record) -> "Payload | Dropped | Failed":
         """The decoded payload of a record that may be a page."""
-        declared = record.headers.get("warc-identified-payload-type")
-        if declared is not None and not accepts(declared, record.type):
+        declared = record.headers.get("warc-identified-payload-type", "")
+        is_declared = essence_of(declared) != ""
+        if is_declared and not accepts(declared, record.type):
             return Dropped(NOT_HTML.name, declared[:DETAIL_CHARS])
         if record.damage == "too_long":
             return Dropped("page_bytes", None, record.content_bytes, self._limits.bytes)
@@ -119,7 +115,7 @@ class PageJudge:
             return Dropped("page_bytes", None, error.size_bytes, self._limits.bytes)
         if not data:
             return Dropped(EMPTY_PAYLOAD.name)
-        if declared is None and record.type == "response" and not looks_like_page(data):
+        if not is_declared and record.type == "response" and not looks_like_page(data):
             return Dropped(NOT_HTML.name)
         return Payload(data, response.headers.get("content-type", ""))
 

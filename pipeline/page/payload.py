@@ -1,38 +1,33 @@
-"""The page inside a record: HTTP headers off, transfer and content encodings undone, within limits.
+"""The page inside a record: HTTP heads off, transfer codings and content encodings undone.
 
 Lenient where warcio, the reference's reader, is: a body that claims to be chunked or compressed and
 is not passes as it stands, and one that breaks off gives what came before the break.
-
-Whether a record is a page at all, by its declared type or by its first bytes.
-
-Reference: datatrove `pipeline/readers/warc.py`. Where a record carries no payload type, the
-reference asks libmagic, a system library; here our own look at the first bytes decides. A listed
-deviation: of 2,290 real pages, libmagic 5.44 takes 318 for JavaScript and 23 for XML or octets, and
-the reference drops them; we keep them. Whatever libmagic calls HTML, so do we (2 exceptions).
 """
 
 import re
-import zlib
-from collections.abc import Callable
 from dataclasses import dataclass
 
-import brotli
-import pyarrow as pa
-
-from decant.pipeline.warc.headers import Headers, header_end, parse_fields
+from decant.pipeline.page.encodings import DECODERS, TooLarge
+from decant.pipeline.warc.headers import Headers, header_end, parse_fields, text_of
 
 MAX_HTTP_HEADER_BYTES = 1 << 20
+MAX_HEADS = 32  # interim ones; a server sends one or two
+MAX_CODINGS = 16
 # A page in one-byte chunks of 64 MB costs seconds of loop; real servers send kilobytes per chunk.
 MAX_CHUNKS = 1_000_000
-STEP_BYTES = 1 << 20
+MAX_CHUNK_BYTES = 1 << 31
+LISTS = ("transfer-encoding", "content-encoding")
 
-
-class TooLarge(Exception):
-    """Decoding was stopped; `size_bytes` is how far it got."""
-
-    def __init__(self, size_bytes: int):
-        super().__init__(f"decoded to more than {size_bytes} bytes")
-        self.size_bytes = size_bytes
+STATUS_LINE = re.compile(rb"\s{0,8}(HTTP/\d(?:\.\d)? \d{3}[^\r\n]*\r?\n)", re.IGNORECASE)
+# A head that only announces the response, by its status or by what proxies say.
+INTERIM = re.compile(
+    rb"HTTP/\d(?:\.\d)? (?:1\d\d\b|200 [^\r\n]{0,32}connection[ -]established)", re.IGNORECASE
+)
+# Blank lines before a chunk and a line feed alone are met on the web; extensions have no limit.
+CHUNK_LINE = re.compile(
+    rb"[\r\n]{0,4}[ \t]*(?:0x)?([0-9a-f]{1,16})[ \t]*(?:;[^\n]{0,65536})?\r?\n", re.IGNORECASE
+)
+CUT_CHUNK_LINE = re.compile(rb"\s*[0-9a-f]{1,16}\s*", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -44,26 +39,75 @@ class Response:
 
 
 def split_http(content: bytes) -> Response:
-    """The parts of an HTTP response; content that does not start like one is all body."""
+    """The parts of an HTTP response; content that does not start like one is all body.
+
+    Heads that only announce the response are passed: those of status 1xx, and the one with which a
+    proxy says that it has connected.
+    """
     if content[:5].upper() != b"HTTP/":
         return Response({}, content)
-    found = header_end(content, 0, MAX_HTTP_HEADER_BYTES)
-    fields_end, body_start = found or (len(content), len(content))
-    first_line_end = content.find(b"\n") + 1
-    return Response(parse_fields(content[first_line_end:fields_end]), content[body_start:])
+    start = 0
+    for _ in range(MAX_HEADS):
+        found = header_end(content, start, start + MAX_HTTP_HEADER_BYTES)
+        fields_end, body_start = found or (len(content), len(content))
+        fields = content[content.find(b"\n", start) + 1 : fields_end]
+        following = STATUS_LINE.match(content, body_start)
+        if following is None or not (INTERIM.match(content, start) or _says_nothing(fields)):
+            break
+        start = following.start(1)
+    return Response(_fields(fields), content[body_start:])
+
+
+def _says_nothing(fields: bytes) -> bool:
+    """Whether a head tells nothing of a body, as that of a proxy in front of the response's own."""
+    return b"content-" not in fields.lower()
+
+
+def _fields(block: bytes) -> Headers:
+    """The fields of a head; a list of codings may be sent a field for each."""
+    headers, lower = parse_fields(block), block.lower()
+    for name in LISTS:
+        if lower.count(name.encode()) > 1:
+            lines = [line.partition(b":") for line in block.splitlines()]
+            values = [text_of(value) for key, _, value in lines if text_of(key).lower() == name]
+            headers[name] = ", ".join(values)
+    return headers
 
 
 def decoded_body(response: Response, limit_bytes: int) -> bytes:
     """The body without transfer and content encodings; TooLarge beyond `limit_bytes`."""
     body = response.body
-    if response.headers.get("transfer-encoding", "").strip().lower() == "chunked":
-        body = dechunked(body)
-    for name in reversed(response.headers.get("content-encoding", "").lower().split(",")):
-        decode = DECODERS.get(name.strip())
-        if decode is not None:
-            body = decode(body, limit_bytes)
+    for name in LISTS:
+        if name in response.headers:
+            body = _undone(body, response.headers[name], limit_bytes)
     if len(body) > limit_bytes:
         raise TooLarge(len(body))
+    return body
+
+
+def transferred_body(response: Response, limit_bytes: int) -> bytes:
+    """The body without its transfer codings: what a payload digest is of."""
+    return _undone(response.body, response.headers.get(LISTS[0], ""), limit_bytes)
+
+
+def _undone(body: bytes, codings: str, limit_bytes: int) -> bytes:
+    """The body without these codings, the last of them first, as far as it has them.
+
+    A coding that a body does not have is tried again after the others: servers list them in the
+    wrong order, or twice.
+    """
+    names = [one.split(";")[0].strip(' \t"') for one in codings.lower().split(",")[:MAX_CODINGS]]
+    waiting = [name for name in reversed(names) if name == "chunked" or name in DECODERS]
+    while waiting:
+        left = []
+        for name in waiting:
+            plain = dechunked(body) if name == "chunked" else DECODERS[name](body, limit_bytes)
+            if plain == body:
+                left.append(name)
+            body = plain
+        if len(left) == len(waiting):
+            break
+        waiting = left
     return body
 
 
@@ -76,148 +120,26 @@ def dechunked(body: bytes) -> bytes:
     parts: list[memoryview] = []
     view, at = memoryview(body), 0
     for _ in range(MAX_CHUNKS):
-        end = body.find(b"\r\n", at, at + 64)
-        size = _chunk_size(body[at:end]) if end >= 0 else None
+        line = CHUNK_LINE.match(body, at)
+        size = int(line[1], 16) if line else MAX_CHUNK_BYTES + 1
         if size == 0:
             return b"".join(parts)
-        start = end + 2
-        if size is None or body[start + size : start + size + 2] not in (b"\r\n", b"\r", b""):
+        start = line.end() if line else at
+        end = _line_end(body, start + size)
+        if size > MAX_CHUNK_BYTES or end is None:
             break
         parts.append(view[start : start + size])
-        at = start + size + 2
+        at = end
         if at >= len(body):
             return b"".join(parts)
+    if parts and len(body) - at < 32 and CUT_CHUNK_LINE.fullmatch(body, at):
+        return b"".join(parts)
     return b"".join([*parts, view[at:]])
 
 
-def _chunk_size(line: bytes) -> int | None:
-    """The number in a chunk header; None where there is none, or one above 2 GiB."""
-    digits = line.split(b";")[0].strip()
-    try:
-        size = int(digits, 16) if digits.isalnum() and len(digits) <= 16 else -1
-    except ValueError:
-        return None
-    return size if 0 <= size <= 1 << 31 else None
-
-
-def gunzipped(body: bytes, limit_bytes: int) -> bytes:
-    """The bytes of all gzip members in a row; the body itself where it is not gzip."""
-    parts: list[bytes] = []
-    size, rest, whole = 0, body, False
-    while rest[:2] == b"\x1f\x8b":
-        data, rest, whole = _inflated(rest, zlib.MAX_WBITS | 16, limit_bytes - size)
-        parts.append(data)
-        size += len(data)
-    return b"".join(parts) if size or whole else body
-
-
-def inflated(body: bytes, limit_bytes: int) -> bytes:
-    """HTTP's "deflate": zlib's format by the standard, raw by habit, else the body itself."""
-    for wbits in (zlib.MAX_WBITS, -zlib.MAX_WBITS):
-        data, _, whole = _inflated(body, wbits, limit_bytes)
-        if data or whole:
-            return data
-    return body
-
-
-def _inflated(body: bytes, wbits: int, limit_bytes: int) -> tuple[bytes, bytes, bool]:
-    """(what decodes before the first error, what follows the stream, whether it ended well)."""
-    stream, parts, size = zlib.decompressobj(wbits), [], 0
-    rest: bytes | memoryview = memoryview(body)
-    while len(rest) and not stream.eof:
-        try:
-            data = stream.decompress(rest[:STEP_BYTES], STEP_BYTES)
-        except zlib.error:
-            return b"".join(parts), b"", False
-        eaten = min(len(rest), STEP_BYTES) - len(stream.unconsumed_tail)
-        parts.append(data)
-        size += len(data)
-        if size > limit_bytes:
-            raise TooLarge(size)
-        if stream.eof:
-            break
-        rest = rest[eaten:]
-        if not eaten and not data:
-            break
-    return b"".join(parts), stream.unused_data, stream.eof
-
-
-def unbrotlied(body: bytes, limit_bytes: int) -> bytes:
-    """What decodes of a brotli stream; the body itself where it is none."""
-    stream, parts, size = brotli.Decompressor(), [], 0
-    feed = body
-    while not stream.is_finished():
-        try:
-            data = stream.process(feed, output_buffer_limit=STEP_BYTES)
-        except brotli.error:
-            break
-        parts.append(data)
-        size += len(data)
-        if size > limit_bytes:
-            raise TooLarge(size)
-        if not data and stream.can_accept_more_data():
-            break  # cut short
-        feed = b""
-    return b"".join(parts) if size else body
-
-
-def unzstded(body: bytes, limit_bytes: int) -> bytes:
-    """What decodes of a zstandard stream; the body itself where it is none."""
-    parts: list[bytes] = []
-    size = 0
-    try:
-        with pa.CompressedInputStream(pa.BufferReader(body), "zstd") as stream:
-            while data := stream.read(STEP_BYTES):
-                parts.append(data)
-                size += len(data)
-                if size > limit_bytes:
-                    raise TooLarge(size)
-    except OSError:
-        pass  # what came before the damage stands
-    return b"".join(parts) if size else body
-
-
-DECODERS: dict[str, Callable[[bytes, int], bytes]] = {
-    "gzip": gunzipped,
-    "x-gzip": gunzipped,
-    "deflate": inflated,
-    "br": unbrotlied,
-    "zstd": unzstded,
-}
-
-PAGE_TYPES = ("text/html", "application/xhtml+xml")
-SNIFF_BYTES = 4096
-
-# Elements that a page may begin with, after white space, comments and an XML declaration.
-_PAGE_START = re.compile(
-    rb"(?:\xef\xbb\xbf)?(?:\s|<!--.*?-->)*<(?:!doctype\s+html|html|head|title|body|script|style|"
-    rb"meta|link|base|frameset|table|center|font|form|div|span|section|article|header|main|nav|"
-    rb"img|ul|ol|h[1-6]|a|p|b|br|hr)[\s>/]",
-    re.IGNORECASE | re.DOTALL,
-)
-_PAGE_INSIDE = re.compile(rb"<(?:!doctype\s+html|html|head|title|body)[\s>]", re.IGNORECASE)
-_XHTML_INSIDE = re.compile(rb"<(?:!doctype\s+html|html)[\s>]", re.IGNORECASE)
-
-
-def accepts(payload_type: str, record_type: str) -> bool:
-    """Whether a record of this declared payload type is a page to FineWeb's reader."""
-    return payload_type in PAGE_TYPES or (
-        record_type == "conversion" and payload_type == "text/plain"
-    )
-
-
-def looks_like_page(payload: bytes) -> bool:
-    """Whether bytes without a declared type start like HTML.
-
-    >>> looks_like_page(b"  <!DOCTYPE html><p>"), looks_like_page(b"%PDF-1.4 <html>")
-    (True, False)
-    """
-    head = payload[:SNIFF_BYTES]
-    if b"\0" in head:
-        return False
-    start = head.lstrip(b"\xef\xbb\xbf \t\r\n")
-    if start.startswith(b"<?xml"):
-        return _XHTML_INSIDE.search(head) is not None  # a feed has titles, too
-    if _PAGE_START.match(head):
-        return True
-    return start.startswith(b"<") and _PAGE_INSIDE.search(head) is not None
+def _line_end(body: bytes, at: int) -> int | None:
+    """The place behind the line end at `at`, the body's end where it is cut there; else None."""
+    after = body[at : at + 2]
+    if after == b"\r\n":
+        return at + 2
+    return at + 1 if after[:1] == b"\n" or after in (b"\r", b"") else None

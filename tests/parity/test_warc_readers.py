@@ -5,7 +5,8 @@ import io
 import pytest
 
 from decant.pipeline.page.judge import response_of, url_of
-from decant.pipeline.page.payload import PAGE_TYPES, decoded_body, looks_like_page
+from decant.pipeline.page.page_type import PAGE_TYPES, looks_like_page
+from decant.pipeline.page.payload import decoded_body
 from decant.pipeline.warc.reader import Reader, container, first_member
 from tests.faults.warc_files import crawl, http, members, page, record
 from tests.real_data import folder

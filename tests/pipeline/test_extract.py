@@ -26,6 +26,7 @@ from tests.faults.warc_files import arc, crawl, http, members, page, record, rec
 
 ANY_LANGUAGE = LanguageConfig(keep=None, threshold=0.0)
 PLAIN = ExtractConfig(isolate=False)
+NO_GZIP = b"\x1f\x8b\x08" + b"\0" * 99
 
 
 def run(tmp_path, *files: bytes, name: str = "run", **sections) -> tuple[Store, dict]:
@@ -80,7 +81,12 @@ def test_every_record_of_a_small_crawl_has_its_end(tmp_path):
         7: (record(7, http(b"<html><body></body></html>")), "extraction_empty"),
         8: (record(8, http(b"<p>" + b"<b>" * 3_000 + b"deep")), "page_depth"),
         9: (record(9, b"text of a page", "conversion"), "kept"),
-        10: (record(10, http(b"\x1f\x8b\x08" + b"\0" * 99, "Content-Encoding: gzip")), "not_html"),
+        10: (
+            record(10, http(b"\x1f\x8b\x08" + b"\0" * 99, "Content-Encoding: gzip")),
+            "empty_payload",
+        ),
+        11: (record(11, html, extra=(typed.format('Text/HTML; charset="latin1"'),)), "kept"),
+        12: (record(12, html, extra=(typed.format(" ; charset=utf-8"),)), "kept"),
     }
     skipped = [
         record(20, b"x", "request"),
