@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from decant.pipeline import config as configuration
 from decant.pipeline.config import RunConfig
 from decant.pipeline.dedup.against import DatasetError
-from decant.pipeline.dedup.layout import SignatureError
 from decant.pipeline.dedup.neighbours import NeighbourError
+from decant.pipeline.dedup.ranks import RankError
+from decant.pipeline.dedup.signatures import SignatureError
 from decant.pipeline.dedup.summary import print_curve
-from decant.pipeline.dedup.survivors import RankError
 from decant.pipeline.engine.events import Progress
 from decant.pipeline.engine.execute import Engine, StepError
 from decant.pipeline.engine.lock import Lock, LockError

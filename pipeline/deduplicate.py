@@ -4,11 +4,12 @@
                ─ closure ─▶ clusters ─ choose ─▶ survivors ─ decide ─▶ dropped, clusters
                ─ lines (an option) ─▶ lines that go
 
-Every arrow is a step of tasks that read and write run files (runs.py) under `dedup.memory_mb`;
-tasks return counts. No result depends on how documents were cut into partitions, slots or bins.
+Every arrow is a step of tasks that read and write spill files (`dedup/spills.py`) under
+`dedup.memory_mb`; tasks return counts. No result depends on how documents were cut into
+partitions, slots or bins.
 """
 
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Any
 
 from decant.pipeline.config import RunConfig
@@ -17,11 +18,11 @@ from decant.pipeline.dedup.against import dataset_entries
 from decant.pipeline.dedup.audit import measure_precision, measure_recall, sample_texts
 from decant.pipeline.dedup.bands import write_bands
 from decant.pipeline.dedup.closure import close_in_memory, close_on_disk, fits_in_memory
-from decant.pipeline.dedup.compare import accept_pairs, relink
+from decant.pipeline.dedup.compare import accept_pairs, compare, relink
 from decant.pipeline.dedup.decisions import write_decisions
 from decant.pipeline.dedup.exact import (
+    compares_exactly,
     find_exact,
-    is_wanted,
     spill_followers,
     spill_hashes,
     spill_spread,
@@ -29,19 +30,16 @@ from decant.pipeline.dedup.exact import (
 from decant.pipeline.dedup.greedy.rounds import greedy_labels
 from decant.pipeline.dedup.ids import spill_name_requests, spill_names
 from decant.pipeline.dedup.index import absolute, numbered, open_entries, write_entries
-from decant.pipeline.dedup.index_entry import add_to_index, asked_of, identity
-from decant.pipeline.dedup.layout import Part, SignatureError, number_documents, plan
+from decant.pipeline.dedup.index_entry import add_to_index, identity, settings_of
+from decant.pipeline.dedup.layout import Part, plan
 from decant.pipeline.dedup.lines import DECIDED, DROPPED, remove_repeated
 from decant.pipeline.dedup.pairs import find_pairs
+from decant.pipeline.dedup.ranks import check_order
 from decant.pipeline.dedup.rules import EXACT_RULES, LINES_RULE
+from decant.pipeline.dedup.signatures import SignatureError, number_documents
 from decant.pipeline.dedup.spills import read_catalog, write_catalog
-from decant.pipeline.dedup.steps import SCRATCH, VERSION, Deduplication
-from decant.pipeline.dedup.survivors import (
-    check_order,
-    choose_survivors,
-    spill_followed,
-    spill_members,
-)
+from decant.pipeline.dedup.steps import SCRATCH, VERSION, Steps
+from decant.pipeline.dedup.survivors import choose_survivors, spill_followed, spill_members
 from decant.pipeline.engine.execute import Engine, Task
 from decant.pipeline.engine.storage import Store
 from decant.pipeline.rundir import paths
@@ -59,35 +57,50 @@ def run(engine: Engine, store: Store, config: RunConfig) -> dict[str, Any]:
     parts, totals = number_documents(engine, store, numbers, 0, digest)
     if not config.dedup.enabled:
         return {"in": totals["in"], "kept": totals["in"], "errors": 0, "dropped": {}}
-    stage, own = with_index(engine, config, parts, totals["rows"], digest)
-    exact = exact_choices(stage) if is_wanted(config) else ""
-    made = {"sketches": sketch_folder(stage), "exact": exact}
-    stage.per_slot("bands", write_bands, True, stage.layout.first_slot, **made)
-    if config.dedup.mode == "greedy":
-        labels, findings = greedy_labels(stage)
-    else:
-        labels, findings = cluster_labels(stage)
-    choices, findings["chosen"] = survivors_of(stage, labels, exact)
-    if exact:
-        choices = spread_choices(stage, choices, exact)
-    scores = stage.compare("chosen", choices, banded=False)[0] if config.dedup.compare else ""
-    findings["decided"] = decide(stage, choices, scores)
-    recall = measure_recall(stage, stage.folder("sketches"))
-    exact_pairs = measure_precision(stage, scores) if scores else []
-    report = summary.build(stage.layout, totals, findings)
-    report |= summary.audit(stage.layout, recall, exact_pairs)
-    samples = sample_texts(stage, summary.listed_documents(report))
-    summary.name_documents(report, samples)
+    steps, name = with_index(engine, config, parts, totals["rows"], digest)
+    choices, scores, findings = decide(steps)
+    report = measured(steps, totals, scores, findings)
     if config.dedup.lines:
-        report["lines"] = remove_repeated(stage, config.dedup.lines)
+        report["lines"] = remove_repeated(steps, config.dedup.lines)
         if report["lines"]["dropped"]:
             report["dropped"][LINES_RULE] = report["lines"]["dropped"]
     store.write_bytes(paths.DEDUP_REPORT, summary.encode(report))
     if config.dedup.index:
-        add_to_index(stage, absolute(config.dedup.index), own, choices)
+        add_to_index(steps, absolute(config.dedup.index), name, choices)
     dropped = report["dropped"]
     kept = totals["in"] - sum(dropped.values())
     return {"in": totals["in"], "kept": kept, "errors": 0, "dropped": dropped}
+
+
+def decide(steps: Steps) -> tuple[str, str, dict[str, dict]]:
+    """(folder of choices, folder of their scores, findings), after the tables are written."""
+    dedup = steps.config.dedup
+    exact = exact_choices(steps) if compares_exactly(steps.config) else ""
+    folders = {"sketches": sketch_folder(steps), "exact": exact}
+    steps.per_slot("bands", write_bands, True, steps.layout.first_slot, **folders)
+    if dedup.mode == "greedy":
+        labels, findings = greedy_labels(steps)
+    else:
+        labels, findings = cluster_labels(steps)
+    choices, findings["chosen"] = survivors_of(steps, labels, exact)
+    if exact:
+        choices = spread_choices(steps, choices, exact)
+    scores = compare(steps, "chosen", choices, banded=False)[0] if dedup.compare else ""
+    findings["decided"] = write_tables(steps, choices, scores)
+    return choices, scores, findings
+
+
+def measured(
+    steps: Steps, totals: dict[str, int], scores: str, findings: dict[str, dict]
+) -> dict[str, Any]:
+    """The report: what was done, how well, and the documents that it names."""
+    recall = measure_recall(steps, steps.folder("sketches"))
+    exact_pairs = measure_precision(steps, scores) if scores else []
+    report = summary.build(steps.layout, totals, findings)
+    report |= summary.audit(steps.layout, recall, exact_pairs)
+    samples = sample_texts(steps, summary.listed_documents(report))
+    summary.name_documents(report, samples)
+    return report
 
 
 def check(config: RunConfig) -> None:
@@ -108,144 +121,130 @@ def check(config: RunConfig) -> None:
 
 def with_index(
     engine: Engine, config: RunConfig, parts: list[Part], rows: int, digest: str
-) -> tuple[Deduplication, str]:
-    """(the stage with the documents of index and datasets numbered first, its own identity)."""
-    own = identity(digest, engine.upstream, parts)
+) -> tuple[Steps, str]:
+    """(the steps, with the documents of index and datasets numbered first; the run's name)."""
+    name = identity(digest, engine.upstream, parts)
     dedup = config.dedup
-    entries = open_entries(absolute(dedup.index), own, asked_of(config)) if dedup.index else []
+    settings = settings_of(config)
+    entries = open_entries(absolute(dedup.index), name, settings) if dedup.index else []
+    bare = Steps(engine, config, plan(rows, 0, config), parts, digest)
     if dedup.against:
-        bare = Deduplication(engine, config, plan(rows, 0, config), parts, digest)
         entries += dataset_entries(bare, dedup.against)  # after: an index counts from its first
     if not entries:
-        return Deduplication(engine, config, plan(rows, 0, config), parts, digest), own
+        return bare, name
     placed, earlier = numbered(entries)
     layout = plan(rows, earlier, config, INDEX_LIST)
     write_entries(engine.store, INDEX_LIST, placed)
     moved = [replace(part, base=part.base + layout.earlier) for part in parts]
-    return Deduplication(engine, config, layout, moved, digest), own
+    return Steps(engine, config, layout, moved, digest), name
 
 
-def sketch_folder(stage: Deduplication) -> str:
+def sketch_folder(steps: Steps) -> str:
     """Where signatures go for whoever compares them; empty where nobody will."""
-    dedup = stage.config.dedup
+    dedup = steps.config.dedup
     needed = dedup.compare or dedup.recall_queries or dedup.index
-    return stage.folder("sketches") if needed else ""
+    return steps.folder("sketches") if needed else ""
 
 
-def exact_choices(stage: Deduplication) -> str:
+def exact_choices(steps: Steps) -> str:
     """The folder of choices among exact duplicates: who stands for whom."""
-    stage.per_slot("exact-hashes", spill_hashes, with_parts=True)
-    bins = len(EXACT_RULES) << stage.layout.prefix_bits
-    hashes = stage.settled("exact-hashes", bins)
-    stage.per_bin("exact-pairs", find_exact, lambda _: {"hashes": hashes}, bins)
-    labels = close(stage, stage.settled("exact-pairs"), "exact-")
-    choices, _ = survivors_of(stage, labels, "", "exact-")
+    steps.per_slot("exact-hashes", spill_hashes, with_parts=True)
+    bins = len(EXACT_RULES) << steps.layout.prefix_bits
+    hashes = steps.settled("exact-hashes", bins)
+    steps.per_bin("exact-pairs", find_exact, lambda _: {"hashes": hashes}, bins)
+    labels = close(steps, steps.settled("exact-pairs"), "exact-")
+    choices, _ = survivors_of(steps, labels, "", "exact-")
     return choices
 
 
-def spread_choices(stage: Deduplication, choices: str, exact: str) -> str:
+def spread_choices(steps: Steps, choices: str, exact: str) -> str:
     """The choices with those of exact duplicates, who share the fate of the one before them."""
-    pairs = stage.folder("exact-pairs")
-    stage.per_slot("followers", spill_followers, pairs=pairs, exact=exact)
-    followers = stage.settled("followers")
-    stage.per_slot("spread", spill_spread, choices=choices, followers=followers)
-    return stage.settled("spread")
+    pairs = steps.folder("exact-pairs")
+    steps.per_slot("followers", spill_followers, pairs=pairs, exact=exact)
+    followers = steps.settled("followers")
+    steps.per_slot("spread", spill_spread, choices=choices, followers=followers)
+    return steps.settled("spread")
 
 
-def cluster_labels(stage: Deduplication) -> tuple[str, dict[str, dict]]:
+def cluster_labels(steps: Steps) -> tuple[str, dict[str, dict]]:
     """(folder of labels, findings): the transitive closure of the candidate pairs."""
-    findings = {"found": candidate_pairs(stage)}
-    pairs = stage.settled("pairs")
-    if stage.config.dedup.compare:
-        scores, findings["scores"] = stage.compare("edges", pairs, banded=True)
-        pairs, findings["accepted"] = verified(stage, scores)
-    if stage.layout.index:
-        pairs = with_earlier_followers(stage, pairs)
-    return close(stage, pairs), findings
+    findings = {"candidates": candidate_pairs(steps)}
+    pairs = steps.settled("pairs")
+    if steps.config.dedup.compare:
+        scores, findings["scores"] = compare(steps, "edges", pairs, banded=True)
+        pairs, findings["accepted"] = verified(steps, scores)
+    if steps.layout.index:
+        pairs = with_earlier_followers(steps, pairs)
+    return close(steps, pairs), findings
 
 
-def with_earlier_followers(stage: Deduplication, pairs: str) -> str:
+def with_earlier_followers(steps: Steps, pairs: str) -> str:
     """The folder of pairs and of who followed whom in the runs of the index."""
-    stage.per_slot("followed", spill_followed)
+    steps.per_slot("followed", spill_followed)
     names = [
         [one.path, one.first, one.bins, one.rows]
-        for folder in (pairs, stage.folder("followed"))
-        for one in read_catalog(stage.engine.store, folder)
+        for folder in (pairs, steps.folder("followed"))
+        for one in read_catalog(steps.engine.store, folder)
     ]
-    folder = stage.folder("pairs-and-followed")
-    write_catalog(stage.engine.store, folder, names)
+    folder = steps.folder("pairs-and-followed")
+    write_catalog(steps.engine.store, folder, names)
     return folder
 
 
-def candidate_pairs(stage: Deduplication) -> dict[str, dict]:
-    """The counts of the pairs step, after its runs are written."""
-    layout = stage.layout
-    bands = stage.settled("bands", layout.bins)
-    return stage.per_bin("pairs", find_pairs, lambda _: {"bands": bands})
+def candidate_pairs(steps: Steps) -> dict[str, dict]:
+    """The counts of the pairs step, after its spills are written."""
+    bands = steps.settled("bands", steps.layout.bins)
+    return steps.per_bin("pairs", find_pairs, lambda _: {"bands": bands})
 
 
-def verified(stage: Deduplication, scores: str) -> tuple[str, dict[str, dict]]:
+def verified(steps: Steps, scores: str) -> tuple[str, dict[str, dict]]:
     """(folder of the pairs that may join, counts), chance meetings of keys undone."""
-    chance = stage.folder("chance")
-    results = stage.per_slot("accepted", accept_pairs, scores=scores, chance=chance)
-    runs = [entry for one in results.values() for entry in one["runs"]]
-    met_by_chance = [entry for one in results.values() for entry in one["chance_runs"]]
-    if met_by_chance:
-        write_catalog(stage.engine.store, chance, met_by_chance)
-        args = {"chance": chance, "sketches": stage.folder("sketches")}
-        task = Task("all", {**stage.shared("relinked"), **args})
-        linked = stage.run("relinked", relink, [task])
-        runs += [entry for one in linked.values() for entry in one["runs"]]
-        write_catalog(stage.engine.store, stage.folder("accepted"), runs)
-    return stage.folder("accepted"), results
+    chance, accepted = steps.folder("chance"), steps.folder("accepted")
+    counts = steps.per_slot("accepted", accept_pairs, scores=scores, chance=chance)
+    by_chance = [entry for one in counts.values() for entry in one["chance_spills"]]
+    if by_chance:
+        write_catalog(steps.engine.store, chance, by_chance)
+        folders = {"chance": chance, "sketches": steps.folder("sketches")}
+        names = [entry for one in counts.values() for entry in one["spills"]]
+        names += steps.once("relinked", relink, **folders)["spills"]
+        write_catalog(steps.engine.store, accepted, names)
+    return accepted, counts
 
 
-def close(stage: Deduplication, pairs: str, prefix: str = "") -> str:
+def close(steps: Steps, pairs: str, prefix: str = "") -> str:
     """The folder of labels: every document of a cluster with the cluster's smallest document."""
-    memory = stage.config.dedup.memory_mb << 20
-    if not fits_in_memory(stage.layout, memory):
-        return close_on_disk(stage, pairs, prefix)
-    step = f"{prefix}labels"
-    stage.run(step, close_in_memory, [Task("all", {**stage.shared(step), "pairs": pairs})])
-    return stage.folder(step)
+    memory = steps.config.dedup.memory_mb << 20
+    if not fits_in_memory(steps.layout, memory):
+        return close_on_disk(steps, pairs, prefix)
+    steps.once(f"{prefix}labels", close_in_memory, pairs=pairs)
+    return steps.folder(f"{prefix}labels")
 
 
 def survivors_of(
-    stage: Deduplication, labels: str, exact: str, prefix: str = ""
+    steps: Steps, labels: str, exact: str, prefix: str = ""
 ) -> tuple[str, dict[str, dict]]:
     """(folder of choices by slot, counts): the survivor of every clustered document."""
     # The labels of the greedy mode name the survivor already.
-    args = {"fixed": stage.config.dedup.mode == "greedy" and not prefix, "exact": exact}
+    args = {"fixed": steps.config.dedup.mode == "greedy" and not prefix, "exact": exact}
     step = f"{prefix}members"
-    stage.per_slot(step, spill_members, with_parts=True, labels=labels, **args)
-    members = stage.settled(step)
+    steps.per_slot(step, spill_members, with_parts=True, labels=labels, **args)
+    members = steps.settled(step)
     step = f"{prefix}choices"
-    counts = stage.per_slot(step, choose_survivors, members=members, **args)
-    return stage.settled(step), counts
+    counts = steps.per_slot(step, choose_survivors, members=members, **args)
+    return steps.settled(step), counts
 
 
-def decide(stage: Deduplication, choices: str, scores: str) -> dict[str, dict]:
+def write_tables(steps: Steps, choices: str, scores: str) -> dict[str, dict]:
     """Counts by slot, after the dropped and clusters tables of every partition are written."""
-    stage.per_slot("name-requests", spill_name_requests, choices=choices)
-    requests = stage.settled("name-requests")
-    stage.per_slot("names", spill_names, with_parts=True, requests=requests)
-    names = stage.settled("names")
-    tasks = []
-    for slot in range(stage.layout.first_slot, stage.layout.slots):
-        low, high = stage.layout.span(slot)
-        last = slot == stage.layout.slots - 1  # where empty partitions at the end lie, too
-        mine = [part for part in stage.parts if low <= part.base < high + last]
-        tasks.append(
-            Task(
-                f"{slot:08d}",
-                {
-                    "layout": stage.layout.as_args(),
-                    "parts": [list(asdict(part).values()) for part in mine],
-                    "choices": choices,
-                    "scores": scores,
-                    "names": names,
-                    "dropped": DECIDED if stage.config.dedup.lines else DROPPED,
-                },
-            )
-        )
-    return stage.engine.map("deduplicate/decide", write_decisions, tasks, stage.digest, VERSION)
+    steps.per_slot("name-requests", spill_name_requests, choices=choices)
+    requests = steps.settled("name-requests")
+    steps.per_slot("names", spill_names, with_parts=True, requests=requests)
+    folders = {"choices": choices, "scores": scores, "names": steps.settled("names")}
+    folders["dropped"] = DECIDED if steps.config.dedup.lines else DROPPED
+    tasks: list[Task] = []
+    for slot in range(steps.layout.first_slot, steps.layout.slots):
+        low, high = steps.layout.span(slot)
+        last = slot == steps.layout.slots - 1  # where empty partitions at the end lie, too
+        parts = [part.as_args() for part in steps.parts if low <= part.base < high + last]
+        tasks.append(steps.task("decide", f"{slot:08d}", parts=parts, **folders))
+    return steps.engine.map("deduplicate/decide", write_decisions, tasks, steps.digest, VERSION)

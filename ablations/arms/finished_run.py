@@ -18,7 +18,8 @@ import yaml
 from decant.ablations import hashing
 from decant.pipeline.config import RunConfig
 from decant.pipeline.dedup.bands import Salts, band_keys
-from decant.pipeline.dedup.layout import Part, signature_rows
+from decant.pipeline.dedup.layout import Part
+from decant.pipeline.dedup.signatures import signature_rows
 from decant.pipeline.engine.storage import Store
 from decant.pipeline.rundir import paths
 from decant.pipeline.rundir.records import only_dump

@@ -11,11 +11,12 @@ from fsspec.core import url_to_fs
 from decant.filters.doc import Doc
 from decant.filters.minhash import MinHash, shingles, signature
 from decant.pipeline.dedup.bands import band_keys, bin_counts, fill_bins
+from decant.pipeline.dedup.formats import SKETCH_TYPE
 from decant.pipeline.dedup.index import Entry
 from decant.pipeline.dedup.index_entry import EntryFiles, gathered
-from decant.pipeline.dedup.layout import Layout
-from decant.pipeline.dedup.steps import Deduplication
-from decant.pipeline.engine.execute import Job, Task
+from decant.pipeline.dedup.steps import Steps
+from decant.pipeline.dedup.tasks import StepTask
+from decant.pipeline.engine.execute import Job
 from decant.pipeline.engine.light_spacy import import_spacy
 
 TEXT_COLUMNS = ("text", "content", "raw_content")
@@ -30,32 +31,32 @@ def dataset_files(url: str) -> list[str]:
     """The parquet files at a path, folder or glob, sorted."""
     fs, path = url_to_fs(url)
     if any(letter in path for letter in "*?["):
-        found = fs.glob(path)
+        names = fs.glob(path)
     else:
-        found = fs.find(path) if fs.isdir(path) else [path]
-    files = sorted(fs.unstrip_protocol(name) for name in found if str(name).endswith(".parquet"))
+        names = fs.find(path) if fs.isdir(path) else [path]
+    files = sorted(fs.unstrip_protocol(name) for name in names if str(name).endswith(".parquet"))
     if not files:
         raise DatasetError(f"{url}: no parquet files there to compare against")
     return files
 
 
-def dataset_entries(stage: Deduplication, urls: tuple[str, ...]) -> list[Entry]:
+def dataset_entries(steps: Steps, urls: tuple[str, ...]) -> list[Entry]:
     """One entry per parquet file, made in the stage's scratch."""
     files = [file for url in urls for file in dataset_files(url)]
     tasks = [
-        Task(f"{number:08d}", {**stage.shared("against"), "file": file, "number": number})
+        steps.task("against", f"{number:08d}", file=file, number=number)
         for number, file in enumerate(files)
     ]
-    made = stage.run("against", write_dataset_entry, tasks)
-    layout = stage.layout
+    counts = steps.run("against", write_dataset_entry, tasks)
+    layout = steps.layout
     return [
         Entry(
-            stage.engine.store.url,
-            f"{stage.folder('against')}/{task.key}",
-            made[task.key]["documents"],
+            steps.engine.store.url,
+            f"{steps.folder('against')}/{task.key}",
+            counts[task.key]["documents"],
             layout.prefix_bits,
             layout.width,
-            made[task.key]["entry_runs"],
+            counts[task.key]["entry_spills"],
         )
         for task in tasks
     ]
@@ -64,29 +65,29 @@ def dataset_entries(stage: Deduplication, urls: tuple[str, ...]) -> list[Entry]:
 def write_dataset_entry(job: Job) -> dict:
     """Write the band keys, sketches and ids of one parquet file's texts."""
     import_spacy()
-    args = job.task.args
-    layout = Layout(**args["layout"])
-    folder = f"{args['folder']}/{args['number']:08d}"
+    task = StepTask(job)
+    layout = task.layout
+    folder = f"{task.args['folder']}/{task.args['number']:08d}"
     tables, documents = [], 0
-    texts = dataset_texts(args["file"])
+    texts = dataset_texts(task.args["file"])
     for slot, (ids, signatures) in enumerate(signed_slots(texts, layout.width, job)):
-        files = EntryFiles(job.store, folder, slot, layout)
+        files = EntryFiles(task.store, folder, slot, layout)
         docs = documents + np.array([at for at, one in enumerate(signatures) if one is not None])
         docs = docs.astype(np.uint64)
         signed = [one for one in signatures if one is not None]
-        values = np.array(signed, np.uint64).reshape(len(signed), layout.bands * layout.rows)
+        values = np.array(signed, np.uint64).reshape(len(signed), layout.permutations)
         salts = np.zeros(len(values), np.uint64)
         keys = band_keys(values, salts, layout.bands, layout.rows)
         counts = bin_counts(keys, layout.prefix_bits)
         out_keys, out_docs = np.empty(keys.size, np.uint64), np.empty(keys.size, np.uint64)
         fill_bins(keys, docs, layout.prefix_bits, counts, out_keys, out_docs)
         files.write_keys(out_keys, out_docs, np.repeat(np.arange(layout.bins), counts))
-        files.write_sketches(docs, values.astype("<u4"))
+        files.write_sketches(docs, values.astype(SKETCH_TYPE))
         names = [name for name, one in zip(ids, signatures, strict=True) if one is not None]
         files.write_ids(docs, names)
-        tables.append(files.runs)
+        tables.append(files.spills)
         documents += len(ids)
-    return {"runs": [], "documents": documents, "entry_runs": gathered(tables)}
+    return {"documents": documents, "entry_spills": gathered(tables)}
 
 
 def signed_slots(texts: Iterator[tuple[str, str]], width: int, job: Job) -> Iterator[tuple]:

@@ -4,10 +4,9 @@
 # 0.92 at 0.80. Different bands of rows meet in one key with 2^-64: 3 pairs per band at 10^10
 # documents, which verification finds and undoes.
 
-Which documents may meet at all: `dedup.scope` as a salt of the band keys.
-
-Under `dump`, the key of a document is salted with its dump, so that documents of two dumps share a
-key only by a 64-bit chance; under `run` every document has the same salt.
+A salt of the keys says which documents may meet at all (`dedup.scope`): under `dump` it is that of
+the document's dump, so that documents of two dumps share a key only by a 64-bit chance; under `run`
+every document has the same.
 """
 
 import numpy as np
@@ -17,15 +16,18 @@ from decant.filters.compile import kernel
 from decant.filters.words.ngrams import GOLDEN
 from decant.pipeline.config import RunConfig
 from decant.pipeline.dedup.formats import SKETCH_TYPE, band_type, choice_type
-from decant.pipeline.dedup.layout import Layout, Part, rows_between, signature_rows
+from decant.pipeline.dedup.layout import Part
+from decant.pipeline.dedup.signatures import rows_between, signature_rows
 from decant.pipeline.dedup.sketches import write_sketches
-from decant.pipeline.dedup.spills import read_bins, write_run
+from decant.pipeline.dedup.spill_file import write_spill
+from decant.pipeline.dedup.tasks import SlotTask
 from decant.pipeline.engine.execute import Job
 from decant.pipeline.engine.storage import StorageError, Store
 from decant.pipeline.rundir import paths
 
 
 def dump_salt(dump: str | None) -> int:
+    """The salt of a dump's documents."""
     return xxhash.xxh3_64_intdigest((dump or "unknown").encode("utf-8", "surrogatepass"))
 
 
@@ -54,10 +56,10 @@ class Salts:
         if self.constant is not None:
             return np.full(len(offsets), self.constant, np.uint64)
         places = np.searchsorted(self._offsets, offsets)
-        found = np.minimum(places, max(len(self._offsets) - 1, 0))
-        if len(offsets) and not np.array_equal(self._offsets[found], offsets):
+        places = np.minimum(places, max(len(self._offsets) - 1, 0))
+        if len(offsets) and not np.array_equal(self._offsets[places], offsets):
             raise StorageError(f"{self._path} lacks documents that have a signature")
-        return self._salts[found] if len(offsets) else np.empty(0, np.uint64)
+        return self._salts[places] if len(offsets) else np.empty(0, np.uint64)
 
 
 SIGNATURE_COLUMNS = ["offset", "kept", "signature"]
@@ -134,38 +136,45 @@ def band_records(
 
 def write_bands(job: Job) -> dict:
     """Write the band keys of one slot of documents and, where asked, its signatures in 32 bits."""
-    args = job.task.args
-    layout = Layout(**args["layout"])
-    parts = [Part(*part) for part in args["parts"]]
-    low, high = layout.span(args["slot"])
+    task = SlotTask(job)
+    layout, low, high = task.layout, task.low, task.high
     keys, docs = [], []
-    permutations = layout.bands * layout.rows
-    sketches = np.zeros((high - low if args["sketches"] else 0, permutations), SKETCH_TYPE)
-    excluded = np.zeros(high - low, np.bool_)  # exact duplicates: another stands for them
-    if args["exact"]:
-        kind, slot = choice_type(layout.doc_type), args["slot"]
-        for choices in read_bins(job.store, args["exact"], slot, slot + 1, kind):
-            follows = choices["doc"] != choices["other"]
-            excluded[choices["doc"][follows].astype(np.int64) - low] = True
-    for part in parts:
-        salts = Salts(job.store, job.config, part)
-        for first, batch in rows_between(job.store, [part], low, high, SIGNATURE_COLUMNS):
-            has, values = signature_rows(batch.column("signature"), permutations)
+    sketched = task.args["sketches"]
+    sketches = np.zeros((high - low if sketched else 0, layout.permutations), SKETCH_TYPE)
+    free = ~exact_duplicates(task)
+    for part in task.parts:
+        salts = Salts(task.store, task.config, part)
+        for first, batch in rows_between(task.store, [part], low, high, SIGNATURE_COLUMNS):
+            has, values = signature_rows(batch.column("signature"), layout.permutations)
             here = slice(first - low, first - low + batch.num_rows)
-            wanted = has & np.asarray(batch.column("kept")) & ~excluded[here]
-            if not wanted.all():
-                values = values[wanted[has]]
-            rows = np.flatnonzero(wanted)
+            compared = has & np.asarray(batch.column("kept")) & free[here]
+            if not compared.all():
+                values = values[compared[has]]
+            rows = np.flatnonzero(compared)
             salt = salts.of(batch.column("offset").to_numpy()[rows])
             keys.append(band_keys(values, salt, layout.bands, layout.rows))
             docs.append(first + rows)
-            if args["sketches"]:
+            if sketched:
                 sketches[first + rows - low] = values.astype(SKETCH_TYPE)
     all_docs = np.concatenate(docs) if docs else np.empty(0, np.int64)
     all_keys = np.concatenate(keys, axis=1) if keys else np.empty((layout.bands, 0), np.uint64)
     records, counts = band_records(all_keys, all_docs, layout.prefix_bits, layout.doc_type)
-    path = f"{args['folder']}/{args['slot']:08d}.run"
-    write_run(job.store, path, records, counts)
-    if args["sketches"]:
-        write_sketches(job.store, args["sketches"], args["slot"], sketches)
-    return {"runs": [[path, 0, layout.bins, len(records)]], "documents": len(all_docs)}
+    path = band_path(task.args["folder"], task.slot)
+    if sketched:
+        write_sketches(task.store, sketched, task.slot, sketches)
+    return {"spills": [write_spill(task.store, path, records, counts)], "documents": len(all_docs)}
+
+
+def band_path(folder: str, slot: int) -> str:
+    """Where the band keys of a slot lie, in bins of all bands."""
+    return f"{folder}/{slot:08d}.spill"
+
+
+def exact_duplicates(task: SlotTask) -> np.ndarray:
+    """bool per document of the slot: exact duplicates, for whom another stands."""
+    excluded = np.zeros(task.high - task.low, np.bool_)
+    if task.args["exact"]:
+        for choices in task.read("exact", choice_type(task.doc_type)):
+            follows = choices["doc"] != choices["other"]
+            excluded[task.places(choices["doc"][follows])] = True
+    return excluded

@@ -1,17 +1,13 @@
-"""Clusters by contraction on disk: large-star and small-star rounds over files of edges.
-
-Kiveris et al. 2014, "Connected Components in MapReduce and Beyond". An edge joins two documents of
-a cluster. In a large-star, every node hands its larger neighbours to its smallest; in a small-star,
-every node hands its smaller neighbours, and itself, to the smallest of them. When neither changes
-anything, each cluster is a star around its smallest document. Rounds grow with the logarithm of
-the longest chain; a task holds one number per document of its slot and streams the edges, so that
-a node may have any number of neighbours.
-
-Clusters: the transitive closure of the pairs, each named by its smallest document.
+"""Clusters: the transitive closure of the links, each named by its smallest document.
 
 `close_in_memory` is union-find over one array of all documents; where that array would pass
-`dedup.memory_mb`, `close_on_disk` contracts files of edges instead. Both give the same labels: the
-smallest document of a component does not depend on the way there.
+`dedup.memory_mb`, `close_on_disk` contracts files of edges instead (Kiveris et al. 2014, "Connected
+Components in MapReduce and Beyond"). In a large-star, every node hands its larger neighbours to its
+smallest; in a small-star, every node hands its smaller neighbours, and itself, to the smallest of
+them. When neither changes anything, each cluster is a star around its smallest document. Rounds
+grow with the logarithm of the longest chain; a task holds one number per document of its slot and
+streams the edges, so that a node may have any number of neighbours. Both ways give the same labels:
+the smallest document of a component does not depend on the way there.
 """
 
 from collections.abc import Callable, Iterator
@@ -21,8 +17,9 @@ import numpy as np
 from decant.filters.compile import kernel
 from decant.pipeline.dedup.formats import edge_type, label_type, link_type
 from decant.pipeline.dedup.layout import Layout
-from decant.pipeline.dedup.spills import Spill, read_bins, write_run
-from decant.pipeline.dedup.steps import Deduplication
+from decant.pipeline.dedup.spill_file import write_spill
+from decant.pipeline.dedup.steps import Steps
+from decant.pipeline.dedup.tasks import SlotTask, StepTask
 from decant.pipeline.engine.execute import Job
 
 
@@ -65,13 +62,11 @@ def fits_in_memory(layout: Layout, memory_bytes: int) -> bool:
 
 def close_in_memory(job: Job) -> dict:
     """Write the labels (document, root) of all clusters of two and more, by slot."""
-    args = job.task.args
-    layout = Layout(**args["layout"])
-    parent = np.arange(layout.docs, dtype=layout.doc_type)
-    chunk = max(64, layout.payload // (4 * parent.itemsize))
-    for pairs in read_bins(
-        job.store, args["pairs"], 0, layout.slots, link_type(layout.doc_type), chunk
-    ):
+    task = StepTask(job)
+    layout = task.layout
+    parent = np.arange(layout.docs, dtype=task.doc_type)
+    links = link_type(task.doc_type)
+    for pairs in task.read("pairs", links, task.rows_at_once(np.dtype(task.doc_type), 4)):
         unite(parent, np.ascontiguousarray(pairs["doc"]), np.ascontiguousarray(pairs["other"]))
     member = np.zeros(layout.docs, np.bool_)  # in a cluster of two and more
     for slot in range(layout.slots):
@@ -86,24 +81,23 @@ def close_in_memory(job: Job) -> dict:
         docs = low + np.flatnonzero(member[low:high])
         if not len(docs):
             continue
-        labels = np.empty(len(docs), label_type(layout.doc_type))
+        labels = np.empty(len(docs), label_type(task.doc_type))
         labels["doc"], labels["root"] = docs, parent[docs]
-        path = f"{args['folder']}/{slot:08d}.run"
-        write_run(job.store, path, labels, np.array([len(labels)]), slot)
-        names.append([path, slot, 1, len(labels)])
-    return {"runs": names}
+        path = f"{task.args['folder']}/{slot:08d}.spill"
+        names.append(write_spill(task.store, path, labels, np.array([len(labels)]), slot))
+    return {"spills": names}
 
 
 MOST_ROUNDS = 200  # a chain of 2^100 documents; more is a defect, not data
 
 
-def close_on_disk(stage: Deduplication, pairs: str, prefix: str = "") -> str:
+def close_on_disk(steps: Steps, pairs: str, prefix: str = "") -> str:
     """The folder of labels, by slot, of the pairs of a folder; steps carry the prefix."""
 
     def run_step(name: str, function: Callable, source: str) -> tuple[str, int]:
-        results = stage.per_slot(f"{prefix}{name}", function, source=source)
+        results = steps.per_slot(f"{prefix}{name}", function, source=source)
         changed = sum(one["changed"] for one in results.values())
-        return stage.settled(f"{prefix}{name}"), changed
+        return steps.settled(f"{prefix}{name}"), changed
 
     edges, _ = run_step("contract", contract, pairs)
     for number in range(MOST_ROUNDS):
@@ -117,43 +111,29 @@ def close_on_disk(stage: Deduplication, pairs: str, prefix: str = "") -> str:
 class Edges:
     """Spills edges, to the slots of both ends or of the larger one only."""
 
-    def __init__(self, job: Job, both: bool):
-        args = job.task.args
-        self._layout = Layout(**args["layout"])
+    def __init__(self, task: SlotTask, both: bool):
+        self._doc_type, self._width = task.doc_type, task.layout.width
         self._both = both
-        prefix = f"{args['folder']}/{args['slot']:08d}"
-        self._spill = Spill(job.store, prefix, self._layout.slots, self._layout.payload)
+        self._spill = task.spill()
 
     def add(self, large: np.ndarray, small: np.ndarray) -> None:
         """Edges between documents large[i] > small[i]."""
         ways = [(large, small), (small, large)] if self._both else [(large, small)]
         for node, other in ways:
-            edges = np.empty(len(node), edge_type(self._layout.doc_type))
+            edges = np.empty(len(node), edge_type(self._doc_type))
             edges["node"], edges["other"] = node, other
-            self._spill.add(edges, edges["node"] // self._layout.width)
+            self._spill.add(edges, edges["node"] // self._width)
 
     def close(self, changed: int) -> dict:
-        return {"runs": self._spill.close(), "changed": changed}
-
-
-def chunk_rows(layout: Layout) -> int:
-    return max(64, layout.payload // (4 * np.dtype(layout.doc_type).itemsize))
-
-
-def edges_of(job: Job, layout: Layout, slot: int) -> Iterator[np.ndarray]:
-    """The edges of one slot's nodes, in bounded chunks."""
-    source, kind = job.task.args["source"], edge_type(layout.doc_type)
-    return read_bins(job.store, source, slot, slot + 1, kind, chunk_rows(layout))
+        return {"spills": self._spill.close(), "changed": changed}
 
 
 def contract(job: Job) -> dict:
     """Reduce the pairs of one slot to a forest, chunk by chunk: at most one edge per document."""
-    args = job.task.args
-    layout = Layout(**args["layout"])
-    slot = args["slot"]
-    edges = Edges(job, both=True)
-    kind, rows = link_type(layout.doc_type), chunk_rows(layout)
-    for pairs in read_bins(job.store, args["source"], slot, slot + 1, kind, rows):
+    task = SlotTask(job)
+    edges = Edges(task, both=True)
+    rows = task.rows_at_once(np.dtype(task.doc_type), 4)
+    for pairs in task.read("source", link_type(task.doc_type), rows):
         ends = np.concatenate([pairs["doc"], pairs["other"]])
         nodes, places = np.unique(ends, return_inverse=True)
         parent = np.arange(len(nodes))
@@ -164,6 +144,12 @@ def contract(job: Job) -> dict:
     return edges.close(0)
 
 
+def edges_of(task: SlotTask) -> Iterator[np.ndarray]:
+    """The edges of one slot's nodes, in bounded chunks."""
+    rows = task.rows_at_once(np.dtype(task.doc_type), 4)
+    return task.read("source", edge_type(task.doc_type), rows, by="node")
+
+
 @kernel
 def lower(least, nodes, others, low):
     """least[node - low] = the smallest of itself and the node's neighbours."""
@@ -172,66 +158,52 @@ def lower(least, nodes, others, low):
         least[at] = min(least[at], np.int64(others[place]))
 
 
-def smallest_neighbours(job: Job, layout: Layout, slot: int) -> np.ndarray:
+def smallest_neighbours(task: SlotTask) -> np.ndarray:
     """int64 per document of the slot: the smallest of itself and its neighbours."""
-    low, high = layout.span(slot)
-    least = np.arange(low, high, dtype=np.int64)
-    for edges in edges_of(job, layout, slot):
+    least = np.arange(task.low, task.high, dtype=np.int64)
+    for edges in edges_of(task):
         node, other = (np.ascontiguousarray(edges[name]) for name in ("node", "other"))
-        lower(least, node, other, low)
+        lower(least, node, other, task.low)
     return least
 
 
 def large_star(job: Job) -> dict:
     """Join the larger neighbours of every node of a slot to its smallest neighbour."""
-    args = job.task.args
-    layout = Layout(**args["layout"])
-    slot = args["slot"]
-    low, _ = layout.span(slot)
-    least = smallest_neighbours(job, layout, slot)
-    made, changed = Edges(job, both=False), 0
-    for edges in edges_of(job, layout, slot):
+    task = SlotTask(job)
+    least = smallest_neighbours(task)
+    star, changed = Edges(task, both=False), 0
+    for edges in edges_of(task):
         edges = edges[edges["other"] > edges["node"]]
-        to = least[edges["node"].astype(np.int64) - low]
+        to = least[task.places(edges["node"])]
         changed += int((to != edges["node"]).sum())
-        made.add(edges["other"], to)
-    return made.close(changed)
+        star.add(edges["other"], to)
+    return star.close(changed)
 
 
 def small_star(job: Job) -> dict:
     """Join the smaller neighbours of every node of a slot, and the node, to the smallest."""
-    args = job.task.args
-    layout = Layout(**args["layout"])
-    slot = args["slot"]
-    low, high = layout.span(slot)
-    least = smallest_neighbours(job, layout, slot)
-    made, changed = Edges(job, both=True), 0
-    for edges in edges_of(job, layout, slot):
-        to = least[edges["node"].astype(np.int64) - low]
+    task = SlotTask(job)
+    least = smallest_neighbours(task)
+    star, changed = Edges(task, both=True), 0
+    for edges in edges_of(task):
+        to = least[task.places(edges["node"])]
         moved = edges["other"] != to
         changed += int(moved.sum())
-        made.add(edges["other"][moved], to[moved])
-    nodes = np.arange(low, high, dtype=np.int64)
+        star.add(edges["other"][moved], to[moved])
+    nodes = np.arange(task.low, task.high, dtype=np.int64)
     joined = least != nodes
-    made.add(nodes[joined], least[joined])
-    return made.close(changed)
+    star.add(nodes[joined], least[joined])
+    return star.close(changed)
 
 
 def write_labels(job: Job) -> dict:
     """Write (document, root) for every document of a slot that is in a cluster."""
-    args = job.task.args
-    layout = Layout(**args["layout"])
-    slot = args["slot"]
-    low, high = layout.span(slot)
-    root = np.full(high - low, -1, np.int64)
-    for edges in edges_of(job, layout, slot):
+    task = SlotTask(job)
+    root = np.full(task.high - task.low, -1, np.int64)
+    for edges in edges_of(task):
         node = edges["node"].astype(np.int64)
-        root[node - low] = np.minimum(node, edges["other"].astype(np.int64))
+        root[node - task.low] = np.minimum(node, edges["other"].astype(np.int64))
     docs = np.flatnonzero(root >= 0)
-    if not len(docs):
-        return {"runs": [], "changed": 0}
-    labels = np.empty(len(docs), label_type(layout.doc_type))
-    labels["doc"], labels["root"] = low + docs, root[docs]
-    path = f"{args['folder']}/{slot:08d}.run"
-    write_run(job.store, path, labels, np.array([len(labels)]), slot)
-    return {"runs": [[path, slot, 1, len(labels)]], "changed": 0}
+    labels = np.empty(len(docs), label_type(task.doc_type))
+    labels["doc"], labels["root"] = task.low + docs, root[docs]
+    return {"spills": task.leave(labels), "changed": 0}

@@ -1,11 +1,9 @@
-"""Signature comparison of given pairs, wherever their documents lie.
+"""Comparison of signatures for given pairs, wherever their documents lie; which pairs may join.
 
 Three steps per set of pairs, each one task per slot: `request` finds the distinct documents that a
 slot's pairs need from other slots; `answer` sends the sketch of each requested document once to
 every slot that asked; `score` compares. A sketch travels at most once per pair of slots, so a
 document that a million others point to is not sent a million times.
-
-Which candidate pairs may join a cluster, after their signatures were compared.
 
 A pair whose key agrees in a band where the signatures do not met by a 64-bit chance. Such a pair
 does not count for that band; the documents that chance put beside a stranger are then matched with
@@ -15,6 +13,7 @@ set, pairs estimated below it do not join either.
 
 import numpy as np
 
+from decant.pipeline.config import RunConfig
 from decant.pipeline.dedup.formats import (
     chance_type,
     link_type,
@@ -24,65 +23,39 @@ from decant.pipeline.dedup.formats import (
     sketch_type,
 )
 from decant.pipeline.dedup.layout import Layout
-from decant.pipeline.dedup.sketches import compare_rows, read_sketches, sketches_of
-from decant.pipeline.dedup.spills import (
-    Spill,
-    read_bins,
-    read_whole,
-    settle,
-    write_catalog,
-    write_run,
-)
-from decant.pipeline.engine.execute import Engine, Job, Task
+from decant.pipeline.dedup.sketches import Sketches, compare_rows, sketches_of
+from decant.pipeline.dedup.spill_file import write_spill
+from decant.pipeline.dedup.steps import Steps
+from decant.pipeline.dedup.tasks import SlotTask, StepTask
+from decant.pipeline.engine.execute import Job
 
 
-def compare(
-    engine: Engine, name: str, layout: Layout, pairs: str, banded: bool, sketches: str,
-    scratch: str, digest: str, version: int,
-) -> tuple[str, dict]:  # fmt: skip
+def compare(steps: Steps, name: str, pairs: str, banded: bool) -> tuple[str, dict[str, dict]]:
     """(folder of scores by slot, task counts) for the pairs of a folder, by slot of `doc`.
 
     `banded`: the pairs say in which band they met (a `pair_type`), else they are links.
     """
-    folders = {step: f"{scratch}/{name}-{step}" for step in ("request", "answer", "score")}
-    shared = {"layout": layout.as_args(), "pairs": pairs, "banded": banded, **folders}
-    shared["sketches"] = sketches
-
-    def run_step(step: str, function) -> dict[str, dict]:
-        tasks = [
-            Task(f"{slot:08d}", {**shared, "slot": slot, "source": source})
-            for slot in range(layout.slots)
-        ]
-        results = engine.map(f"deduplicate/{name}-{step}", function, tasks, digest, version)
-        runs = [entry for one in results.values() for entry in one["runs"]]
-        write_catalog(engine.store, folders[step], runs)
-        return results
-
-    def settled(step: str) -> str:
-        prefix = f"deduplicate/{name}-{step}"
-        shape = layout.slots, layout.payload
-        return settle(engine, prefix, folders[step], *shape, digest, version)
-
-    source = pairs
-    run_step("request", spill_requests)
-    source = settled("request")
-    run_step("answer", spill_answers)
-    source = settled("answer")
-    return folders["score"], run_step("score", write_scores)
+    given = {"pairs": pairs, "banded": banded}
+    sketches = steps.folder("sketches")
+    steps.per_slot(f"{name}-request", spill_requests, **given)
+    requests = steps.settled(f"{name}-request")
+    steps.per_slot(f"{name}-answer", spill_answers, requests=requests, sketches=sketches)
+    given |= {"answers": steps.settled(f"{name}-answer"), "sketches": sketches}
+    counts = steps.per_slot(f"{name}-score", write_scores, **given)
+    return steps.folder(f"{name}-score"), counts
 
 
-def wanted_pairs(job: Job, layout: Layout, slot: int) -> np.ndarray:
+def pairs_to_compare(task: SlotTask) -> np.ndarray:
     """The pairs of one slot that are to be compared, as often as they were found."""
-    args = job.task.args
-    dtype = (pair_type if args["banded"] else link_type)(layout.doc_type)
-    pairs = read_whole(job.store, args["pairs"], slot, slot + 1, dtype)
-    return pairs[(pairs["doc"] != pairs["other"]) & (pairs["doc"] >= layout.earlier)]
+    dtype = (pair_type if task.args["banded"] else link_type)(task.doc_type)
+    pairs = task.read_whole("pairs", dtype)
+    return pairs[(pairs["doc"] != pairs["other"]) & (pairs["doc"] >= task.layout.earlier)]
 
 
-def unique_pairs(job: Job, layout: Layout, slot: int) -> np.ndarray:
+def unique_pairs(task: SlotTask) -> np.ndarray:
     """The distinct pairs of one slot as unscored scores, ordered by other, then doc."""
-    dtype = score_type(layout.doc_type)
-    pairs = wanted_pairs(job, layout, slot)
+    dtype = score_type(task.doc_type)
+    pairs = pairs_to_compare(task)
     if not len(pairs):
         return np.empty(0, dtype)
     pairs = pairs[np.lexsort((pairs["doc"], pairs["other"]))]
@@ -90,7 +63,7 @@ def unique_pairs(job: Job, layout: Layout, slot: int) -> np.ndarray:
     starts = np.flatnonzero(fresh)
     scores = np.zeros(len(starts), dtype)
     scores["doc"], scores["other"] = pairs["doc"][starts], pairs["other"][starts]
-    if job.task.args["banded"]:
+    if task.args["banded"]:
         bits = np.uint64(1) << pairs["band"].astype(np.uint64)
         scores["claimed"] = np.bitwise_or.reduceat(bits, starts)
     return scores
@@ -98,115 +71,91 @@ def unique_pairs(job: Job, layout: Layout, slot: int) -> np.ndarray:
 
 def spill_requests(job: Job) -> dict:
     """Ask for every document that the slot's pairs compare with."""
-    args = job.task.args
-    layout = Layout(**args["layout"])
-    slot = args["slot"]
-    others = np.unique(wanted_pairs(job, layout, slot)["other"])
-    requests = np.zeros(len(others), request_type(layout.doc_type))
-    requests["doc"], requests["slot"] = others, slot
-    spill = Spill(job.store, f"{args['request']}/{slot:08d}", layout.slots, layout.payload)
-    spill.add(requests, others // layout.width)
-    return {"runs": spill.close()}
+    task = SlotTask(job)
+    others = np.unique(pairs_to_compare(task)["other"])
+    requests = np.zeros(len(others), request_type(task.doc_type))
+    requests["doc"], requests["slot"] = others, task.slot
+    spill = task.spill()
+    spill.add(requests, others // task.layout.width)
+    return {"spills": spill.close()}
 
 
 def spill_answers(job: Job) -> dict:
     """Send the sketches of one slot's documents to the slots that asked for them."""
-    args = job.task.args
-    layout = Layout(**args["layout"])
-    slot = args["slot"]
-    permutations = layout.bands * layout.rows
-    low, _ = layout.span(slot)
-    dtype = sketch_type(layout.doc_type, permutations)
-    chunk = max(64, layout.payload // (2 * dtype.itemsize))
-    spill = Spill(job.store, f"{args['answer']}/{slot:08d}", layout.slots, layout.payload)
-    sketches = None
-    for requests in read_bins(
-        job.store, args["source"], slot, slot + 1, request_type(layout.doc_type), chunk
-    ):
+    task = SlotTask(job)
+    dtype = sketch_type(task.doc_type, task.layout.permutations)
+    spill, sketches = task.spill(), None
+    rows = task.rows_at_once(dtype, 2)
+    for requests in task.read("requests", request_type(task.doc_type), rows):
         if sketches is None:
-            sketches = read_sketches(job.store, args["sketches"], slot, layout)
+            sketches = Sketches(task.store, task.args["sketches"], task.slot, task.layout)
+        places = task.places(requests["doc"])
         answers = np.empty(len(requests), dtype)
         answers["doc"] = requests["doc"]
-        answers["sketch"] = sketches[requests["doc"].astype(np.int64) - low]
+        answers["sketch"] = sketches.of(places)[places]
         spill.add(answers, requests["slot"])
-    return {"runs": spill.close()}
+    return {"spills": spill.close()}
 
 
 def write_scores(job: Job) -> dict:
     """Compare the slot's pairs with the answers that came in; write them with their scores."""
-    args = job.task.args
-    layout = Layout(**args["layout"])
-    slot = args["slot"]
-    permutations = layout.bands * layout.rows
-    low, _ = layout.span(slot)
-    scores = unique_pairs(job, layout, slot)
-    found = 0
-    if len(scores):
-        own = read_sketches(job.store, args["sketches"], slot, layout)
-        chunk = max(64, layout.payload // (4 * permutations))
-        kind = sketch_type(layout.doc_type, permutations)
-        for answers in read_bins(job.store, args["source"], slot, slot + 1, kind, chunk):
-            order = np.argsort(answers["doc"], kind="stable")
-            answered = answers["doc"][order]
-            places = np.searchsorted(answered, scores["other"])
-            places[places == len(answered)] = 0
-            here = np.flatnonzero(answered[places] == scores["other"])
-            matches, met = compare_rows(
-                own,
-                scores["doc"][here].astype(np.int64) - low,
-                np.ascontiguousarray(answers["sketch"]),
-                order[places[here]],
-                layout.bands,
-                layout.rows,
-            )
-            scores["matches"][here], scores["met"][here] = matches, met
-            found += len(here)
-    assert found == len(scores), f"slot {slot}: {len(scores) - found} pairs were not answered"
-    path = f"{args['score']}/{slot:08d}.run"
-    write_run(job.store, path, scores, np.array([len(scores)]), slot)
+    task = SlotTask(job)
+    permutations = task.layout.permutations
+    scores = unique_pairs(task)
+    scored = score_pairs(task, scores) if len(scores) else 0
+    assert scored == len(scores), f"slot {task.slot}: {len(scores) - scored} pairs lack a sketch"
     agreed = np.bincount(scores["matches"], minlength=permutations + 1)
-    return {"runs": [[path, slot, 1, len(scores)]], "matches": agreed.tolist()}
+    return {"spills": task.leave(scores), "matches": agreed.tolist()}
+
+
+def score_pairs(task: SlotTask, scores: np.ndarray) -> int:
+    """Fill in the scores of pairs ordered by `other`; how many found their answer."""
+    layout, count = task.layout, 0
+    left = task.places(scores["doc"])
+    own = Sketches(task.store, task.args["sketches"], task.slot, layout).of(left)
+    dtype = sketch_type(task.doc_type, layout.permutations)
+    rows = max(64, layout.payload // (4 * layout.permutations))
+    for answers in task.read("answers", dtype, rows, by=""):
+        order = np.argsort(answers["doc"], kind="stable")
+        answered = answers["doc"][order]
+        places = np.searchsorted(answered, scores["other"])
+        places[places == len(answered)] = 0
+        here = np.flatnonzero(answered[places] == scores["other"])
+        sides = left[here], np.ascontiguousarray(answers["sketch"]), order[places[here]]
+        matches, met = compare_rows(own, *sides, layout.bands, layout.rows)
+        scores["matches"][here], scores["met"][here] = matches, met
+        count += len(here)
+    return count
 
 
 def accept_pairs(job: Job) -> dict:
     """Write the pairs of one slot that may join, and those that met by chance in some band."""
-    args = job.task.args
-    layout = Layout(**args["layout"])
-    slot = args["slot"]
-    scores = read_whole(job.store, args["scores"], slot, slot + 1, score_type(layout.doc_type))
-    if not len(scores):
-        return {"runs": [], "chance_runs": [], "below": 0, "chance": 0, "joined": 0}
-    similar = scores["matches"] >= least_matches(job, layout)
+    task = SlotTask(job)
+    scores = task.read_whole("scores", score_type(task.doc_type))
+    similar = scores["matches"] >= least_matches(task.config, task.layout)
     met = (scores["met"] & scores["claimed"]) != 0
     accepted = scores[similar & met]
-    pairs = np.zeros(len(accepted), link_type(layout.doc_type))
-    pairs["doc"], pairs["other"] = accepted["doc"], accepted["other"]
-    path = f"{args['folder']}/{slot:08d}.run"
-    write_run(job.store, path, pairs, np.array([len(pairs)]), slot)
-    false = scores["claimed"] & ~scores["met"]
-    chance = np.zeros(int((false != 0).sum()), chance_type(layout.doc_type))
-    chance["doc"], chance["other"] = scores["doc"][false != 0], scores["other"][false != 0]
-    chance["bands"] = false[false != 0]
-    chance_runs = []
-    if len(chance):
-        name = f"{args['chance']}/{slot:08d}.run"
-        write_run(job.store, name, chance, np.array([len(chance)]), slot)
-        chance_runs = [[name, slot, 1, len(chance)]]
+    links = np.zeros(len(accepted), link_type(task.doc_type))
+    links["doc"], links["other"] = accepted["doc"], accepted["other"]
+    mistaken = scores["claimed"] & ~scores["met"]
+    by_chance = mistaken != 0
+    chance = np.zeros(int(by_chance.sum()), chance_type(task.doc_type))
+    chance["doc"], chance["other"] = scores["doc"][by_chance], scores["other"][by_chance]
+    chance["bands"] = mistaken[by_chance]
     return {
-        "runs": [[path, slot, 1, len(pairs)]],
-        "chance_runs": chance_runs,
-        "joined": len(pairs),
+        "spills": task.leave(links),
+        "chance_spills": task.leave(chance, task.args["chance"]),
+        "joined": len(links),
         "below": int((met & ~similar).sum()),
         "chance": len(chance),
     }
 
 
-def least_matches(job: Job, layout: Layout) -> int:
+def least_matches(config: RunConfig, layout: Layout) -> int:
     """The fewest equal permutations of a pair that may join."""
-    bound = job.config.dedup.min_jaccard or 0.0
-    permutations = layout.bands * layout.rows
+    bound = config.dedup.min_jaccard or 0.0
     # 0.7 * 110 is 77.00000000000001: rounding up must not ask for one more
-    return int(np.ceil(bound * permutations - 1e-9))
+    return int(np.ceil(bound * layout.permutations - 1e-9))
 
 
 def relink(job: Job) -> dict:
@@ -214,14 +163,14 @@ def relink(job: Job) -> dict:
 
     A handful even for 10^10 documents (3 meetings per band), hence one task in memory.
     """
-    args = job.task.args
-    layout = Layout(**args["layout"])
-    kind = chance_type(layout.doc_type)
-    met = read_whole(job.store, args["chance"], 0, layout.slots, kind)
+    task = StepTask(job)
+    layout = task.layout
+    met = task.read_whole("chance", chance_type(task.doc_type))
     docs, places = np.unique(met["doc"], return_inverse=True)
-    sketches = sketches_of(job, layout, docs.astype(np.int64))
+    folder = task.args["sketches"]
+    sketches = sketches_of(task.store, folder, layout, docs.astype(np.int64))
     slices = sketches.reshape(len(docs), layout.bands, layout.rows)
-    least = least_matches(job, layout)
+    least = least_matches(task.config, layout)
     linked: list[tuple[int, int]] = []
     for band in range(layout.bands):
         here = np.flatnonzero(met["bands"] >> np.uint64(band) & np.uint64(1))
@@ -232,8 +181,6 @@ def relink(job: Job) -> dict:
             head = first.setdefault(name, place)
             if head != place and int((sketches[head] == sketches[place]).sum()) >= least:
                 linked.append((int(docs[place]), int(docs[head])))
-    pairs = np.array(sorted(linked), link_type(layout.doc_type))
-    counts = np.bincount(pairs["doc"].astype(np.int64) // layout.width, minlength=layout.slots)
-    path = f"{args['folder']}/all.run"
-    write_run(job.store, path, pairs, counts)
-    return {"runs": [[path, 0, layout.slots, len(pairs)]]}
+    links = np.array(sorted(linked), link_type(task.doc_type))
+    counts = np.bincount(links["doc"].astype(np.int64) // layout.width, minlength=layout.slots)
+    return {"spills": [write_spill(task.store, f"{task.args['folder']}/all.spill", links, counts)]}

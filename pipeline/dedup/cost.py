@@ -1,6 +1,6 @@
 """What deduplication will cost before it runs: tasks, objects, scratch bytes, memory per task.
 
-    python -m pipeline.dedup_plan --documents 1e9 1e10 --memory-mb 8000
+    python -m decant.pipeline.dedup.cost --documents 1e9 1e10 --memory-mb 8000
 
 The layout is the one the stage would choose. Traffic follows from shares that a smaller run's
 `report.json` gives: documents in clusters, and bands that a duplicate shares with a bucket's head.
@@ -25,10 +25,10 @@ from decant.pipeline.dedup.formats import (
     sketch_type,
 )
 from decant.pipeline.dedup.layout import Layout, plan
-from decant.pipeline.dedup.spills import ENOUGH_RUNS, LOCAL_PIECE_BYTES, REMOTE_PIECE_BYTES
+from decant.pipeline.dedup.merging import ENOUGH_PIECES, LOCAL_PIECE_BYTES, REMOTE_PIECE_BYTES
 
 DUPLICATES = 0.4  # share of documents that meet an earlier one; about that of one dump
-BANDS_SHARED = 8  # of 14, by a pair that was found
+BANDS_SHARED = 8  # of 14, by a pair that meets
 OTHERS = 1.3  # distinct bucket heads of a duplicate
 
 
@@ -53,7 +53,7 @@ def exchanges(layout: Layout, duplicates: float = DUPLICATES) -> list[Exchange]:
     lost = rows * duplicates
     others = lost * OTHERS
     kind = layout.doc_type
-    sketch = sketch_type(kind, layout.bands * layout.rows).itemsize
+    sketch = sketch_type(kind, layout.permutations).itemsize
     width = request_type(kind).itemsize
     scores = score_type(kind).itemsize
     paired = lost * BANDS_SHARED * layout.bands / 14
@@ -74,10 +74,10 @@ def exchanges(layout: Layout, duplicates: float = DUPLICATES) -> list[Exchange]:
 def merge_rounds(exchange: Exchange, payload: int, remote: bool) -> tuple[int, int]:
     """(rounds, objects): what `settle` does until pieces are large enough."""
     least = min(REMOTE_PIECE_BYTES if remote else LOCAL_PIECE_BYTES, max(payload // 16, 1))
-    runs = exchange.senders * max(1, math.ceil(exchange.bytes / exchange.senders / payload))
-    per_bin, objects, rounds = runs, runs, 0
-    pieces = runs * exchange.bins
-    while per_bin > ENOUGH_RUNS and exchange.bytes < least * pieces:
+    files = exchange.senders * max(1, math.ceil(exchange.bytes / exchange.senders / payload))
+    per_bin, objects, rounds = files, files, 0
+    pieces = files * exchange.bins
+    while per_bin > ENOUGH_PIECES and exchange.bytes < least * pieces:
         groups = math.ceil(per_bin / max(2, payload // least))
         ranges = objects // per_bin
         parts = max(1, math.ceil(exchange.bytes / groups / ranges / payload))
@@ -89,15 +89,15 @@ def merge_rounds(exchange: Exchange, payload: int, remote: bool) -> tuple[int, i
 def cost(documents: int, config: RunConfig, remote: bool = True) -> dict[str, float]:
     """Tasks, objects, bytes of scratch and of traffic, and memory for this many documents."""
     layout = plan(documents, 0, config)
-    sketches = documents * layout.bands * layout.rows * 4
+    sketches = documents * layout.permutations * 4
     tasks = objects = scratch = traffic = rounds = 0.0
     for exchange in exchanges(layout):
-        made, files = merge_rounds(exchange, layout.payload, remote)
-        tasks += exchange.senders + (files if made else 0)
-        objects += files * (1 + made)
-        scratch += exchange.bytes * (1 + made)
-        traffic += 2 * exchange.bytes * (1 + made)
-        rounds = max(rounds, made)
+        merges, files = merge_rounds(exchange, layout.payload, remote)
+        tasks += exchange.senders + (files if merges else 0)
+        objects += files * (1 + merges)
+        scratch += exchange.bytes * (1 + merges)
+        traffic += 2 * exchange.bytes * (1 + merges)
+        rounds = max(rounds, merges)
     width = np.dtype(layout.doc_type).itemsize
     return {
         "documents": documents,
@@ -107,7 +107,7 @@ def cost(documents: int, config: RunConfig, remote: bool = True) -> dict[str, fl
         "objects": objects + 3 * layout.slots,
         "merge_rounds": rounds,
         "scratch_gb": (scratch + sketches) / 1e9,
-        "traffic_gb": (traffic + 3 * sketches + documents * layout.bands * layout.rows * 8) / 1e9,
+        "traffic_gb": (traffic + 3 * sketches + documents * layout.permutations * 8) / 1e9,
         "task_memory_gb": config.dedup.memory_mb / 1e3,
         "closure_gb": documents * (width + 1) / 1e9,
         "closure_in_memory": documents * (width + 1) + 2 * layout.payload

@@ -1,14 +1,17 @@
-"""The stage's last step: what happened to every document, as tables sorted by row key."""
+"""The last step of the decisions: what happened to every document, as tables by row key."""
 
 from dataclasses import dataclass, field
+from operator import eq, ne
 
 import numpy as np
 import pyarrow as pa
 
 from decant.pipeline.dedup.formats import choice_type, id_type, score_type
-from decant.pipeline.dedup.layout import Layout, Part, rows_between
+from decant.pipeline.dedup.layout import Part
 from decant.pipeline.dedup.rules import CHOICE_RULES
+from decant.pipeline.dedup.signatures import rows_between
 from decant.pipeline.dedup.spills import read_whole
+from decant.pipeline.dedup.tasks import StepTask
 from decant.pipeline.engine.execute import Job
 from decant.pipeline.rundir import paths
 from decant.pipeline.rundir.records import CLUSTERS, DUPLICATES
@@ -32,6 +35,7 @@ class SlotDecisions:
         self.name_order = np.argsort(self.names["doc"], kind="stable")
 
     def between(self, low: int, high: int) -> np.ndarray:
+        """The choices of documents low <= number < high."""
         start, stop = np.searchsorted(self.choices["doc"], [low, high])
         return self.choices[start:stop]
 
@@ -41,26 +45,30 @@ class SlotDecisions:
             return np.full(len(docs), np.nan), np.zeros(len(docs), np.uint64)
         places = np.searchsorted(self.scores["doc"], docs)
         places = np.minimum(places, len(self.scores) - 1)
-        found = self.scores["doc"][places] == docs
+        scored = self.scores["doc"][places] == docs
         jaccard = self.scores["matches"][places] / permutations
-        return np.where(found, jaccard, np.nan), np.where(found, self.scores["met"][places], 0)
+        return np.where(scored, jaccard, np.nan), np.where(scored, self.scores["met"][places], 0)
 
     def ids(self, docs: np.ndarray) -> list[str]:
         """The ids of documents that others name."""
         places = np.searchsorted(self.names["doc"], docs, sorter=self.name_order)
-        rows = self.names[self.name_order[places]] if len(docs) else self.names[:0]
+        places = np.minimum(places, max(len(self.names) - 1, 0))
+        rows = self.names[self.name_order[places]] if len(self.names) else self.names[:0]
         assert np.array_equal(rows["doc"], docs), "a representative's id is missing"
         return [one.decode("utf-8", "replace") for one in rows["id"].tolist()]
 
 
-def read_slot(job: Job, slot: int) -> SlotDecisions:
-    args = job.task.args
-    kind = Layout(**args["layout"]).doc_type
+def read_slot(task: StepTask, slot: int) -> SlotDecisions:
+    """The decisions on one slot's documents, out of the folders that the task's arguments name."""
+    kind = task.doc_type
     types = {"choices": choice_type(kind), "scores": score_type(kind), "names": id_type(kind)}
+    low, high = task.layout.span(slot)
+    own = {**task.limits(""), "doc": (low, high)}
+    limits = {"choices": own, "scores": own, "names": task.limits("")}
     return SlotDecisions(
         **{
-            name: read_whole(job.store, args[name], slot, slot + 1, dtype)
-            if args[name]
+            name: read_whole(task.store, folder, slot, slot + 1, dtype, limits[name])
+            if (folder := task.args[name])
             else np.empty(0, dtype)
             for name, dtype in types.items()
         }
@@ -69,41 +77,39 @@ def read_slot(job: Job, slot: int) -> SlotDecisions:
 
 def write_decisions(job: Job) -> dict:
     """Write dropped and clusters tables of the partitions whose first document lies in a slot."""
-    args = job.task.args
-    layout = Layout(**args["layout"])
-    parts = [Part(*part) for part in args["parts"]]
-    held: tuple[int, SlotDecisions] | None = None
+    task = StepTask(job)
+    latest: tuple[int, SlotDecisions] | None = None
     counts: dict = {"dropped": {}, "bridges": 0, "clustered": 0}
-    for part in parts:
+    for part in task.parts:
+        table = paths.table(task.args["dropped"], part.number)
         with (
-            job.store.table_writer(
-                paths.table(args["dropped"], part.number), DUPLICATES
-            ) as dropped,
-            job.store.table_writer(paths.clusters(part.number), CLUSTERS) as clusters,
+            task.store.table_writer(table, DUPLICATES) as dropped,
+            task.store.table_writer(paths.clusters(part.number), CLUSTERS) as clusters,
         ):
             low, end = part.base, part.base + part.rows
             while low < end:
-                slot = low // layout.width
-                if held is None or held[0] != slot:
-                    held = (slot, read_slot(job, slot))
-                high = min(end, layout.span(slot)[1])
-                rows = held[1].between(low, high)
-                if len(rows):
-                    lost = rows[rows["doc"] != rows["other"]]
-                    heads = rows[rows["doc"] == rows["other"]]
-                    if len(lost):
-                        dropped.write(dropped_table(job, layout, part, held[1], lost))
-                    if len(heads):
-                        clusters.write(cluster_table(job, part, heads))
-                    for code, times in zip(
-                        *np.unique(lost["rule"], return_counts=True), strict=True
-                    ):
-                        rule = CHOICE_RULES[code]
-                        counts["dropped"][rule] = counts["dropped"].get(rule, 0) + int(times)
-                    counts["clustered"] += len(rows)
-                    counts["bridges"] += int(lost["bridge"].sum())
+                slot = low // task.layout.width
+                if latest is None or latest[0] != slot:
+                    latest = (slot, read_slot(task, slot))
+                high = min(end, task.layout.span(slot)[1])
+                rows = latest[1].between(low, high)
+                lost, heads = (rows[same(rows["doc"], rows["other"])] for same in (ne, eq))
+                if len(lost):
+                    dropped.write(dropped_table(task, part, latest[1], lost))
+                if len(heads):
+                    clusters.write(cluster_table(job, part, heads))
+                count(counts, lost, len(rows))
                 low = high
     return counts
+
+
+def count(counts: dict, lost: np.ndarray, clustered: int) -> None:
+    """Add the dropped documents of a partition to the counts by rule."""
+    for code, times in zip(*np.unique(lost["rule"], return_counts=True), strict=True):
+        rule = CHOICE_RULES[code]
+        counts["dropped"][rule] = counts["dropped"].get(rule, 0) + int(times)
+    counts["clustered"] += clustered
+    counts["bridges"] += int(lost["bridge"].sum())
 
 
 def row_keys(job: Job, part: Part, docs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -119,12 +125,13 @@ def row_keys(job: Job, part: Part, docs: np.ndarray) -> tuple[np.ndarray, np.nda
 
 
 def dropped_table(
-    job: Job, layout: Layout, part: Part, decisions: SlotDecisions, rows: np.ndarray
+    task: StepTask, part: Part, decisions: SlotDecisions, rows: np.ndarray
 ) -> pa.Table:
+    """The rows of `3-deduplicated/dropped` for the dropped documents of one partition."""
     docs = rows["doc"].astype(np.int64)
-    file, offset = row_keys(job, part, docs)
-    own = columns_at(job.store, part.number, offset, ["id", "url"])
-    jaccard, met = decisions.similarity(docs, layout.bands * layout.rows)
+    file, offset = row_keys(task.job, part, docs)
+    own = columns_at(task.store, part.number, offset, ["id", "url"])
+    jaccard, met = decisions.similarity(docs, task.layout.permutations)
     estimate = pa.array(jaccard, pa.float64(), from_pandas=True)  # NaN becomes null
     count = len(rows)
     columns = {
@@ -135,7 +142,7 @@ def dropped_table(
         "stage": pa.array(["deduplicate"] * count),
         "rule": pa.array([CHOICE_RULES[code] for code in rows["rule"].tolist()]),
         "value": estimate,
-        "bound": pa.array([job.config.dedup.min_jaccard] * count, pa.float64()),
+        "bound": pa.array([task.config.dedup.min_jaccard] * count, pa.float64()),
         "detail": pa.array([band_list(mask) for mask in met.tolist()], pa.string()),
         "duplicate_of": pa.array(decisions.ids(rows["other"]), pa.string()),
         "jaccard": estimate,
@@ -145,6 +152,7 @@ def dropped_table(
 
 
 def cluster_table(job: Job, part: Part, rows: np.ndarray) -> pa.Table:
+    """The rows of `3-deduplicated/clusters` for the survivors of one partition."""
     file, offset = row_keys(job, part, rows["doc"].astype(np.int64))
     size = pa.array(rows["size"].astype(np.int64))
     return pa.table({"file": file, "offset": offset, "cluster_size": size}).cast(CLUSTERS)

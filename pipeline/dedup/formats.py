@@ -1,10 +1,13 @@
 """Every record type that deduplication's steps exchange, and the codes in their fields.
 
-`doc_type` is `<u4` or `<u8`, by the number of documents; columns of records go through spills
-(`spills.py`) in these types, sorted by their first fields.
+A type is a numpy dtype of fixed width. `doc_type` is `<u4` or `<u8`, by the number of documents;
+records lie in spill files (`spill_file.py`) in these types, by bin.
 """
 
 import numpy as np
+
+# What numbers mean, by field. A reader checks them before anything is looked up by them.
+DOCUMENTS = ("doc", "other", "root", "node", "head")
 
 # Equal ranks are decided by the text hash, then by the document's number.
 RANK_COLUMNS = ("rank", "tie")
@@ -39,13 +42,17 @@ def label_type(doc_type: str) -> np.dtype:
 
 # Comparing signatures of documents that lie in different slots
 
+SKETCH_TYPE = "<u4"  # of a permutation
+
 
 def request_type(doc_type: str) -> np.dtype:
-    """A document whose sketch a slot asks for."""
+    """A document whose sketch, or id, a slot asks for."""
     return np.dtype([("doc", doc_type), ("slot", "<u4")])
 
 
-SKETCH_TYPE = "<u4"  # of a permutation
+def slot_sketch_type(permutations: int) -> np.dtype:
+    """A sketch in the file of its slot, where its place says whose it is."""
+    return np.dtype([("sketch", SKETCH_TYPE, (permutations,))])
 
 
 def sketch_type(doc_type: str, permutations: int) -> np.dtype:
@@ -71,15 +78,15 @@ NEAR = 3  # beside those three: nothing need be equal, MinHash found the pair
 KEY = ("key", "check")
 
 
-def equal_type(doc_type: str) -> np.dtype:
-    """A document, the first one equal to it, and what is equal: PAYLOAD, TEXT or SHORT."""
-    return np.dtype([("doc", doc_type), ("other", doc_type), ("kind", "u1")])
-
-
 def hash_type(doc_type: str) -> np.dtype:
     """A 128-bit hash of a document, and its rank."""
     numbers = [(name, "<u8") for name in (*KEY, *RANK_COLUMNS)]
     return np.dtype([*numbers, ("doc", doc_type)])
+
+
+def equal_type(doc_type: str) -> np.dtype:
+    """A document, the first one equal to it, and what is equal: PAYLOAD, TEXT or SHORT."""
+    return np.dtype([("doc", doc_type), ("other", doc_type), ("kind", "u1")])
 
 
 # Who survives

@@ -1,15 +1,17 @@
 """The ids of representatives, sent to the documents that name them.
 
 Ids are strings of any length in other partitions; each travels once per pair of slots, like the
-sketches in compare.py, in runs whose string width is that of the longest id on board.
+sketches in `compare.py`, in spills whose string width is that of the longest id on board.
 """
 
 import numpy as np
 
 from decant.pipeline.dedup.formats import choice_type, id_type, request_type
 from decant.pipeline.dedup.index import read_entries
-from decant.pipeline.dedup.layout import Layout, Part, parts_of, rows_between
-from decant.pipeline.dedup.spills import Spill, read_bins, read_whole
+from decant.pipeline.dedup.layout import Layout, Part, parts_of
+from decant.pipeline.dedup.signatures import rows_between
+from decant.pipeline.dedup.spills import Spill
+from decant.pipeline.dedup.tasks import SlotTask
 from decant.pipeline.engine.execute import Job
 from decant.pipeline.engine.storage import Store
 from decant.pipeline.rundir.texts import columns_at
@@ -19,47 +21,39 @@ LONGEST_ID = 1_000  # bytes; a longer id is cut, its row key still finds the rec
 
 def spill_name_requests(job: Job) -> dict:
     """Ask for the id of every document that the slot's choices name."""
-    args = job.task.args
-    layout = Layout(**args["layout"])
-    slot = args["slot"]
-    spill = Spill(job.store, f"{args['folder']}/{slot:08d}", layout.slots, layout.payload)
+    task = SlotTask(job)
     others = [
         np.unique(chunk["other"][chunk["other"] != chunk["doc"]])
-        for chunk in read_bins(
-            job.store, args["choices"], slot, slot + 1, choice_type(layout.doc_type)
-        )
+        for chunk in task.read("choices", choice_type(task.doc_type))
     ]
-    wanted = np.unique(np.concatenate(others)) if others else np.empty(0, np.uint64)
-    requests = np.zeros(len(wanted), request_type(layout.doc_type))
-    requests["doc"], requests["slot"] = wanted, slot
-    spill.add(requests, wanted // layout.width)
-    return {"runs": spill.close()}
+    docs = np.unique(np.concatenate(others)) if others else np.empty(0, np.uint64)
+    requests = np.zeros(len(docs), request_type(task.doc_type))
+    requests["doc"], requests["slot"] = docs, task.slot
+    spill = task.spill()
+    spill.add(requests, docs // task.layout.width)
+    return {"spills": spill.close()}
 
 
 def spill_names(job: Job) -> dict:
     """Send the ids of one slot's documents to the slots that asked for them."""
-    args = job.task.args
-    layout = Layout(**args["layout"])
-    slot = args["slot"]
-    parts = [Part(*part) for part in args["parts"]]
-    spill = Spill(job.store, f"{args['folder']}/{slot:08d}", layout.slots, layout.payload)
-    low, high = layout.span(slot)
-    kind = request_type(layout.doc_type)
-    requests = read_whole(job.store, args["requests"], slot, slot + 1, kind)
+    task = SlotTask(job)
+    layout = task.layout
+    requests = task.read_whole("requests", request_type(task.doc_type))
     if not len(requests):
-        return {"runs": []}
-    for entry in read_entries(job.store, layout.index) if low < layout.earlier else []:
-        for known in entry.documents("ids", low, high, id_type("<u8")):
+        return {"spills": []}
+    spill = task.spill()
+    for entry in read_entries(task.store, layout.index) if task.low < layout.earlier else []:
+        for known in entry.documents("ids", task.low, task.high, id_type("<u8")):
             answer_known(spill, requests, known, layout)
-    for part in parts_of(parts, low, high):
+    for part in parts_of(task.parts, task.low, task.high):
         inside = (requests["doc"] >= part.base) & (requests["doc"] < part.base + part.rows)
-        asked = requests[inside]
-        if not len(asked):
+        here = requests[inside]
+        if not len(here):
             continue
-        docs, back = np.unique(asked["doc"], return_inverse=True)
-        ids = ids_of(job.store, part, docs.astype(np.int64))
-        spill.add(named(asked["doc"], id_bytes(ids)[back], layout), asked["slot"])
-    return {"runs": spill.close()}
+        docs, back = np.unique(here["doc"], return_inverse=True)
+        ids = ids_of(task.store, part, docs.astype(np.int64))
+        spill.add(named(here["doc"], id_bytes(ids)[back], layout), here["slot"])
+    return {"spills": spill.close()}
 
 
 def answer_known(spill: Spill, requests: np.ndarray, known: np.ndarray, layout: Layout) -> None:
@@ -68,9 +62,9 @@ def answer_known(spill: Spill, requests: np.ndarray, known: np.ndarray, layout: 
     if not len(known):
         return
     places = np.minimum(np.searchsorted(known["doc"], requests["doc"]), len(known) - 1)
-    here = known["doc"][places] == requests["doc"]
-    asked = requests[here]
-    spill.add(named(asked["doc"], known["id"][places[here]], layout), asked["slot"])
+    is_known = known["doc"][places] == requests["doc"]
+    here = requests[is_known]
+    spill.add(named(here["doc"], known["id"][places[is_known]], layout), here["slot"])
 
 
 def id_bytes(ids: list[str]) -> np.ndarray:

@@ -9,8 +9,7 @@ A run numbers the documents of all entries before its own; to it they are docume
 decided. An entry is committed by its `entry.json`, written last, and never changed.
 """
 
-import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -18,11 +17,28 @@ import numpy as np
 from fsspec.core import url_to_fs
 
 from decant.pipeline.dedup.formats import band_type, sketch_type
-from decant.pipeline.dedup.layout import SignatureError
-from decant.pipeline.dedup.spills import RunName, SpillFile
+from decant.pipeline.dedup.signatures import SignatureError
+from decant.pipeline.dedup.spill_file import WHOLE
+from decant.pipeline.dedup.spills import SpillName, open_spill
+from decant.pipeline.engine import checked_json
+from decant.pipeline.engine.damage import DamagedFile, StorageError
 from decant.pipeline.engine.storage import Store
+from decant.pipeline.rundir import paths
 
-FORMAT = 2  # 2: band keys by multiplication
+FORMAT = 3  # of an entry. 2: band keys by multiplication. 3: checksums
+
+
+class DamagedIndex(StorageError):
+    """A file of an index is damaged; nothing in a run can make it again."""
+
+    def __init__(self, damage: DamagedFile | str, folder: str = ""):
+        if isinstance(damage, DamagedFile):
+            super().__init__(
+                f"{damage.url}/{damage.path} is damaged: {damage.what}; delete {folder} and the "
+                "entries after it from the index, and run their dumps with dedup.index again"
+            )
+        else:  # as it comes out of another process
+            super().__init__(damage)
 
 
 @dataclass(frozen=True)
@@ -33,12 +49,13 @@ class Entry:
     folder: str
     docs: int
     prefix_bits: int
-    width: int  # documents per bin of the sketch, id and label runs
-    runs: dict[str, list[list]] = field(default_factory=dict)
+    width: int  # documents per bin of the sketch, id and label files
+    spills: dict[str, list[list]] = field(default_factory=dict)
     base: int = 0
 
-    def names(self, kind: str) -> list[RunName]:
-        return [RunName(*entry) for entry in self.runs.get(kind, [])]
+    def names(self, kind: str) -> list[SpillName]:
+        """The files of one kind: keys, sketches, ids or labels."""
+        return [SpillName(*entry) for entry in self.spills.get(kind, [])]
 
     def keys(self, band: int, prefix: int, bits: int) -> Iterator[np.ndarray]:
         """The band-key records of the keys with these leading bits, numbered for this run."""
@@ -63,14 +80,25 @@ class Entry:
             yield records[(local >= low) & (local < high)]
 
     def rows(self, kind: str, low: int, high: int, dtype: np.dtype) -> Iterator[np.ndarray]:
+        """The records of bins low <= bin < high of one kind of files, numbered for this run."""
         store = Store(self.url)
+        base = np.uint64(self.base)
+        # The root of a label counts from the first entry of the index, which may be an earlier one.
+        limits = {"doc": (0, self.docs), "root": (0, self.base + self.docs)}
         for name in self.names(kind):
-            if name.first < high and name.first + name.bins > low:
-                run = SpillFile(store, name.path)
-                run.expect(dtype)
-                records = run.read(low, high).copy()
-                records["doc"] += np.asarray(self.base, records["doc"].dtype)
-                yield records
+            if name.first >= high or name.first + name.bins <= low:
+                continue
+            try:
+                for records in open_spill(store, name).chunks(low, high, dtype, WHOLE, limits):
+                    records["doc"] += base
+                    yield records
+            except DamagedFile as damage:
+                raise damage if self.is_scratch else DamagedIndex(damage, self.folder) from None
+
+    @property
+    def is_scratch(self) -> bool:
+        """Whether the entry is one that this run made for itself, of a dataset."""
+        return self.folder.startswith(f"{paths.DEDUP_SCRATCH}/")
 
 
 def absolute(url: str) -> str:
@@ -79,38 +107,68 @@ def absolute(url: str) -> str:
     return fs.unstrip_protocol(path)
 
 
-def open_entries(url: str, own: str, asked: dict[str, Any]) -> list[Entry]:
-    """The entries that were there before this run's own, oldest first, without their bases."""
+def entry_files(store: Store) -> list[tuple[str, dict[str, Any]]]:
+    """(path, content) of the `entry.json` of every entry, oldest first."""
+    paths = [path for path in store.list("") if path.endswith("/entry.json")]
+    return [(path, entry_content(store, path)) for path in paths]
+
+
+def entry_content(store: Store, path: str) -> dict[str, Any]:
+    """The content of one `entry.json`, refused where it is damaged or of another format."""
+    data = store.read_bytes(path)
+    number: Any = "1 or 2"
+    try:
+        content = checked_json.decode(data, store.url, path)
+        number = content.get("entry_format")
+    except DamagedFile as damage:
+        if b'"own": ' not in data or b'"checksum": ' in data:  # keys of formats 1 and 2, and of 3
+            raise DamagedIndex(damage, damage.path.rsplit("/", 1)[0]) from None
+    if number != FORMAT:
+        raise SignatureError(
+            f"{store.url}/{path}: an entry of format {number}, this version reads {FORMAT}; build "
+            "the index again"
+        )
+    return content
+
+
+def open_entries(url: str, run: str, settings: Mapping[str, Any]) -> list[Entry]:
+    """The entries that were there before this run's own, oldest first, without their bases.
+
+    `run` is the run's name in an index, `settings` what its entries must have in common.
+    """
     store = Store(url)
     entries = []
-    for path in store.list(""):
-        if not path.endswith("/entry.json"):
-            continue
-        content = json.loads(store.read_bytes(path))
-        if content["format"] != FORMAT:
-            raise SignatureError(
-                f"{url}/{path}: an entry of format {content['format']}, this version reads "
-                f"{FORMAT}; build the index again"
-            )
-        if content["own"] == own:
+    for path, content in entry_files(store):
+        if content["run"] == run:
             break
-        if content["asked"] != asked:
+        if content["settings"] != settings:
             raise SignatureError(
-                f"{url}/{path}: the index was made with {content['asked']}, the configuration "
-                f"says {asked}"
+                f"{url}/{path}: the index was made with {content['settings']}, the configuration "
+                f"says {settings}"
             )
-        entries.append(Entry(url, **content["entry"]))
+        entries.append(made_entry(store, path, {**content["entry"], "url": url}))
     return entries
 
 
-def next_folder(url: str, own: str) -> str:
+def made_entry(store: Store, path: str, fields: Mapping[str, Any]) -> Entry:
+    """The entry with the fields that a file gives, refused where its sizes make no sense."""
+    try:
+        entry = Entry(**fields)
+        sound = min(entry.docs, entry.prefix_bits, entry.width - 1) >= 0 and entry.prefix_bits < 64
+    except TypeError as error:
+        raise DamagedFile(store.url, path, f"it is no entry of an index ({error})") from None
+    if not sound:
+        raise DamagedFile(store.url, path, "an entry has a size below zero")
+    return entry
+
+
+def next_folder(url: str, run: str) -> str:
     """Where this run's entry goes: the place it already has, else the next one."""
-    store = Store(url)
-    names = [path for path in store.list("") if path.endswith("/entry.json")]
-    for path in names:
-        if json.loads(store.read_bytes(path))["own"] == own:
+    entries = entry_files(Store(url))
+    for path, content in entries:
+        if content["run"] == run:
             return path.rsplit("/", 1)[0]
-    return f"{len(names):05d}-{own[:12]}"
+    return f"{len(entries):05d}-{run[:12]}"
 
 
 def numbered(entries: Sequence[Entry]) -> tuple[list[Entry], int]:
@@ -122,22 +180,30 @@ def numbered(entries: Sequence[Entry]) -> tuple[list[Entry], int]:
     return placed, base
 
 
-def commit(entry: Entry, own: str, asked: dict[str, Any]) -> None:
+def commit(entry: Entry, run: str, settings: Mapping[str, Any]) -> None:
     """Make the entry part of its index."""
     fields = {name: value for name, value in asdict(entry).items() if name not in ("url", "base")}
-    content = {"format": FORMAT, "own": own, "asked": asked, "entry": fields}
-    path = f"{entry.folder}/entry.json"
-    Store(entry.url).write_bytes(path, json.dumps(content, sort_keys=True).encode())
+    content = {"entry_format": FORMAT, "run": run, "settings": settings, "entry": fields}
+    checked_json.write(Store(entry.url), f"{entry.folder}/entry.json", content)
 
 
 def write_entries(store: Store, path: str, entries: Sequence[Entry]) -> None:
     """Leave the entries of this run in a file of its own, for its tasks."""
-    store.write_bytes(path, json.dumps([asdict(entry) for entry in entries]).encode())
+    listed = [asdict(entry) for entry in entries]
+    store.write_bytes(path, checked_json.encode({"entries": listed}))
 
 
 def read_entries(store: Store, path: str) -> list[Entry]:
     """The entries a run is compared with; none where it has no index."""
-    return [Entry(**fields) for fields in json.loads(store.read_bytes(path))] if path else []
+    if not path:
+        return []
+    try:
+        listed = checked_json.read(store, path)["entries"]
+    except FileNotFoundError:
+        raise DamagedFile(store.url, path, "it is missing") from None
+    except KeyError:
+        raise DamagedFile(store.url, path, "it lists no entries") from None
+    return [made_entry(store, path, fields) for fields in listed]
 
 
 def index_keys(
@@ -152,8 +218,8 @@ def index_keys(
 
 def index_sketches(entries: Sequence[Entry], low: int, high: int, permutations: int) -> np.ndarray:
     """uint32 [high - low, permutations]: the sketches of documents of an index."""
-    found = np.zeros((high - low, permutations), np.uint32)
+    sketches = np.zeros((high - low, permutations), np.uint32)
     for entry in entries:
         for records in entry.documents("sketches", low, high, sketch_type("<u8", permutations)):
-            found[records["doc"].astype(np.int64) - low] = records["sketch"]
-    return found
+            sketches[records["doc"].astype(np.int64) - low] = records["sketch"]
+    return sketches

@@ -2,11 +2,13 @@
 
 import hashlib
 import json
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 
 from decant.pipeline.config import RunConfig
+from decant.pipeline.dedup.bands import band_path
 from decant.pipeline.dedup.formats import (
     band_type,
     choice_type,
@@ -18,9 +20,10 @@ from decant.pipeline.dedup.ids import id_bytes, ids_of
 from decant.pipeline.dedup.index import Entry, commit, next_folder, read_entries
 from decant.pipeline.dedup.layout import Layout, Part, parts_of
 from decant.pipeline.dedup.radix import sort_pairs
-from decant.pipeline.dedup.sketches import read_sketches
-from decant.pipeline.dedup.spills import SpillFile, read_whole, write_run
-from decant.pipeline.dedup.steps import Deduplication
+from decant.pipeline.dedup.sketches import Sketches
+from decant.pipeline.dedup.spill_file import SpillFile, write_spill
+from decant.pipeline.dedup.steps import Steps
+from decant.pipeline.dedup.tasks import SlotTask
 from decant.pipeline.engine.execute import Job
 from decant.pipeline.engine.storage import Store
 from decant.pipeline.rundir.records import signature_parameters
@@ -28,7 +31,7 @@ from decant.pipeline.rundir.records import signature_parameters
 DOC = "<u8"  # documents of an entry; those of a run may be narrower
 
 
-def asked_of(config: RunConfig) -> dict[str, Any]:
+def settings_of(config: RunConfig) -> dict[str, Any]:
     """What the entries of an index must have in common with the run that reads them."""
     dedup = config.dedup
     shape = {"bands": dedup.bands, "rows": dedup.rows, "mode": dedup.mode}
@@ -41,77 +44,81 @@ def identity(stage_digest: str, upstream: str, parts: list[Part]) -> str:
     return hashlib.sha256(json.dumps([stage_digest, upstream, shape]).encode()).hexdigest()
 
 
-def add_to_index(stage: Deduplication, url: str, own: str, choices: str) -> None:
+def add_to_index(steps: Steps, url: str, run: str, choices: str) -> None:
     """Write this run's documents as an entry of the index at `url`."""
-    layout = stage.layout
-    folder = next_folder(url, own)
-    folders = {name: stage.folder(name) for name in ("sketches", "bands")}
-    before = read_entries(stage.engine.store, layout.index)
+    layout = steps.layout
+    folder = next_folder(url, run)
+    folders = {name: steps.folder(name) for name in ("sketches", "bands")}
+    before = read_entries(steps.engine.store, layout.index)
     documents = sum(entry.docs for entry in before if entry.url == url)
     args = {**folders, "choices": choices, "index": url, "entry": folder, "before": documents}
-    written = stage.per_slot("index", write_entry_slot, True, layout.first_slot, **args)
+    written = steps.per_slot("index", write_entry_slot, True, layout.first_slot, **args)
     entry = Entry(
         url,
         folder,
         layout.docs - layout.earlier,
         layout.prefix_bits,
         layout.width,
-        gathered(one["entry_runs"] for one in written.values()),
+        gathered(one["entry_spills"] for one in written.values()),
     )
-    commit(entry, own, asked_of(stage.config))
+    commit(entry, run, settings_of(steps.config))
 
 
-def gathered(tables) -> dict[str, list]:
-    """The runs of all tasks by kind."""
-    runs: dict[str, list] = {}
+def gathered(tables: Iterable[Mapping[str, list]]) -> dict[str, list]:
+    """The spill files of all tasks by kind."""
+    spills: dict[str, list] = {}
     for table in tables:
         for kind, names in table.items():
-            runs.setdefault(kind, []).extend(names)
-    return runs
+            spills.setdefault(kind, []).extend(names)
+    return spills
 
 
 def write_entry_slot(job: Job) -> dict:
     """Write one slot's band keys, sketches, ids and labels to the entry of an index."""
-    args = job.task.args
-    layout = Layout(**args["layout"])
-    slot = args["slot"]
-    low, high = layout.span(slot)
-    choices = read_whole(job.store, args["choices"], slot, slot + 1, choice_type(layout.doc_type))
+    task = SlotTask(job)
+    layout, args, low = task.layout, task.args, task.low
+    choices = task.read_whole("choices", choice_type(task.doc_type))
     lost = choices[choices["doc"] != choices["other"]]
-    kept = np.ones(high - low, np.bool_)
-    kept[lost["doc"].astype(np.int64) - low] = False
-    run = SpillFile(job.store, f"{args['bands']}/{slot:08d}.run")
-    records = run.read(0, layout.bins)
-    bins = np.repeat(np.arange(layout.bins), np.diff(run.offsets.astype(np.int64)))
-    signed = np.zeros(high - low, np.bool_)
-    signed[records["doc"].astype(np.int64) - low] = True
-    wanted = signed & kept if job.config.dedup.mode == "greedy" else signed
+    kept = np.ones(task.high - low, np.bool_)
+    kept[task.places(lost["doc"])] = False
+    records, bins = band_keys_of(task)
+    signed = np.zeros(task.high - low, np.bool_)
+    signed[task.places(records["doc"])] = True
+    listed = signed & kept if job.config.dedup.mode == "greedy" else signed
     # Near a text of `dedup.against`, which is no part of the index: nothing for later dumps.
     foreign = (lost["other"] >= args["before"]) & (lost["other"] < layout.earlier)
-    wanted[lost["doc"][foreign].astype(np.int64) - low] = False
-    held = wanted[records["doc"].astype(np.int64) - low]
-    files = EntryFiles(Store(args["index"]), args["entry"], slot - layout.first_slot, layout)
-    local = records["doc"][held].astype(np.uint64) - np.uint64(layout.earlier)
-    files.write_keys(np.ascontiguousarray(records["key"][held]), local, bins[held])
-    docs = np.flatnonzero(wanted)
-    sketches = read_sketches(job.store, args["sketches"], slot, layout)
-    files.write_sketches(low + docs - layout.earlier, sketches[docs])
-    named = low + np.flatnonzero(wanted & kept)
-    files.write_ids(named - layout.earlier, ids_in(job, layout, slot, named))
+    listed[task.places(lost["doc"][foreign])] = False
+    of_listed = listed[task.places(records["doc"])]
+    files = EntryFiles(Store(args["index"]), args["entry"], task.slot - layout.first_slot, layout)
+    local = records["doc"][of_listed].astype(np.uint64) - np.uint64(layout.earlier)
+    files.write_keys(np.ascontiguousarray(records["key"][of_listed]), local, bins[of_listed])
+    docs = np.flatnonzero(listed)
+    sketches = Sketches(task.store, args["sketches"], task.slot, layout).of(docs)[docs]
+    files.write_sketches(low + docs - layout.earlier, sketches)
+    named = low + np.flatnonzero(listed & kept)
+    files.write_ids(named - layout.earlier, ids_in(task, named))
     if job.config.dedup.mode == "cluster":
-        followers = lost[wanted[lost["doc"].astype(np.int64) - low]]
+        followers = lost[listed[task.places(lost["doc"])]]
         files.write_labels(followers, args["before"])
-    return {"runs": [], "entry_runs": files.runs}
+    return {"entry_spills": files.spills}
 
 
-def ids_in(job: Job, layout: Layout, slot: int, docs: np.ndarray) -> list[str]:
+def band_keys_of(task: SlotTask) -> tuple[np.ndarray, np.ndarray]:
+    """(records of the slot's band keys, the bin of each)."""
+    spill = SpillFile(task.store, band_path(task.args["bands"], task.slot))
+    spill.expect(band_type(task.doc_type))
+    records = spill.read(0, task.layout.bins)
+    spill.check(records, task.limits("doc"))
+    return records, np.repeat(np.arange(task.layout.bins), spill.counts(0, task.layout.bins))
+
+
+def ids_in(task: SlotTask, docs: np.ndarray) -> list[str]:
     """The ids of ascending documents of one slot."""
-    found: list[str] = []
-    parts = [Part(*part) for part in job.task.args["parts"]]
-    for part in parts_of(parts, *layout.span(slot)):
-        mine = docs[(docs >= part.base) & (docs < part.base + part.rows)]
-        found += ids_of(job.store, part, mine) if len(mine) else []
-    return found
+    ids: list[str] = []
+    for part in parts_of(task.parts, task.low, task.high):
+        inside = docs[(docs >= part.base) & (docs < part.base + part.rows)]
+        ids += ids_of(task.store, part, inside) if len(inside) else []
+    return ids
 
 
 class EntryFiles:
@@ -119,7 +126,7 @@ class EntryFiles:
 
     def __init__(self, store: Store, folder: str, slot: int, layout: Layout):
         self._store, self._folder, self._slot, self._layout = store, folder, slot, layout
-        self.runs: dict[str, list] = {}
+        self.spills: dict[str, list] = {}
 
     def write_keys(self, keys: np.ndarray, docs: np.ndarray, bins: np.ndarray) -> None:
         """Band keys that lie in the order of their bins, sorted inside each."""
@@ -152,6 +159,6 @@ class EntryFiles:
         self._write("labels", labels, np.array([len(labels)]), self._slot)
 
     def _write(self, kind: str, records: np.ndarray, counts: np.ndarray, first: int) -> None:
-        path = f"{self._folder}/{kind}-{self._slot:08d}.run"
-        write_run(self._store, path, records, counts, first)
-        self.runs.setdefault(kind, []).append([path, first, len(counts), len(records)])
+        path = f"{self._folder}/{kind}-{self._slot:08d}.spill"
+        name = write_spill(self._store, path, records, counts, first)
+        self.spills.setdefault(kind, []).append(name)

@@ -1,18 +1,16 @@
-"""Counts of the lines that `dedup.lines` removed over a run, after all of them are on record.
+"""Repeated lines: which lines of a run's documents go under `dedup.lines`, and who goes with them.
 
     decided ─ line-hashes ─▶ hashes of windows by bin ─ line-repeats ─▶ repeats by partition
             ─ lines ─▶ 3-deduplicated/lines, 3-deduplicated/dropped
 
-Off in every shipped configuration: FineWeb tried the removal of repeated lines, of lines and of
-short documents after it, and of three-line windows; they took 78, 85 and 81 % of the tokens, and
-models trained on what was left were all worse (Penedo et al. 2024). What a repeat is stands in
-lines.py; two windows are taken as equal when 128 bits of xxh3 are, by chance once among 10^11
-different windows with probability 10^-17. A partition is the unit of the first and last step, a
-range of hashes that of the second, within `dedup.memory_mb`; neither cut shows in the result.
+Off in every shipped configuration: FineWeb found models worse for it (Penedo et al. 2024, §3.4).
+What a repeat is stands in `filters/repeated_lines.py`; two windows are taken as equal when 128 bits
+of xxh3 are, by chance once among 10^11 different windows with probability 10^-17. A partition is
+the unit of the first and last step, a range of hashes that of the second, within
+`dedup.memory_mb`; neither cut shows in the result.
 """
 
 from collections.abc import Iterator
-from dataclasses import astuple
 from typing import Any
 
 import numpy as np
@@ -25,9 +23,10 @@ from decant.pipeline.dedup.bands import dump_salt
 from decant.pipeline.dedup.formats import REPEAT, WINDOW
 from decant.pipeline.dedup.layout import Part
 from decant.pipeline.dedup.rules import LINES_RULE
+from decant.pipeline.dedup.spill_file import Limits
 from decant.pipeline.dedup.spills import Spill, read_bins, read_whole
-from decant.pipeline.dedup.steps import SCRATCH, Deduplication
-from decant.pipeline.engine.execute import Job, Task
+from decant.pipeline.dedup.steps import SCRATCH, Steps
+from decant.pipeline.engine.execute import Job
 from decant.pipeline.rundir import paths
 from decant.pipeline.rundir.paths import partition_name
 from decant.pipeline.rundir.records import DUPLICATES, REMOVED_LINES
@@ -38,45 +37,43 @@ DROPPED = paths.DUPLICATES
 LINES = paths.REPEATED_LINES
 # A document's 100 windows of 32 bytes, sorted at 128: 2^7 times the bytes of its band key.
 MORE_BITS = 7
-MOST_BITS = 20  # an offset table of 8 MB in front of each run
+MOST_BITS = 20  # an offset table of 8 MB in front of each file
 SORT_BYTES = 128  # a window's record, its place in the order, the copies of both
 
 
-def remove_repeated(stage: Deduplication, lines: LinesConfig) -> dict[str, int]:
+def remove_repeated(steps: Steps, lines: LinesConfig) -> dict[str, int]:
     """The report's entry on lines; the tables of dropped documents are whole after it."""
-    bits = min(stage.layout.prefix_bits + MORE_BITS, MOST_BITS)
-    compared = total(per_part(stage, "line-hashes", spill_windows, bits=bits), "windows")
-    hashes = stage.settled("line-hashes", 1 << bits)
-    memory = stage.config.dedup.memory_mb << 20
+    bits = min(steps.layout.prefix_bits + MORE_BITS, MOST_BITS)
+    compared = total(per_part(steps, "line-hashes", spill_windows, bits=bits), "windows")
+    hashes = steps.settled("line-hashes", 1 << bits)
+    memory = steps.config.dedup.memory_mb << 20
     width = 1 << bits  # bins per task, as many as fit
     while width > 1 and compared * SORT_BYTES * width > memory << bits:
         width //= 2
+    given = {"hashes": hashes, "partitions": len(steps.parts)}
     tasks = [
-        Task(f"{low:08d}", {**stage.shared("line-repeats"), "low": low, "high": low + width,
-                            "hashes": hashes, "partitions": len(stage.parts)})
+        steps.task("line-repeats", f"{low:08d}", low=low, high=low + width, **given)
         for low in range(0, 1 << bits, width)
-    ]  # fmt: skip
-    repeated = total(stage.run("line-repeats", find_repeats, tasks), "repeats")
-    repeats = stage.settled("line-repeats", len(stage.parts))
-    done = per_part(stage, "lines", write_lines, repeats=repeats)
+    ]
+    repeated = total(steps.run("line-repeats", find_repeats, tasks), "repeats")
+    repeats = steps.settled("line-repeats", len(steps.parts))
+    edits = per_part(steps, "lines", write_lines, repeats=repeats)
     names = ("documents", "removed_lines", "removed_chars", "dropped")
-    counts = {name: total(done, name) for name in names}
+    counts = {name: total(edits, name) for name in names}
     return {"window": lines.window, "compared": compared, "repeated": repeated, **counts}
 
 
-def per_part(stage: Deduplication, step: str, function, **args) -> dict[str, dict]:
+def per_part(steps: Steps, step: str, function, **args) -> dict[str, dict]:
     """Run a step over the partitions, numbered by `rank` in row-key order."""
     tasks = [
-        Task(
-            partition_name(part.number),
-            {**stage.shared(step), "part": list(astuple(part)), "rank": rank, **args},
-        )
-        for rank, part in enumerate(stage.parts)
+        steps.task(step, partition_name(part.number), part=part.as_args(), rank=rank, **args)
+        for rank, part in enumerate(steps.parts)
     ]
-    return stage.run(step, function, tasks)
+    return steps.run(step, function, tasks)
 
 
 def total(results: dict[str, dict], name: str) -> int:
+    """The sum of a count over tasks."""
     return sum(one[name] for one in results.values())
 
 
@@ -102,7 +99,7 @@ def spill_windows(job: Job) -> dict:
             records["doc"], records["part"] = first + row, args["rank"]
             spill.add(records, records["key"] >> np.uint64(64 - args["bits"]))
             count += len(records)
-    return {"runs": spill.close(), "windows": count}
+    return {"spills": spill.close(), "windows": count}
 
 
 def window_records(text: str, dump: str | None, config: RunConfig) -> np.ndarray:
@@ -136,7 +133,8 @@ def find_repeats(job: Job) -> dict:
     assert lines is not None
     payload = args["layout"]["payload"]
     rows = max(64, payload // (2 * WINDOW.itemsize))
-    span = args["hashes"], args["low"], args["high"], WINDOW, rows
+    limits: Limits = {"part": (0, args["partitions"])}
+    span = args["hashes"], args["low"], args["high"], WINDOW, rows, limits
     firsts = np.empty(0, WINDOW)
     for records in read_bins(job.store, *span):
         firsts = first_occurrences(np.concatenate([firsts, records]))
@@ -153,7 +151,7 @@ def find_repeats(job: Job) -> dict:
         repeats["doc"], repeats["place"] = again["doc"], again["place"]
         spill.add(repeats, again["part"])
         count += len(again)
-    return {"runs": spill.close(), "repeats": count}
+    return {"spills": spill.close(), "repeats": count}
 
 
 def write_lines(job: Job) -> dict:

@@ -14,7 +14,7 @@ from decant.filters.minhash import MinHash, shingles, signature
 from decant.pipeline.config import RunConfig
 from decant.pipeline.dedup.decisions import band_list
 from decant.pipeline.dedup.formats import SKETCH_TYPE
-from decant.pipeline.dedup.layout import check_schema, signature_rows
+from decant.pipeline.dedup.signatures import check_schema, signature_rows
 from decant.pipeline.dedup.sketches import compare_rows
 from decant.pipeline.engine.light_spacy import import_spacy
 from decant.pipeline.engine.storage import Store
@@ -28,7 +28,7 @@ class NeighbourError(ValueError):
 
 @dataclass(frozen=True)
 class Neighbour:
-    """A stored document and its estimated Jaccard similarity with what was asked for."""
+    """A stored document and its estimated Jaccard similarity with the query."""
 
     id: str
     url: str
@@ -47,17 +47,17 @@ def neighbours(
     `text_or_id` is the id or the URL of a document of the run (which is left out), else a text.
     """
     numbers = partition_numbers(store)
-    wanted, own = signature_of(store, config, numbers, text_or_id)
+    query, query_key = signature_of(store, config, numbers, text_or_id)
     best: list[tuple] = []
-    for number, batch, matches, met in scored(store, config, numbers, wanted):
+    for number, batch, matches, met in scored(store, config, numbers, query):
         files, offsets = (batch.column(name).to_numpy() for name in ("file", "offset"))
         for row in np.lexsort((np.arange(len(matches)), -matches.astype(np.int64)))[: count + 1]:
             key = int(files[row]), int(offsets[row])
-            if matches[row] and key != own:
+            if matches[row] and key != query_key:
                 kept = batch.column("kept")[int(row)].as_py()
                 best.append((-int(matches[row]), *key, number, kept, int(met[row])))
         best = sorted(best)[:count]
-    return [_named(store, entry, len(wanted)) for entry in best]
+    return [_named(store, entry, len(query)) for entry in best]
 
 
 def signature_of(
@@ -67,24 +67,24 @@ def signature_of(
     dedup = config.dedup
     permutations = dedup.bands * dedup.rows
     for number in numbers:
-        found = find_document(store, number, text_or_id)
-        if found is None:
+        row_key = find_document(store, number, text_or_id)
+        if row_key is None:
             continue
         for batch in store.iter_batches(paths.signatures(number), ["offset", "signature"]):
-            rows = np.flatnonzero(batch.column("offset").to_numpy() == found[1])
+            rows = np.flatnonzero(batch.column("offset").to_numpy() == row_key[1])
             _, values = signature_rows(batch.column("signature").take(rows), permutations)
             if len(values):
-                return values[0], found
+                return values[0], row_key
         raise NeighbourError(f"{text_or_id}: this document has no signature in the run")
     import_spacy()
     method = MinHash(dedup.ngram, dedup.bands, dedup.rows, dedup.hash, dedup.seed)
-    made = signature(shingles(Doc(text_or_id), method), method)
-    if made is None:
+    query = signature(shingles(Doc(text_or_id), method), method)
+    if query is None:
         raise NeighbourError(
             f"{text_or_id!r} is no id or URL of this run, and as a text it has fewer than "
             f"{dedup.ngram} words"
         )
-    return made, None
+    return query, None
 
 
 def find_document(store: Store, number: int, name: str) -> tuple[int, int] | None:
@@ -100,7 +100,7 @@ def find_document(store: Store, number: int, name: str) -> tuple[int, int] | Non
 
 
 def scored(
-    store: Store, config: RunConfig, numbers: list[int], wanted: np.ndarray
+    store: Store, config: RunConfig, numbers: list[int], query: np.ndarray
 ) -> Iterator[tuple]:
     """(partition, rows, equal permutations, bands that meet) of all stored signatures."""
     dedup = config.dedup
@@ -109,14 +109,14 @@ def scored(
         path = paths.signatures(number)
         check_schema(store.parquet(path).schema_arrow, config, path)
         for batch in store.iter_batches(path, columns, batch_rows=8_192):
-            has, values = signature_rows(batch.column("signature"), len(wanted))
+            has, values = signature_rows(batch.column("signature"), len(query))
             matches = np.zeros(batch.num_rows, np.uint16)
             met = np.zeros(batch.num_rows, np.uint64)
             rows = np.arange(len(values))
             matches[has], met[has] = compare_rows(
                 values.astype(SKETCH_TYPE),
                 rows,
-                wanted[None].astype(SKETCH_TYPE),
+                query[None].astype(SKETCH_TYPE),
                 rows * 0,
                 dedup.bands,
                 dedup.rows,

@@ -15,7 +15,9 @@ from decant.pipeline.dedup.formats import band_type, pair_type
 from decant.pipeline.dedup.index import index_keys, read_entries
 from decant.pipeline.dedup.layout import SORT_BYTES_PER_RECORD, Layout
 from decant.pipeline.dedup.radix import sort_pairs
-from decant.pipeline.dedup.spills import Spill, read_bins
+from decant.pipeline.dedup.spill_file import document_limits
+from decant.pipeline.dedup.spills import read_bins
+from decant.pipeline.dedup.tasks import BinTask
 from decant.pipeline.engine.execute import Job
 from decant.pipeline.engine.storage import Store
 
@@ -96,7 +98,7 @@ class BucketReader:
         self._store, self._folder, self._number, self._layout = store, folder, number, layout
         self._rows = max(64, (layout.payload * 8) // SORT_BYTES_PER_RECORD)
         self.nobody = np.iinfo(layout.doc_type).max
-        self._held: list[tuple[np.ndarray, np.ndarray]] = []
+        self._chunks: list[tuple[np.ndarray, np.ndarray]] = []
         self._table: Table | None = None
 
     def table(self) -> Table:
@@ -106,13 +108,13 @@ class BucketReader:
             for number, chunk in enumerate(self._sorted_chunks()):
                 part = bucket_table(*chunk, self._layout.earlier, self.nobody)
                 whole = merge_tables([whole, part]) if number else part
-                self._held = [] if number else [chunk]
+                self._chunks = [] if number else [chunk]
             self._table = whole
         return self._table
 
     def chunks(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """(keys, docs) in key order inside each chunk; call `table` first."""
-        return iter(self._held) if self._held else self._sorted_chunks()
+        return iter(self._chunks) if self._chunks else self._sorted_chunks()
 
     def counts(self) -> dict:
         _, heads, fresh, sizes = self.table()
@@ -123,23 +125,24 @@ class BucketReader:
     def _sorted_chunks(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         keys: list[np.ndarray] = []
         docs: list[np.ndarray] = []
-        held = 0
+        rows = 0
         bins = (self._number, self._number + 1)
         kind = band_type(self._layout.doc_type)
+        limits = document_limits(self._layout.docs)
         entries = read_entries(self._store, self._layout.index)
         shape = self._layout.prefix_bits, self._number, self._layout.doc_type
         sources = (
-            read_bins(self._store, self._folder, *bins, kind, self._rows),
+            read_bins(self._store, self._folder, *bins, kind, self._rows, limits),
             index_keys(entries, *shape),
         )
         for records in chain(*sources):
-            if held and held + len(records) > self._rows:
+            if rows and rows + len(records) > self._rows:
                 yield self._sorted(keys, docs)
-                keys, docs, held = [], [], 0
+                keys, docs, rows = [], [], 0
             keys.append(np.ascontiguousarray(records["key"]))
             docs.append(np.ascontiguousarray(records["doc"]))
-            held += len(records)
-        if held:
+            rows += len(records)
+        if rows:
             yield self._sorted(keys, docs)
 
     def _sorted(self, keys: list, docs: list) -> tuple[np.ndarray, np.ndarray]:
@@ -150,21 +153,20 @@ class BucketReader:
 
 def find_pairs(job: Job) -> dict:
     """Spill the (document, bucket head) pairs of one bin of band keys, by slot of the document."""
-    args = job.task.args
-    layout = Layout(**args["layout"])
-    number = args["bin"]
-    reader = BucketReader(job.store, args["bands"], number, layout)
-    spill = Spill(job.store, f"{args['folder']}/{number:08d}", layout.slots, layout.payload)
+    task = BinTask(job)
+    layout = task.layout
+    reader = BucketReader(task.store, task.args["bands"], task.number, layout)
+    spill = task.spill()
     names, heads, fresh, _ = reader.table()
     for keys, docs in reader.chunks():
         left, right = np.empty(len(docs), docs.dtype), np.empty(len(docs), docs.dtype)
         bounds = docs.dtype.type(reader.nobody), layout.earlier
         count = star_pairs(keys, docs, names, heads, fresh, *bounds, left, right)
-        pairs = np.empty(count, pair_type(layout.doc_type))
+        pairs = np.empty(count, pair_type(task.doc_type))
         pairs["doc"], pairs["other"] = left[:count], right[:count]
-        pairs["band"] = number >> layout.prefix_bits
+        pairs["band"] = task.band
         spill.add(pairs, pairs["doc"] // layout.width)
-    return {"runs": spill.close(), **reader.counts()}
+    return {"spills": spill.close(), **reader.counts()}
 
 
 def bucket_counts(sizes: np.ndarray) -> dict:

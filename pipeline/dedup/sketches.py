@@ -1,68 +1,74 @@
-"""Signatures cut to 32 bits per permutation, one raw file per slot: what verification compares.
+"""Sketches: signatures cut to 32 bits a permutation, one file per slot, which comparisons read.
 
 Two different 61-bit minima agree in their low 32 bits with 2^-32, so that the count of equal
 permutations is that of the full signatures but for 3 pairs in 100 million; the files are half the
 size and need no decoding.
-
-Signatures as datasketch objects and back.
-
-A signature of ours is made with the permutations of datatrove (61-bit minima of SHA-1 shingles), so
-a MinHash made from it compares and merges with its like, but not with one that datasketch computed
-from tokens: the hashes differ. LSH, LeanMinHash and storage work as usual.
 """
-
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from decant.filters.compile import kernel
-from decant.pipeline.dedup.formats import SKETCH_TYPE
+from decant.pipeline.dedup.formats import slot_sketch_type
 from decant.pipeline.dedup.index import index_sketches, read_entries
 from decant.pipeline.dedup.layout import Layout
-from decant.pipeline.engine.execute import Job
-from decant.pipeline.engine.storage import StorageError, Store
-
-if TYPE_CHECKING:
-    from datasketch import LeanMinHash, MinHash
-
-
-def sketches_of(job: Job, layout: Layout, docs: np.ndarray) -> np.ndarray:
-    """The sketches of ascending documents, one slot after the other."""
-    permutations = layout.bands * layout.rows
-    found = np.zeros((len(docs), permutations), np.uint32)
-    for slot in np.unique(docs // layout.width).tolist():
-        here = docs // layout.width == slot
-        held = read_sketches(job.store, job.task.args["sketches"], slot, layout)
-        found[here] = held[docs[here] - layout.span(slot)[0]]
-    return found
+from decant.pipeline.dedup.spill_file import SpillFile, write_spill
+from decant.pipeline.engine.storage import Store
 
 
 def sketch_path(folder: str, slot: int) -> str:
-    return f"{folder}/{slot:08d}.u32"
+    return f"{folder}/{slot:08d}.spill"
 
 
 def write_sketches(store: Store, folder: str, slot: int, values: np.ndarray) -> None:
-    with store.local_draft(sketch_path(folder, slot)) as draft, open(draft, "wb") as file:
-        file.write(np.ascontiguousarray(values, SKETCH_TYPE).data)
+    """Write the sketches of a slot, uint32 [documents, permutations]; zeros: no signature."""
+    records = np.empty(len(values), slot_sketch_type(values.shape[1]))
+    records["sketch"] = values
+    write_spill(store, sketch_path(folder, slot), records, np.array([len(records)]), slot)
 
 
-def read_sketches(store: Store, folder: str, slot: int, layout: Layout) -> np.ndarray:
-    """uint32 [documents of the slot, permutations]; zeros where there is no signature."""
-    permutations = layout.bands * layout.rows
-    low, high = layout.span(slot)
-    if low < layout.earlier:
-        return index_sketches(read_entries(store, layout.index), low, high, permutations)
-    path = sketch_path(folder, slot)
-    expected = (high - low) * permutations
-    if store.size(path) != 4 * expected:
-        raise StorageError(f"{path} is truncated")
-    if store.is_local and expected:  # mapped: only the documents that somebody asks for are read
-        values = np.asarray(np.memmap(store.path(path), SKETCH_TYPE, "r"))
-    else:
-        values = np.frombuffer(store.read_bytes(path), SKETCH_TYPE)
-    return values.reshape(-1, permutations)
+class Sketches:
+    """The sketches of one slot's documents: uint32 [documents, permutations], zeros without one.
+
+    A local file is mapped and verified block by block, as its documents are asked for.
+    """
+
+    def __init__(self, store: Store, folder: str, slot: int, layout: Layout):
+        low, high = layout.span(slot)
+        self._file: SpillFile | None = None
+        if low < layout.earlier:
+            entries = read_entries(store, layout.index)
+            self._values = index_sketches(entries, low, high, layout.permutations)
+            return
+        self._file = SpillFile(store, sketch_path(folder, slot))
+        self._file.expect(slot_sketch_type(layout.permutations))
+        if self._file.rows != high - low:
+            raise self._file.damage(f"it has {self._file.rows} sketches, not {high - low}")
+        self._records = self._file.mapped()
+        self._values = self._records["sketch"]
+        self._verified = np.zeros(len(self._values) + 1, np.bool_)  # by block
+
+    def of(self, places: np.ndarray) -> np.ndarray:
+        """All sketches of the slot, of which those at `places` are verified."""
+        if self._file is not None and len(places):
+            blocks = np.unique(self._file.block_of(places))
+            for block in blocks[~self._verified[blocks]].tolist():
+                self._file.verify_mapped(self._records, block)
+            self._verified[blocks] = True
+        return self._values
+
+    def all(self) -> np.ndarray:
+        """All sketches of the slot."""
+        return self.of(np.arange(len(self._values)))
+
+
+def sketches_of(store: Store, folder: str, layout: Layout, docs: np.ndarray) -> np.ndarray:
+    """The sketches of ascending documents, one slot after the other."""
+    sketches = np.zeros((len(docs), layout.permutations), np.uint32)
+    for slot in np.unique(docs // layout.width).tolist():
+        here = docs // layout.width == slot
+        places = docs[here] - layout.span(slot)[0]
+        sketches[here] = Sketches(store, folder, slot, layout).of(places)[places]
+    return sketches
 
 
 @kernel
@@ -88,39 +94,3 @@ def compare_rows(left, left_rows, right, right_rows, bands, rows):
         matches[pair] = total
         met[pair] = mask
     return matches, met
-
-
-PRIME = (1 << 61) - 1
-
-
-class ForeignSignature(ValueError):
-    """The datasketch object does not hold a signature of ours."""
-
-
-def to_minhash(signature: np.ndarray, seed: int = 1) -> MinHash:
-    """A datasketch MinHash with the signature's values."""
-    from datasketch import MinHash
-
-    return MinHash(
-        num_perm=len(signature),
-        seed=seed,
-        scheme="affine64",
-        hashvalues=signature.astype(np.uint64),
-    )
-
-
-def to_lean_minhash(signature: np.ndarray, seed: int = 1) -> LeanMinHash:
-    """A datasketch LeanMinHash with the signature's values: smaller, immutable, serialisable."""
-    from datasketch import LeanMinHash
-
-    return LeanMinHash(to_minhash(signature, seed))
-
-
-def from_datasketch(sketch: MinHash | LeanMinHash, permutations: int) -> np.ndarray:
-    """The signature in a MinHash or LeanMinHash, uint64 [permutations]."""
-    values = np.asarray(sketch.hashvalues).astype(np.uint64)
-    if len(values) != permutations:
-        raise ForeignSignature(f"{len(values)} permutations, expected {permutations}")
-    if len(values) and int(values.max()) >= PRIME:
-        raise ForeignSignature("a value of 2^61 - 1 or more: this is not a signature of ours")
-    return values

@@ -30,12 +30,12 @@ def build(
     layout: Layout, totals: Mapping[str, int], findings: Mapping[str, Mapping[str, dict]]
 ) -> dict[str, Any]:
     """The report; every figure is a sum over tasks, so it is the same for any cutting up."""
-    found, chosen, decided = (findings[name] for name in ("found", "chosen", "decided"))
+    chosen, decided = (findings[name] for name in ("chosen", "decided"))
     scores, accepted = findings.get("scores", {}), findings.get("accepted", {})
     return {
         "documents": totals["in"],
         "without_signature": totals["short"],
-        "candidates": candidates(found),
+        "candidates": candidates(findings["candidates"]),
         "compared": agreement(scores, layout.bands * layout.rows),
         "verified": {
             name: sum(one[name] for one in accepted.values())
@@ -99,17 +99,18 @@ def name_documents(report: dict[str, Any], samples: Mapping[str, dict]) -> None:
             size_and_doc[place] = {**named, "band": band[0]} if band else named
 
 
-def candidates(found: Mapping[str, dict]) -> dict[str, Any]:
+def candidates(counts: Mapping[str, dict]) -> dict[str, Any]:
+    """The buckets and pairs of all bins."""
     total = {
-        name: sum(one[name] for one in found.values())
+        name: sum(one[name] for one in counts.values())
         for name in ("buckets", "pairs_compared", "pairs_not_compared")
     }
-    beyond = [one[BEYOND] for one in found.values() if BEYOND in one]
+    beyond = [one[BEYOND] for one in counts.values() if BEYOND in one]
     total |= {BEYOND: sum(beyond)} if beyond else {}
-    giants = [entry for one in found.values() for entry in one.get("giants", [])]
+    giants = [entry for one in counts.values() for entry in one.get("giants", [])]
     return {
         **total,
-        "bucket_sizes": add_histograms(one["bucket_sizes"] for one in found.values()),
+        "bucket_sizes": add_histograms(one["bucket_sizes"] for one in counts.values()),
         "giant_buckets": top(giants),
     }
 
@@ -132,11 +133,13 @@ def agreement(scores: Mapping[str, dict], permutations: int) -> dict[str, Any]:
 
 
 def add_histograms(histograms) -> dict[str, int]:
+    """The sum of histograms, by number."""
     total = add(histograms)
     return {name: total[name] for name in sorted(total, key=int)}
 
 
 def add(tables) -> dict[str, int]:
+    """The sum of counts by name."""
     total: dict[str, int] = {}
     for table in tables:
         for name, count in table.items():
@@ -150,4 +153,5 @@ def top(entries: list[list[int]]) -> list[list[int]]:
 
 
 def encode(report: Mapping[str, Any]) -> bytes:
+    """The report as the bytes of its file."""
     return checked_json.encode(json.loads(json.dumps(report, sort_keys=True)), indent=1)

@@ -24,10 +24,12 @@ import pyarrow as pa
 
 from decant.filters.minhash import meeting_probability
 from decant.pipeline.config import RunConfig
-from decant.pipeline.dedup.bands import band_keys, band_records, write_bands
-from decant.pipeline.dedup.layout import number_documents, plan
-from decant.pipeline.dedup.spills import SpillFile, read_catalog, write_catalog, write_run
-from decant.pipeline.dedup.steps import Deduplication
+from decant.pipeline.dedup.bands import band_keys, band_path, band_records, write_bands
+from decant.pipeline.dedup.layout import plan
+from decant.pipeline.dedup.signatures import number_documents
+from decant.pipeline.dedup.spill_file import SpillFile, write_spill
+from decant.pipeline.dedup.spills import read_catalog, write_catalog
+from decant.pipeline.dedup.steps import Steps
 from decant.pipeline.deduplicate import cluster_labels, run, sketch_folder, survivors_of
 from decant.pipeline.engine.execute import Engine
 from decant.pipeline.engine.storage import Store
@@ -102,29 +104,28 @@ def ratio(theirs: dict[str, float], ours: dict[str, float]) -> dict[str, float]:
     return {name: round(theirs[name] / ours[name], 1) for name in theirs}
 
 
-def stage_of(store: Store, engine: Engine, config: RunConfig, documents: int = 0) -> Deduplication:
-    """The stage over signature files, looked through, or over so many documents in memory."""
+def steps_of(store: Store, engine: Engine, config: RunConfig, documents: int = 0) -> Steps:
+    """The steps over signature files, looked through, or over so many documents in memory."""
     digest, parts = stage_digest(config, "deduplicate"), []
     if not documents:
         numbers = list(range(len(store.list("2-filtered/signatures"))))
         parts, totals = number_documents(engine, store, numbers, 0, digest)
         documents = totals["rows"]
-    return Deduplication(engine, config, plan(documents, 0, config), parts, digest)
+    return Steps(engine, config, plan(documents, 0, config), parts, digest)
 
 
-def keys_of_array(stage: Deduplication, signatures: np.ndarray) -> None:
-    """Write the band keys of signatures in memory, a run per slot, as the bands step does."""
-    layout, names = stage.layout, []
+def keys_of_array(steps: Steps, signatures: np.ndarray) -> None:
+    """Write the band keys of signatures in memory, a file per slot, as the bands step does."""
+    layout, names = steps.layout, []
     for slot in range(layout.slots):
         low, high = layout.span(slot)
         salts = np.zeros(high - low, np.uint64)
         keys = band_keys(signatures[low:high], salts, layout.bands, layout.rows)
         shape = layout.prefix_bits, layout.doc_type
         records, counts = band_records(keys, np.arange(low, high), *shape)
-        path = f"{stage.folder('bands')}/{slot:08d}.run"
-        write_run(stage.engine.store, path, records, counts)
-        names.append([path, 0, layout.bins, len(records)])
-    write_catalog(stage.engine.store, stage.folder("bands"), names)
+        path = band_path(steps.folder("bands"), slot)
+        names.append(write_spill(steps.engine.store, path, records, counts))
+    write_catalog(steps.engine.store, steps.folder("bands"), names)
 
 
 def ours(
@@ -136,15 +137,15 @@ def ours(
     whole = Clock()
     with Engine(store, config, workers=0) as engine:
         if signatures is None:
-            stage = stage_of(store, engine, config)
-            folder = sketch_folder(stage)
-            stage.per_slot("bands", write_bands, with_parts=True, sketches=folder, exact="")
+            steps = steps_of(store, engine, config)
+            folder = sketch_folder(steps)
+            steps.per_slot("bands", write_bands, with_parts=True, sketches=folder, exact="")
         else:
-            stage = stage_of(store, engine, config, len(signatures))
-            keys_of_array(stage, signatures)
+            steps = steps_of(store, engine, config, len(signatures))
+            keys_of_array(steps, signatures)
         from_keys = Clock()
-        labels, _ = cluster_labels(stage)
-        choices, _ = survivors_of(stage, labels, "")
+        labels, _ = cluster_labels(steps)
+        choices, _ = survivors_of(steps, labels, "")
     times = whole.read(), from_keys.read()
     roots: dict[int, int] = {}
     for name in read_catalog(store, choices):
@@ -209,7 +210,7 @@ def datasketch(signatures: np.ndarray) -> tuple[dict, dict[int, int]]:
     """(clock, root by dropped document) of querying and inserting every document."""
     from datasketch import MinHashLSH
 
-    from decant.pipeline.dedup.sketches import to_minhash
+    from decant.pipeline.dedup.datasketch_objects import to_minhash
 
     sketches = [to_minhash(one) for one in signatures]
     root = list(range(len(signatures)))

@@ -20,10 +20,11 @@ import numpy as np
 
 from decant.filters.compile import kernel
 from decant.pipeline.config import RunConfig
-from decant.pipeline.dedup.bands import band_records
+from decant.pipeline.dedup.bands import band_path, band_records
 from decant.pipeline.dedup.layout import plan
-from decant.pipeline.dedup.spills import SpillFile, read_catalog, write_catalog, write_run
-from decant.pipeline.dedup.steps import SCRATCH, Deduplication
+from decant.pipeline.dedup.spill_file import SpillFile, write_spill
+from decant.pipeline.dedup.spills import read_catalog, write_catalog
+from decant.pipeline.dedup.steps import SCRATCH, Steps
 from decant.pipeline.deduplicate import candidate_pairs, close, survivors_of
 from decant.pipeline.engine.execute import Engine
 from decant.pipeline.engine.storage import Store
@@ -63,9 +64,9 @@ def planted_keys(low, high, bands, rows, duplicate_percent):
     return keys
 
 
-def write_keys(stage: Deduplication, duplicates: int, identical: bool) -> None:
-    """One run of band keys per slot, as the bands step writes them."""
-    layout, store = stage.layout, stage.engine.store
+def write_keys(steps: Steps, duplicates: int, identical: bool) -> None:
+    """One file of band keys per slot, as the bands step writes them."""
+    layout, store = steps.layout, steps.engine.store
     names = []
     for slot in range(layout.slots):
         low, high = layout.span(slot)
@@ -74,10 +75,9 @@ def write_keys(stage: Deduplication, duplicates: int, identical: bool) -> None:
             keys[:] = np.arange(BANDS, dtype=np.uint64)[:, None] * np.uint64(0x9E3779B97F4A7C15)
         docs = np.arange(low, high, dtype=np.int64)
         records, counts = band_records(keys, docs, layout.prefix_bits, layout.doc_type)
-        path = f"{stage.folder('bands')}/{slot:08d}.run"
-        write_run(store, path, records, counts)
-        names.append([path, 0, layout.bins, len(records)])
-    write_catalog(store, stage.folder("bands"), names)
+        path = band_path(steps.folder("bands"), slot)
+        names.append(write_spill(store, path, records, counts))
+    write_catalog(store, steps.folder("bands"), names)
 
 
 def measure(folder: Path, documents: int, args: argparse.Namespace) -> dict:
@@ -86,13 +86,13 @@ def measure(folder: Path, documents: int, args: argparse.Namespace) -> dict:
     store = Store(str(folder))
     with Engine(store, config, workers=args.workers) as engine:
         layout = plan(documents, 0, config)
-        stage = Deduplication(engine, config, layout, [], stage_digest(config, "deduplicate"))
-        write_keys(stage, args.duplicates, args.identical)
+        steps = Steps(engine, config, layout, [], stage_digest(config, "deduplicate"))
+        write_keys(steps, args.duplicates, args.identical)
         if args.workers:
             engine._start_ray()  # a standing cluster: its start is not part of the work
         began, cpu = time.perf_counter(), time.process_time()
         times = {}
-        for name, step in steps(stage):
+        for name, step in timed_steps(steps):
             start = time.perf_counter()
             step()
             times[name] = round(time.perf_counter() - start, 1)
@@ -107,30 +107,30 @@ def measure(folder: Path, documents: int, args: argparse.Namespace) -> dict:
         "bins": layout.bins,
         "scratch_mb": sum(store.sizes(SCRATCH).values()) >> 20,
         "objects": len(store.sizes(SCRATCH)),
-        **survivor_list(stage),
+        **survivor_list(steps),
     }
 
 
-def steps(stage: Deduplication):
+def timed_steps(steps: Steps):
     made: dict = {}
 
     def pairs():
-        made["found"] = candidate_pairs(stage)
+        made["found"] = candidate_pairs(steps)
 
     def closure():
-        made["labels"] = close(stage, stage.settled("pairs"))
+        made["labels"] = close(steps, steps.settled("pairs"))
 
     def survivors():
-        made["choices"] = survivors_of(stage, made["labels"], "")
+        made["choices"] = survivors_of(steps, made["labels"], "")
 
     return (("pairs_s", pairs), ("closure_s", closure), ("survivors_s", survivors))
 
 
-def survivor_list(stage: Deduplication) -> dict:
+def survivor_list(steps: Steps) -> dict:
     """How many documents are dropped, and a checksum of who and for whom."""
-    store = stage.engine.store
+    store = steps.engine.store
     dropped, total = 0, 0
-    for name in read_catalog(store, stage.folder("choices")):
+    for name in read_catalog(store, steps.folder("choices")):
         rows = SpillFile(store, name.path).read(name.first, name.first + name.bins)
         lost = rows[rows["doc"] != rows["other"]]
         dropped += len(lost)

@@ -6,7 +6,7 @@ from datasketch import LeanMinHash, MinHashLSH
 
 from decant.filters.minhash import half_point, meeting_probability
 from decant.pipeline.config import DedupConfig, RunConfig
-from decant.pipeline.dedup.sketches import (
+from decant.pipeline.dedup.datasketch_objects import (
     ForeignSignature,
     from_datasketch,
     to_lean_minhash,

@@ -105,7 +105,7 @@ def test_real_pages_cluster_as_datatroves(tmp_path):
 def test_candidates_are_those_of_datasketchs_lsh(tmp_path):
     from datasketch import MinHashLSH
 
-    from decant.pipeline.dedup.sketches import to_minhash
+    from decant.pipeline.dedup.datasketch_objects import to_minhash
 
     rng = np.random.default_rng(13)
     documents = planted_clusters(rng, 400)

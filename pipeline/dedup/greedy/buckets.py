@@ -1,9 +1,8 @@
 """The buckets' side of a greedy round: who leads, who was newly kept, and what was not compared.
 
-Buckets as bipartite lists, for the greedy mode: which documents lie in which bucket.
-
-A bucket's name is its bin in the upper 24 bits and its place among the bin's buckets below, so that
-the task of a bin keeps one entry per bucket in plain arrays.
+Buckets are lists of documents that share a band key. A bucket's number is its bin in the upper 24
+bits and its place among the bin's buckets below, so that the task of a bin keeps one entry per
+bucket in plain arrays. Votes come in from documents, leads go out to them (`documents.py`).
 """
 
 from collections.abc import Iterator
@@ -19,10 +18,12 @@ from decant.pipeline.dedup.formats import (
     member_of_bucket_type,
     vote_type,
 )
-from decant.pipeline.dedup.layout import Layout
 from decant.pipeline.dedup.pairs import BucketReader
-from decant.pipeline.dedup.spills import Spill, read_bins
+from decant.pipeline.dedup.tasks import BinTask
+from decant.pipeline.engine.damage import StorageError
 from decant.pipeline.engine.execute import Job
+
+MOST_COMPARED = 1_000  # kept documents of one bucket that later ones are compared with
 
 
 def bucket_places(buckets: np.ndarray) -> np.ndarray:
@@ -47,24 +48,19 @@ def bucket_members(keys, docs, names, sizes, first, out_docs, out_buckets):
 
 def find_buckets(job: Job) -> dict:
     """Spill (document, bucket) of every bucket of two and more in one bin, by slot of document."""
-    args = job.task.args
-    layout = Layout(**args["layout"])
-    number = args["bin"]
-    reader = BucketReader(job.store, args["bands"], number, layout)
-    spill = Spill(job.store, f"{args['folder']}/{number:08d}", layout.slots, layout.payload)
+    task = BinTask(job)
+    reader = BucketReader(task.store, task.args["bands"], task.number, task.layout)
+    spill = task.spill()
     names, _, fresh, sizes = reader.table()
     sizes = np.where(fresh != reader.nobody, sizes, 0)  # all of an index: decided long ago
     for keys, docs in reader.chunks():
         out_docs, out_buckets = np.empty(len(docs), docs.dtype), np.empty(len(docs), np.uint64)
-        first = np.uint64(number << PLACE_BITS)
+        first = np.uint64(task.number << PLACE_BITS)
         count = bucket_members(keys, docs, names, sizes, first, out_docs, out_buckets)
-        members = np.empty(count, member_of_bucket_type(layout.doc_type))
+        members = np.empty(count, member_of_bucket_type(task.doc_type))
         members["doc"], members["bucket"] = out_docs[:count], out_buckets[:count]
-        spill.add(members, members["doc"] // layout.width)
-    return {"runs": spill.close(), "table": len(names), **reader.counts()}
-
-
-MOST_COMPARED = 1_000  # kept documents of one bucket that later ones are compared with
+        spill.add(members, members["doc"] // task.layout.width)
+    return {"spills": spill.close(), "table": len(names), **reader.counts()}
 
 
 @dataclass
@@ -89,67 +85,64 @@ class Leaders:
 
 @kernel
 def lead(places, docs, ranks, ties, leader_doc, leader_rank, leader_tie):
-    """Make each vote's document the leader of its bucket if it comes before the one held."""
+    """Make each vote's document the leader of its bucket if it comes before the leader so far."""
     for row in range(len(places)):
         at = places[row]
-        doc, held = np.int64(docs[row]), leader_doc[at]
-        before = held < 0
+        doc, leader = np.int64(docs[row]), leader_doc[at]
+        before = leader < 0
         if not before:
             if ranks[row] != leader_rank[at]:
                 before = ranks[row] < leader_rank[at]
             elif ties[row] != leader_tie[at]:
                 before = ties[row] < leader_tie[at]
             else:
-                before = doc < held
+                before = doc < leader
         if before:
             leader_doc[at], leader_rank[at], leader_tie[at] = doc, ranks[row], ties[row]
 
 
-def votes_of(job: Job, layout: Layout) -> Iterator[np.ndarray]:
-    """The votes of one bin, in bounded chunks."""
-    number, source = job.task.args["bin"], job.task.args["source"]
-    kind = vote_type(layout.doc_type)
-    chunk = max(64, layout.payload // (4 * kind.itemsize))
-    return read_bins(job.store, source, number, number + 1, kind, chunk)
+def votes_of(task: BinTask) -> Iterator[np.ndarray]:
+    """The votes of one bin, in bounded chunks; each for a bucket that the bin has."""
+    dtype = vote_type(task.doc_type)
+    for votes in task.read("source", dtype, task.rows_at_once(dtype, 4), by=""):
+        if len(votes) and int(bucket_places(votes["bucket"]).max()) >= task.args["buckets"]:
+            raise StorageError(f"{task.args['source']}: a vote for a bucket that there is not")
+        yield votes
 
 
-def read_votes(job: Job, layout: Layout) -> tuple[Leaders, list[np.ndarray]]:
+def read_votes(task: BinTask) -> tuple[Leaders, list[np.ndarray]]:
     """(leaders of one bin's buckets, votes of those newly kept)."""
-    leaders = Leaders.of(job.task.args["buckets"])
+    leaders = Leaders.of(task.args["buckets"])
     kept: list[np.ndarray] = []
-    for votes in votes_of(job, layout):
+    for votes in votes_of(task):
         places = bucket_places(votes["bucket"])
-        open_votes = votes["state"] == UNDECIDED
+        undecided = votes["state"] == UNDECIDED
         lead(
-            places[open_votes],
-            np.ascontiguousarray(votes["doc"][open_votes]),
-            np.ascontiguousarray(votes["rank"][open_votes]),
-            np.ascontiguousarray(votes["tie"][open_votes]),
+            places[undecided],
+            np.ascontiguousarray(votes["doc"][undecided]),
+            np.ascontiguousarray(votes["rank"][undecided]),
+            np.ascontiguousarray(votes["tie"][undecided]),
             leaders.doc,
             leaders.rank,
             leaders.tie,
         )
         np.maximum.at(leaders.kept, places, votes["kept"].astype(np.int64))
-        kept.append(votes[~open_votes])
+        kept.append(votes[~undecided])
     return leaders, kept
 
 
 def spill_leads(job: Job) -> dict:
     """Tell the undecided members of one bin's buckets who leads and who was newly kept."""
-    args = job.task.args
-    layout = Layout(**args["layout"])
-    number = args["bin"]
-    leaders, kept = read_votes(job, layout)
-    announced = Announced.of(kept, leaders, layout.earlier)
-    spill = Spill(job.store, f"{args['folder']}/{number:08d}", layout.slots, layout.payload)
-    band = number >> layout.prefix_bits
+    task = BinTask(job)
+    leaders, kept = read_votes(task)
+    announced = Announced.of(kept, leaders, task.layout.earlier)
+    spill = task.spill()
     compared = 0
-    for votes in votes_of(job, layout):
-        votes = votes[votes["state"] == UNDECIDED]
-        leads = announced.leads(votes, layout, band)
+    for votes in votes_of(task):
+        leads = announced.leads(votes[votes["state"] == UNDECIDED], task.doc_type, task.band)
         compared += int((leads["other"] != leads["doc"]).sum())
-        spill.add(leads, leads["doc"] // layout.width)
-    return {"runs": spill.close(), "compared": compared, "unmet": announced.unmet}
+        spill.add(leads, leads["doc"] // task.layout.width)
+    return {"spills": spill.close(), "compared": compared, "unmet": announced.unmet}
 
 
 def pairs_beyond(kept: np.ndarray) -> int:
@@ -183,12 +176,12 @@ class Announced:
         starts = np.searchsorted(places, edges)
         room = np.arange(len(places)) - starts[places] + leaders.kept[places] < MOST_COMPARED
         kept = leaders.kept + np.diff(starts)
-        made = cls(docs[room], np.searchsorted(places[room], edges), leaders, kept)
+        announced = cls(docs[room], np.searchsorted(places[room], edges), leaders, kept)
         fresh = np.bincount(places[docs >= earlier], minlength=buckets)
-        made.unmet = pairs_beyond(kept) - pairs_beyond(kept - fresh)
-        return made
+        announced.unmet = pairs_beyond(kept) - pairs_beyond(kept - fresh)
+        return announced
 
-    def leads(self, votes: np.ndarray, layout: Layout, band: int) -> np.ndarray:
+    def leads(self, votes: np.ndarray, doc_type: str, band: int) -> np.ndarray:
         """One row per undecided vote and newly kept member of its bucket, at least one per vote."""
         places = bucket_places(votes["bucket"])
         kept = self._kept[places]
@@ -196,13 +189,13 @@ class Announced:
         times = np.maximum(fresh, 1)
         rows = np.repeat(np.arange(len(votes)), times)
         nth = np.arange(len(rows)) - np.repeat(np.cumsum(times) - times, times)
-        leads = np.zeros(len(rows), lead_type(layout.doc_type))
+        leads = np.zeros(len(rows), lead_type(doc_type))
         leads["doc"], leads["bucket"] = votes["doc"][rows], votes["bucket"][rows]
         full = kept >= MOST_COMPARED  # such a bucket binds nobody any more
         leads["head"] = np.where(full, votes["doc"], self._leaders.doc[places])[rows]
         leads["kept"] = kept[rows]
         leads["first"], leads["band"] = nth == 0, band
         leads["other"] = leads["doc"]
-        told = fresh[rows] > 0
-        leads["other"][told] = self._docs[(self._starts[places][rows] + nth)[told]]
+        news = fresh[rows] > 0
+        leads["other"][news] = self._docs[(self._starts[places][rows] + nth)[news]]
         return leads

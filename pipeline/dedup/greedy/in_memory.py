@@ -1,25 +1,24 @@
 """The rest of a greedy deduplication in one pass over documents in order, in memory.
 
-Gives, document for document, what further rounds of greedy.py would: a document's round is one
-after those of the members that bind it, and it follows the smallest of the similar kept documents
-that were announced first.
+Gives, document for document, what further rounds would: a document's round is one after those of
+the members that bind it, and it follows the smallest of the similar kept documents that were
+announced first.
 """
 
 import numpy as np
 
 from decant.filters.compile import kernel
 from decant.pipeline.dedup.compare import least_matches
-from decant.pipeline.dedup.formats import RANK_COLUMNS, label_type, lead_type, score_type
+from decant.pipeline.dedup.formats import RANK_COLUMNS, label_type, lead_type
 from decant.pipeline.dedup.greedy.buckets import MOST_COMPARED, pairs_beyond
-from decant.pipeline.dedup.greedy.documents import rows_in
-from decant.pipeline.dedup.layout import Layout
+from decant.pipeline.dedup.greedy.documents import similar_pairs
+from decant.pipeline.dedup.ranks import Ranks
 from decant.pipeline.dedup.sketches import sketches_of
-from decant.pipeline.dedup.spills import read_whole, write_run
-from decant.pipeline.dedup.survivors import Ranks
+from decant.pipeline.dedup.spill_file import write_spill
+from decant.pipeline.dedup.tasks import StepTask
 from decant.pipeline.engine.execute import Job
 
 NEVER = np.int64(1 << 62)
-PAIR = ("doc", "other")
 # Bytes per row of leads while they are ordered, and per document's sketch of 112 x 4 and its copy.
 LEAD_BYTES, DOCUMENT_BYTES = 160, 1_000
 
@@ -31,12 +30,12 @@ def fits(undecided: int, rows: int, memory_bytes: int) -> bool:
 
 def finish(job: Job) -> dict:
     """Decide every document that is left; write the labels, by slot."""
-    args = job.task.args
-    layout = Layout(**args["layout"])
-    leads = read_whole(job.store, args["leads"], 0, layout.slots, lead_type(layout.doc_type))
+    task = StepTask(job)
+    layout = task.layout
+    leads = task.read_whole("leads", lead_type(task.doc_type))
     docs = np.unique(leads["doc"]).astype(np.int64)
-    position = survival_order(job, docs)
-    announced = announced_roots(job, layout, leads, docs)
+    position = survival_order(task, docs)
+    announced = announced_roots(task, leads, docs)
     members = leads[leads["first"] == 1]
     who = position[np.searchsorted(docs, members["doc"])]
     order = np.lexsort((members["bucket"], who))
@@ -45,9 +44,9 @@ def finish(job: Job) -> dict:
     kept = np.zeros(int(buckets.max(initial=-1)) + 1, np.int64)
     kept[buckets] = members["kept"]
     sequence = np.argsort(position)
-    sketches = np.empty((0, layout.bands * layout.rows), np.uint32)
-    if args["sketches"]:
-        sketches = sketches_of(job, layout, docs)[sequence]
+    sketches = np.empty((0, layout.permutations), np.uint32)
+    if folder := task.args["sketches"]:
+        sketches = sketches_of(task.store, folder, layout, docs)[sequence]
     by_position = docs[sequence]
     before = kept.copy()
     root, compared = decide_in_order(
@@ -59,23 +58,21 @@ def finish(job: Job) -> dict:
         by_position,
         sketches,
         layout.rows,
-        least_matches(job, layout),
+        least_matches(task.config, layout),
         MOST_COMPARED,
     )
-    labels = np.empty(len(docs), label_type(layout.doc_type))
+    labels = np.empty(len(docs), label_type(task.doc_type))
     labels["doc"], labels["root"] = by_position, root
     labels.sort(order="doc")
     counts = np.bincount(labels["doc"].astype(np.int64) // layout.width, minlength=layout.slots)
-    path = f"{args['labels']}/all.run"
-    write_run(job.store, path, labels, counts)
+    name = write_spill(task.store, f"{task.args['labels']}/all.spill", labels, counts)
     unmet = pairs_beyond(kept) - pairs_beyond(before)
-    names = [[path, 0, layout.slots, len(labels)]]
-    return {"runs": [], "undecided": 0, "labels": names, "compared": compared, "unmet": unmet}
+    return {"undecided": 0, "labels": [name], "compared": compared, "unmet": unmet}
 
 
-def survival_order(job: Job, docs: np.ndarray) -> np.ndarray:
+def survival_order(task: StepTask, docs: np.ndarray) -> np.ndarray:
     """The place of each document in the order of survival."""
-    order = Ranks(job.store, job.config, job.task.args["parts"]).of(docs)
+    order = Ranks(task.store, task.config, task.parts).of(docs)
     columns = [order.get(name, np.zeros(len(docs), np.uint64)) for name in RANK_COLUMNS]
     sequence = np.lexsort((docs, *reversed(columns)))
     position = np.empty(len(docs), np.int64)
@@ -83,19 +80,12 @@ def survival_order(job: Job, docs: np.ndarray) -> np.ndarray:
     return position
 
 
-def announced_roots(job: Job, layout: Layout, leads: np.ndarray, docs: np.ndarray) -> np.ndarray:
+def announced_roots(task: StepTask, leads: np.ndarray, docs: np.ndarray) -> np.ndarray:
     """The smallest similar document among those just announced as kept, NEVER where none is."""
-    told = leads[leads["other"] != leads["doc"]]
-    folder = job.task.args["scores"]
-    if folder and len(told):
-        scores = read_whole(job.store, folder, 0, layout.slots, score_type(layout.doc_type))
-        met = (scores["met"] & scores["claimed"]) != 0
-        scores = scores[met & (scores["matches"] >= least_matches(job, layout))]
-        scores = scores[np.lexsort((scores["other"], scores["doc"]))]
-        pairs = (one[name].astype(np.uint64) for one in (told, scores) for name in PAIR)
-        told = told[rows_in(*pairs)]
+    binding = leads[similar_pairs(task).holds(leads)]
     roots = np.full(len(docs), NEVER, np.int64)
-    np.minimum.at(roots, np.searchsorted(docs, told["doc"]), told["other"].astype(np.int64))
+    places = np.searchsorted(docs, binding["doc"])
+    np.minimum.at(roots, places, binding["other"].astype(np.int64))
     return roots
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from decant.pipeline.config import RunConfig
+from decant.pipeline.dedup.layout import Layout
 from decant.pipeline.deduplicate import run
 from decant.pipeline.engine.execute import Engine
 from decant.pipeline.engine.storage import Store
@@ -165,3 +166,8 @@ def brute_clusters(documents: Sequence[Planted]) -> list[int]:
             low, high = sorted((top(one), top(other)))
             root[high] = low
     return [top(node) for node in range(len(documents))]
+
+
+def layout_of(docs: int, width: int) -> Layout:
+    """A layout of FineWeb's 14 bands of 8 rows, one bin per band."""
+    return Layout(docs, 0, 14, 8, width, 0, 1 << 20)

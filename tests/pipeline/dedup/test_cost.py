@@ -5,7 +5,8 @@ import pytest
 
 from decant.pipeline.config import RunConfig
 from decant.pipeline.dedup import cost as dedup_plan
-from decant.pipeline.dedup import layout, spills
+from decant.pipeline.dedup import layout, merging, spills
+from decant.pipeline.dedup.spill_file import write_spill
 from tests.pipeline.dedup.dedup_runs import deduplicated, planted_clusters, write_run_directory
 
 
@@ -18,9 +19,9 @@ def test_tasks_objects_and_bytes_are_those_of_a_real_stage(tmp_path, monkeypatch
     sizes = store.sizes("3-deduplicated/_scratch")
     planned = layout.plan(1_500, 0, RunConfig.model_validate({"dedup": {"memory_mb": 16}}))
     exchange = dedup_plan.exchanges(planned)[0]
-    keys = [size for name, size in sizes.items() if "/bands/" in name and name.endswith(".run")]
+    keys = [size for name, size in sizes.items() if "/bands/" in name and name.endswith(".spill")]
     assert len(keys) == exchange.senders == planned.slots
-    heads = len(keys) * (8 * planned.bins + 200)  # offset tables
+    heads = len(keys) * (16 * planned.bins + 300)  # offsets, checksums
     assert exchange.bytes < sum(keys) < exchange.bytes + 2 * heads
 
 
@@ -40,7 +41,7 @@ def test_a_plan_stays_within_its_memory_and_a_few_objects_per_partition(document
 
 
 def test_merge_rounds_are_those_of_settle(tmp_path):
-    """The model's rounds and files for runs written by hand, without any deduplication."""
+    """The model's rounds and files for files written by hand, without any deduplication."""
     from decant.pipeline.engine.execute import Engine
     from decant.pipeline.engine.storage import Store
 
@@ -48,13 +49,12 @@ def test_merge_rounds_are_those_of_settle(tmp_path):
     names, kind = [], np.dtype([("doc", "<u4")])
     for number in range(100):
         counts = np.full(bins, 4)
-        path = f"made/{number:04d}.run"
-        spills.write_run(store, path, np.zeros(4 * bins, kind), counts)
-        names.append([path, 0, bins, 4 * bins])
+        path = f"made/{number:04d}.spill"
+        names.append(write_spill(store, path, np.zeros(4 * bins, kind), counts))
     spills.write_catalog(store, "made", names)
     exchange = dedup_plan.Exchange("made", 100, bins, 100 * 4 * bins, 4)
     with Engine(store, RunConfig(), workers=0) as engine:
-        folder = spills.settle(engine, "made", "made", bins, payload, "", 1)
+        folder = merging.settle(engine, "made", "made", bins, payload, "", 1)
     rounds, objects = dedup_plan.merge_rounds(exchange, payload, remote=False)
     assert rounds >= 1 and folder == f"made.round-{rounds}"
     assert len(spills.read_catalog(store, folder)) == objects

@@ -8,10 +8,9 @@ import pytest
 
 from decant.pipeline import deduplicate
 from decant.pipeline.config import RunConfig
-from decant.pipeline.dedup import bands, formats, layout, spills
-from decant.pipeline.dedup.layout import SignatureError
+from decant.pipeline.dedup import bands, layout
+from decant.pipeline.dedup.signatures import SignatureError
 from decant.pipeline.engine.execute import StepError
-from decant.pipeline.engine.storage import StorageError, Store
 from decant.pipeline.rundir.records import FILTERED, SIGNATURE_OPTIONS, made_with
 from tests.pipeline.dedup.dedup_runs import (
     Planted,
@@ -315,45 +314,6 @@ def test_rows_out_of_order_are_refused(tmp_path, rng):
         deduplicated(store)
 
 
-def test_a_damaged_run_file_is_named(tmp_path):
-    store = Store(str(tmp_path))
-    records = np.zeros(10, np.dtype([("doc", "<u4")]))
-    spills.write_run(store, "one.run", records, np.array([4, 6]))
-    assert len(spills.SpillFile(store, "one.run").read(1, 2)) == 6
-    store.write_bytes("cut.run", store.read_bytes("one.run")[:-5])
-    store.write_bytes("text.run", b"no run at all, but long enough")
-    for name, message in (
-        ("cut.run", "truncated"),
-        ("text.run", "not a run"),
-        ("no.run", "missing"),
-    ):
-        with pytest.raises(StorageError, match=rf"{name} is {message}"):
-            spills.SpillFile(store, name)
-
-
 def _rows(store, number):
     path = f"3-deduplicated/dropped/{number:05d}.parquet"
     return store.read_table(path).to_pylist()
-
-
-def test_records_of_another_type_are_refused_before_they_are_read(tmp_path):
-    store = Store(str(tmp_path))
-    choices = np.zeros(3, formats.choice_type("<u4"))
-    spills.write_run(store, "made/0.run", choices, np.array([3]))
-    spills.write_catalog(store, "made", [["made/0.run", 0, 1, 3]])
-    links = spills.read_whole(store, "made", 0, 1, formats.link_type("<u4"))
-    assert links.dtype.names == ("doc", "other") and len(links) == 3
-    for wrong in (formats.link_type("<u8"), formats.score_type("<u4")):
-        with pytest.raises(StorageError, match=r"made/0\.run has records of .*'rule'"):
-            spills.read_whole(store, "made", 0, 1, wrong)
-
-
-def test_ids_of_any_width_are_read(tmp_path):
-    store = Store(str(tmp_path))
-    for number, name in enumerate([b"<a>", b"<a-longer-one>"]):
-        ids = np.array([(number, name)], formats.id_type("<u4", len(name)))
-        spills.write_run(store, f"made/{number}.run", ids, np.array([1]))
-    names = [[f"made/{number}.run", 0, 1, 1] for number in (0, 1)]
-    spills.write_catalog(store, "made", names)
-    ids = spills.read_whole(store, "made", 0, 1, formats.id_type("<u4"))
-    assert ids["id"].tolist() == [b"<a>", b"<a-longer-one>"]

@@ -13,7 +13,7 @@ from decant.pipeline import shard
 from decant.pipeline.config import RunConfig, validate
 from decant.pipeline.dedup import layout
 from decant.pipeline.dedup import lines as line_steps
-from decant.pipeline.dedup.layout import SignatureError
+from decant.pipeline.dedup.signatures import SignatureError
 from decant.pipeline.engine import manifest
 from decant.pipeline.engine.execute import Engine
 from decant.pipeline.engine.storage import Store
