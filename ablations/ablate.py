@@ -16,7 +16,7 @@ from decant.ablations.judging.outcome import NGRAM_SAYS, RungOutcome
 from decant.ablations.judging.verdict import HURTS, INCONCLUSIVE, Settings
 from decant.ablations.measuring.effects import Measured
 from decant.ablations.plan import check_rungs, check_storage, plan_lines, rung_says
-from decant.ablations.report import rendering
+from decant.ablations.report import page, rendering
 from decant.ablations.rungs.ladder import RungUnfit
 from decant.ablations.scoring.questions import BenchmarkError
 from decant.ablations.scoring.references import HeldoutError
@@ -84,6 +84,7 @@ def _run_owned(
         print(line, file=sys.stderr)
     workers = workers if workers is not None else config.workers
     outcomes: list[RungOutcome] = []
+    drawn: dict[str, dict[str, bytes]] = {}  # figures by rung and file name
     seconds: dict[str, Any] = {"preparation": f"{time.monotonic() - started:.0f} s"}
     with Engine(store, RunConfig(), workers, ray, Progress(store)) as engine:
         _write_about(store, study)
@@ -92,13 +93,16 @@ def _run_owned(
             measured = _measure_rung(study, engine, rung)
             says = NGRAM_SAYS if rung == "ngram" else rung_says(rung)
             outcomes.append(outcome.conclude(study.signals, settings_of(study), measured, says))
-            for name, data in rendering.figures(study, outcomes[-1], measured[0]).items():
+            drawn[rung] = rendering.figures(study, outcomes[-1], measured[0])
+            for name, data in drawn[rung].items():
                 store.write_bytes(f"plots/{name}", data)
             seconds[f"rung {rung}"] = f"{time.monotonic() - began:.0f} s"
     store.write_bytes("verdict.json", rendering.as_json(study, outcomes, seconds))
     text = rendering.as_markdown(study, outcomes, seconds)
     store.write_bytes("verdict.md", text.encode())
-    print(text)
+    store.write_bytes("study.html", page.as_html(study, outcomes, drawn, seconds).encode())
+    print(rendering.as_summary(outcomes))
+    print(f"{store.url}: verdict.md, verdict.json, study.html")
     return outcomes
 
 

@@ -9,6 +9,7 @@ from html import escape
 import numpy as np
 
 WIDTH, ROW, LEFT, RIGHT, TOP, BOTTOM = 820, 22, 250, 150, 46, 44
+ARM_COLOURS = {"without": "#b8651b", "with": "#4a6fa5"}
 COLOURS = {"HELPS": "#2a8f4f", "HURTS": "#c0392b", "NEUTRAL": "#4a6fa5", "INCONCLUSIVE": "#8a8a8a"}
 
 
@@ -50,7 +51,8 @@ def forest(title: str, bars: Sequence[Bar], margin: float) -> str:
     """Effects with intervals, one row each; the band is the margin around zero."""
     finite = [v for b in bars for v in (b.low, b.high, b.effect) if np.isfinite(v)]
     reach = max([abs(v) for v in finite] + [2 * margin, 1e-4]) * 1.05
-    axis = Axis(-reach, reach, LEFT, WIDTH - RIGHT)
+    left = min(max([LEFT, *(7 * len(bar.name) for bar in bars)]), WIDTH // 2)  # 7 px a character
+    axis = Axis(-reach, reach, left, WIDTH - RIGHT)
     height = TOP + ROW * max(len(bars), 1) + BOTTOM + 18
     foot = height - BOTTOM - 18
     band = axis.at(margin) - axis.at(-margin)
@@ -61,7 +63,7 @@ def forest(title: str, bars: Sequence[Bar], margin: float) -> str:
     for k, bar in enumerate(bars):
         y = TOP + ROW * k + ROW / 2
         colour = COLOURS.get(bar.verdict, "#8a8a8a")
-        parts.append(_text(LEFT - 8, y + 4, bar.name, "end"))
+        parts.append(_text(left - 8, y + 4, bar.name, "end"))
         if np.isfinite(bar.low) and np.isfinite(bar.high):
             parts.append(_line(axis.at(bar.low), y, axis.at(bar.high), y, colour, 2))
         parts.append(_dot(axis.at(bar.effect), y, colour))
@@ -106,7 +108,7 @@ def _curve(
     found: np.ndarray, shares: Sequence[float], across: Axis, up: Axis, colour: str, dashes: str
 ) -> list[str]:
     mean = found.mean(axis=1)
-    sd = found.std(axis=1, ddof=1) if found.shape[1] > 1 else np.zeros(len(mean))
+    sd = _sds(found)
     upper = [(across.at(s), up.at(m + d)) for s, m, d in zip(shares, mean, sd, strict=True)]
     lower = [(across.at(s), up.at(m - d)) for s, m, d in zip(shares, mean, sd, strict=True)]
     middle = [(across.at(s), up.at(m)) for s, m in zip(shares, mean, strict=True)]
@@ -116,6 +118,37 @@ def _curve(
         f'<polygon points="{outline}" fill="{colour}" opacity="0.2"/>',
         f'<polyline points="{_points(middle)}" fill="none" {style}/>',
     ]
+
+
+def arm_curves(title: str, shares: Sequence[float], arms: dict[str, np.ndarray]) -> str:
+    """Bits per byte of two arms as their models read more, a band of ± one sd between trainings.
+
+    arms: name: float64 [shares, trainings].
+    """
+    height = 300
+    across = Axis(0.0, max(shares), 70, WIDTH - RIGHT - 40)
+    sds = {name: _sds(rows) for name, rows in arms.items()}
+    ends = [v for name, rows in arms.items() for d in (-1, 1)
+            for v in rows.mean(axis=1) + d * sds[name]]  # fmt: skip
+    up = Axis(min(ends), max(ends), height - BOTTOM, TOP)
+    parts = []
+    placed = _apart([up.at(float(rows[-1].mean())) for rows in arms.values()])
+    for (name, rows), y in zip(arms.items(), placed, strict=True):
+        colour = ARM_COLOURS.get(name, "#8a8a8a")
+        parts += _curve(rows, shares, across, up, colour, "")
+        parts += [_dot(across.at(s), up.at(float(m)), colour)
+                  for s, m in zip(shares, rows.mean(axis=1), strict=True)]  # fmt: skip
+        parts.append(_text(across.end + 15, y + 4, f"{name} the rule", "start", colour))
+    for tick in up.ticks():
+        parts.append(_text(62, up.at(tick) + 4, f"{tick:g}", "end"))
+    parts.append(_text(12, TOP - 8, "bits per byte, mean of the healthy signals", "start"))
+    parts += _horizontal(across, height - BOTTOM, "share of a training")
+    return _svg(title, height, parts)
+
+
+def _sds(rows: np.ndarray) -> np.ndarray:
+    """The sd of each row, zero for a single training."""
+    return rows.std(axis=1, ddof=1) if rows.shape[1] > 1 else np.zeros(len(rows))
 
 
 def trade_off(title: str, points: Sequence[tuple[float, Bar]]) -> str:

@@ -17,7 +17,7 @@ from decant.ablations.judging.verdict import Judged, RuleVerdict
 from decant.ablations.measuring.design import Design
 from decant.ablations.measuring.effects import Measured
 from decant.ablations.measuring.terms import HEALTH_FRACTIONS
-from decant.ablations.report import plots
+from decant.ablations.report import plots, scores
 from decant.ablations.study import Study
 
 SHOWN_HITS = 20
@@ -104,6 +104,31 @@ def as_markdown(study: Study, outcomes: Sequence[RungOutcome], cost: dict[str, A
     return "\n".join(lines)
 
 
+def as_summary(outcomes: Sequence[RungOutcome]) -> str:
+    """The verdicts and the arms' accuracies in short, for a terminal."""
+    lines = []
+    for outcome in outcomes:
+        lines += [f"Rung {outcome.rung}: {outcome.says}", ""]
+        cells = [_summary_cells(verdict) for verdict in outcome.verdicts]
+        widths = [max(len(row[k]) for row in cells) for k in range(3)] if cells else []
+        lines += [
+            "  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip()
+            for row in cells
+        ]
+        lines += ["", *scores.short(outcome)]
+    return "\n".join(lines)
+
+
+def _summary_cells(verdict: RuleVerdict) -> tuple[str, str, str]:
+    """(verdict, rule, effect with its interval)."""
+    effect, overall = verdict.effect, verdict.overall
+    numbers = "" if overall is None else f"{overall.effect:+.4f}"
+    if overall and not math.isnan(overall.q):
+        numbers += f" ({overall.low:+.4f} … {overall.high:+.4f}), q {overall.q:.3f}"
+    name = f"{effect.name} ({effect.design}, {effect.removed_fraction:.1%} of tokens)"
+    return verdict.label or "diagnostic", name, numbers
+
+
 def _rung(study: Study, outcome: RungOutcome) -> list[str]:
     terms = study.terms(outcome.rung)[0]
     design, budget = terms.design, ", ".join(f"{b:,.0f}" for b in terms.budget)
@@ -127,7 +152,10 @@ def _rung(study: Study, outcome: RungOutcome) -> list[str]:
         f"[curves](plots/{outcome.rung}-curves.svg).",
         "",
     ]
-    return [*lines, *_trends(outcome.trends), *_signals(outcome), *_health(outcome)]
+    return [
+        *lines, *_trends(outcome.trends), *scores.markdown(outcome), *_signals(outcome),
+        *_health(outcome),
+    ]  # fmt: skip
 
 
 def _trainings(design: Design) -> str:

@@ -32,7 +32,7 @@ from decant.ablations.measuring.terms import HEALTH_FRACTIONS
 
 CONFIGS = Path(__file__).parents[2] / "configs" / "ablations"
 SHIPPED = ("real-pages-neural", "laptop", "h200-30min", "fineweb-1.7b")
-RULES, SIGNALS = 7, 8
+RULES, SIGNALS = 7, 4
 NOISE = 0.02  # bits per byte, one sd of a training, the same share of it on every signal
 COMMON = 0.8  # of the noise's variance
 MARGIN = 0.002
