@@ -26,7 +26,9 @@ QUICKSTART := quickstart
 quickstart: setup
 	rm -rf $(QUICKSTART)
 	$(BIN)/decant sample-crawl --pages 2000 --seed 1 $(QUICKSTART)/crawl
-	$(BIN)/decant run configs/quickstart.yaml --input $(QUICKSTART)/crawl --output $(QUICKSTART)/run --workers 2
+	# Exit code 3: done, and bytes were lost. A few records of the sample are damaged, as on the web.
+	$(BIN)/decant run configs/quickstart.yaml --input $(QUICKSTART)/crawl --output $(QUICKSTART)/run --workers 2 \
+		|| test $$? -eq 3
 	@echo "corpus: $(QUICKSTART)/run/4-shards/data   report: $(QUICKSTART)/run/report.html"
 
 test: setup-dev

@@ -16,6 +16,7 @@ from rich.console import Console
 
 from decant.pipeline import rules
 from decant.pipeline.command import EXPECTED, RunRequest, execute_run, exit_code
+from decant.pipeline.engine.secrets import public_text
 from decant.pipeline.engine.storage import Store
 from decant.pipeline.engine.strict_yaml import ConfigError, parse_size
 from decant.pipeline.recipes import shipped
@@ -264,5 +265,5 @@ def _guard(action: Callable[[], None]) -> None:
     try:
         action()
     except EXPECTED as error:
-        print(f"decant: {error}", file=sys.stderr)
+        print(f"decant: {public_text(str(error))}", file=sys.stderr)
         raise typer.Exit(exit_code(error)) from None

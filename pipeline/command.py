@@ -16,14 +16,16 @@ from decant.pipeline.dedup.summary import print_curve
 from decant.pipeline.engine.events import Progress
 from decant.pipeline.engine.execute import Engine, StepError
 from decant.pipeline.engine.lock import Lock, LockError
+from decant.pipeline.engine.secrets import public_text
 from decant.pipeline.engine.storage import StorageError, Store
 from decant.pipeline.engine.strict_yaml import ConfigError
 from decant.pipeline.page.language_model import ModelMissing, UnknownLanguage, check_languages
 from decant.pipeline.report import funnel
 from decant.pipeline.run import RunError, RunResult, run_stages
 from decant.pipeline.rundir import losses
-from decant.pipeline.rundir.inputs import InputError, freeze, load
+from decant.pipeline.rundir.inputs import freeze, load
 from decant.pipeline.rundir.ledger import LedgerError
+from decant.pipeline.rundir.listing import InputError
 from decant.pipeline.rundir.versions import OtherFormat
 from decant.pipeline.tokens import counter
 from decant.pipeline.tokens.counter import TokenizerMissing
@@ -73,7 +75,7 @@ def execute_run(request: RunRequest) -> int:
         print("decant: interrupted; the same command continues from here", file=sys.stderr)
         return FAILED
     except EXPECTED as error:
-        print(f"decant: {error}", file=sys.stderr)
+        print(f"decant: {public_text(str(error))}", file=sys.stderr)
         return exit_code(error)
 
 

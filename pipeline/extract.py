@@ -18,8 +18,10 @@ from decant.pipeline.page import documents
 from decant.pipeline.page.judge import url_of
 from decant.pipeline.page.rows import PAGE_RECORDS, STAGE, PartitionLedger
 from decant.pipeline.rundir import inputs, ledger, losses, paths
+from decant.pipeline.rundir.borders import wrong_starts
 from decant.pipeline.rundir.document_inputs import ROW
-from decant.pipeline.rundir.inputs import Partition, wrong_starts
+from decant.pipeline.rundir.inputs import Partition
+from decant.pipeline.rundir.listing import steady_input
 from decant.pipeline.rundir.paths import partition_name
 from decant.pipeline.rundir.records import DROPPED, EXTRACTED, LINEAGE, LOSSES
 from decant.pipeline.stage_keys import stage_digest
@@ -125,7 +127,7 @@ def extract_partition(job: Job) -> dict[str, Any]:
     with (
         job.store.table_writer(paths.extracted(number), _schema(job.config)) as kept,
         job.store.table_writer(paths.not_extracted(number), DROPPED) as dropped,
-        inputs.open_input(job.task.inputs["url"]) as file,
+        steady_input(**job.task.inputs, config=job.config) as file,
     ):
         reader = Reader(file, args["start"], args["end"], args["by_member"])
         ledger_of = PartitionLedger(job, kept, dropped)

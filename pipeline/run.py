@@ -20,6 +20,7 @@ from decant.pipeline.config import RunConfig, validate
 from decant.pipeline.engine import checked_json, manifest
 from decant.pipeline.engine.damage import DamagedFile
 from decant.pipeline.engine.execute import DamagedInput, Engine
+from decant.pipeline.engine.secrets import public_values
 from decant.pipeline.engine.storage import Store, Written
 from decant.pipeline.engine.strict_yaml import parse_yaml
 from decant.pipeline.rundir import ledger, paths
@@ -191,7 +192,8 @@ def stored_config(store: Store) -> RunConfig:
 
 def write_run_files(store: Store, config: RunConfig) -> None:
     """`config.yaml` (resolved) and `versions.json`, for whoever finds the run later."""
-    resolved = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+    values = public_values(config.model_dump(mode="json"))
+    resolved = yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
     store.write_bytes("config.yaml", resolved.encode())
     store.write_bytes(VERSIONS, (json.dumps(versions(), indent=2) + "\n").encode())
 

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from decant.pipeline.config import RunConfig
+from decant.pipeline.engine.secrets import public_values
 
 STAGE_KEYS: dict[str, tuple[str, ...]] = {
     "extract": (
@@ -108,7 +109,7 @@ def _is_read(key: str, stage: str) -> bool:
 
 def _data(config: RunConfig, **options: Any) -> dict[str, Any]:
     """The configuration, flat; files of rules as the digests of their code and data."""
-    flat = _flatten(config.model_dump(mode="json", **options))
+    flat = _flatten(public_values(config.model_dump(mode="json", **options)))
     if "rule_files" in flat:
         flat["rule_files"] = [file.digest for file in config.rule_files]
     return flat

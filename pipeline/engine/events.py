@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bar
 
+from decant.pipeline.engine.secrets import public_text, public_values
 from decant.pipeline.engine.storage import Store
 
 PLAIN_EVERY_S = 10.0  # a line per this many seconds where stderr is no terminal
@@ -89,13 +90,13 @@ class Progress:
         self.flush()
 
     def event(self, kind: str, **fields: Any) -> None:
-        record = {"time": round(time.time(), 3), "event": kind, **fields}
+        record = {"time": round(time.time(), 3), "event": kind, **public_values(fields)}
         self._lines.append(json.dumps(record, ensure_ascii=False, default=str))
 
     def say(self, message: str) -> None:
         """One line for the person at the terminal."""
         if self._live:
-            self._console.print(message, highlight=False, markup=False)
+            self._console.print(public_text(message), highlight=False, markup=False)
 
     def flush(self) -> None:
         """Append the buffered events to the run's log (remote runs: rewritten as one object)."""

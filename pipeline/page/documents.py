@@ -20,7 +20,8 @@ from decant.pipeline.page.rows import ERROR, STAGE
 from decant.pipeline.page.text_language import TextLanguage
 from decant.pipeline.rundir import paths
 from decant.pipeline.rundir.document_inputs import column_names, extra_schema
-from decant.pipeline.rundir.inputs import Partition, open_input
+from decant.pipeline.rundir.inputs import Partition
+from decant.pipeline.rundir.listing import open_input, steady_input
 from decant.pipeline.rundir.paths import partition_name
 from decant.pipeline.rundir.records import DROPPED, EXTRACTED
 
@@ -166,7 +167,7 @@ def extract_documents(job: Job) -> dict[str, Any]:
     with (
         job.store.table_writer(paths.extracted(number), pa.schema([*EXTRACTED, *fields])) as kept,
         job.store.table_writer(paths.not_extracted(number), DROPPED) as dropped,
-        open_input(url) as file,
+        steady_input(**job.task.inputs, config=config) as file,
     ):
         ledger = DocumentLedger(job, kept, dropped)
         names = column_names(config, url)
@@ -216,5 +217,5 @@ def first_rows(engine: Engine, partitions: Sequence[Partition], digest: str) -> 
 
 def count_partition(job: Job) -> dict[str, Any]:
     """How many lines begin in a part of a plain JSONL file."""
-    with open_input(job.task.inputs["url"]) as file:
+    with open_input(job.task.inputs["url"], job.config) as file:
         return {"lines": count_lines(file, job.task.args["start"], job.task.args["end"])}

@@ -9,6 +9,7 @@ from typing import Any
 
 from decant.pipeline.config import RunConfig
 from decant.pipeline.engine import checked_json
+from decant.pipeline.engine.secrets import public_values
 from decant.pipeline.engine.storage import StorageError, Store
 from decant.pipeline.engine.strict_yaml import parse_yaml
 from decant.pipeline.report.page import page
@@ -21,7 +22,8 @@ BAR_CHARS = 30
 
 def write(store: Store, config: RunConfig) -> None:
     """Write `report.html` of a run."""
-    store.write_bytes("report.html", build_page(store, config.model_dump(mode="json")).encode())
+    values = public_values(config.model_dump(mode="json"))
+    store.write_bytes("report.html", build_page(store, values).encode())
 
 
 def rebuild(url: str) -> str:

@@ -14,7 +14,7 @@ import pyarrow as pa
 from decant.pipeline.config import RunConfig
 from decant.pipeline.engine.storage import Store
 from decant.pipeline.rundir import paths
-from decant.pipeline.rundir.inputs import Partition
+from decant.pipeline.rundir.inputs import Partition, unreadable
 
 SHOWN = 20  # of the largest losses on the terminal; the table has all
 SMALLER = "smaller_ranges"  # those of a partition that are counted but not named one by one
@@ -27,7 +27,7 @@ DEFAULT_MAX_LOST = 0.001
 
 SCHEMA = pa.schema(
     [
-        ("file", pa.int32()),
+        ("file", pa.int32()),  # null: no file of the run
         ("file_path", pa.string()),
         ("offset", pa.int64()),  # null for SMALLER
         ("bytes", pa.int64()),
@@ -47,6 +47,7 @@ def collect(
         for row in _of_partition(store, one, results[paths.partition_name(one.number)])
     ]
     rows += _of_whole_files(partitions, results)
+    rows += [_unread(name) for name in unreadable(store)]
     store.remove(paths.LOSSES)
     if rows:
         with store.table_writer(paths.LOSSES, SCHEMA) as writer:
@@ -67,7 +68,9 @@ def lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     total, ranges = (sum(row[name] for row in rows) for name in ("bytes", "ranges"))
     if len(rows) > SHOWN:
         shown.append(f"… and {len(rows) - SHOWN:,} more")
-    files = len({row["file"] for row in rows})
+    files = len({row["file"] for row in rows} - {None})
+    if not files:
+        return shown
     return [
         *shown,
         f"{total:,} bytes in {ranges:,} ranges of {files:,} files could not be read or were of no "
@@ -86,7 +89,7 @@ def too_many(
         bound = DEFAULT_MAX_LOST if whole >= DEFAULT_FROM_BYTES else 1.0
     lost: Counter[int] = Counter()
     for row in rows:
-        if not row["reason"].startswith(ONLY_SKIPPED):
+        if row["file"] is not None and not row["reason"].startswith(ONLY_SKIPPED):
             lost[row["file"]] += row["bytes"]
     # Some ranges count decompressed bytes: no file can lose more than it has.
     share = sum(min(count, sizes[file]) for file, count in lost.items()) / max(whole, 1)
@@ -96,9 +99,10 @@ def too_many(
 
 
 def _of_partition(store: Store, one: Partition, counts: Mapping[str, Any]) -> list[dict]:
-    if not counts.get("unreadable_ranges"):
-        return []
-    named = store.read_table(paths.losses(one.number)).to_pylist()
+    path = paths.losses(one.number)
+    if not counts.get("unreadable_ranges") or not store.exists(path):
+        return []  # of documents, rows are lost: they are named among the inputs given up
+    named = store.read_table(path).to_pylist()
     rows = [{**row, "file_path": one.source.file_path, "ranges": 1} for row in named]
     rest = counts["unreadable_ranges"] - len(named)
     if rest > 0:
@@ -143,12 +147,21 @@ def _row(one: Partition, offset: int | None, size: int, ranges: int, reason: str
     }
 
 
+def _unread(name: str) -> dict:
+    """What lies in a folder of the input, looks like data, and is none of the run's files."""
+    name, _, why = name.rpartition(": ")
+    return {"file": None, "file_path": name, "offset": None, "bytes": 0, "ranges": 0, "reason": why}
+
+
 def _place(row: Mapping[str, Any]) -> tuple[int, int, str]:
     offset = row["offset"]
-    return row["file"], -1 if offset is None else offset, row["reason"]
+    file = row["file"]
+    return -1 if file is None else file, -1 if offset is None else offset, row["reason"]
 
 
 def _line(row: Mapping[str, Any]) -> str:
+    if row["file"] is None:
+        return f"{row['file_path']} is left out: {row['reason']}"
     where = "" if row["offset"] is None else f" at byte {row['offset']:,}"
     if row["reason"].startswith(ONLY_SKIPPED):
         return (

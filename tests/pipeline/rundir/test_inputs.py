@@ -2,6 +2,7 @@
 
 import functools
 import http.server
+import os
 import threading
 
 import pytest
@@ -9,19 +10,25 @@ import pytest
 from decant.pipeline.config import InputConfig, RunConfig
 from decant.pipeline.engine.storage import Store
 from decant.pipeline.rundir import inputs
-from decant.pipeline.rundir.inputs import (
+from decant.pipeline.rundir.inputs import freeze, partition, unreadable
+from decant.pipeline.rundir.listing import (
     InputError,
     InputFile,
     file_path_of,
     find,
-    freeze,
-    partition,
+    identity,
+    open_input,
+    steady_input,
 )
 from tests.faults.warc_files import arc, crawl, members, one_member
 
 
 def config(*paths: object, **fields) -> RunConfig:
     return RunConfig(input=InputConfig(paths=tuple(str(path) for path in paths), **fields))
+
+
+def found(run: RunConfig) -> list[InputFile]:
+    return find(run).files
 
 
 @pytest.fixture
@@ -40,17 +47,17 @@ def names(files: list[InputFile]) -> list[str]:
 
 
 def test_a_directory_gives_its_archives_in_order_of_address(folder):
-    assert names(find(config(folder))) == ["a.warc.gz", "b.warc.gz", "old.arc"]
+    assert names(found(config(folder))) == ["a.warc.gz", "b.warc.gz", "old.arc"]
 
 
 def test_a_glob_and_a_file_in_it_give_each_file_once(folder):
     pattern = f"{folder}/**/*.warc.gz"
-    first = find(config(pattern))[0].url
-    assert names(find(config(first, pattern, first))) == ["a.warc.gz", "b.warc.gz"]
+    first = found(config(pattern))[0].url
+    assert names(found(config(first, pattern, first))) == ["a.warc.gz", "b.warc.gz"]
 
 
 def test_limit_takes_the_first_files(folder):
-    assert names(find(config(folder, limit=1))) == ["a.warc.gz"]
+    assert names(found(config(folder, limit=1))) == ["a.warc.gz"]
 
 
 @pytest.mark.parametrize("path", ["missing.warc.gz", "nothing-*.warc.gz"])
@@ -153,7 +160,7 @@ def test_files_are_read_over_http(folder):
         url = f"http://127.0.0.1:{server.server_address[1]}/old.arc"
         (one,) = freeze(Store(f"{folder}/run"), config(url))
         assert (one.source.size, one.source.file_path) == (len(arc(3)), "old.arc")
-        with inputs.open_input(url) as file:
+        with open_input(url, config(url)) as file:
             assert file.read() == arc(3)
         with pytest.raises(InputError, match="missing"):
             find(config(url.replace("old.arc", "missing.warc.gz")))
@@ -164,3 +171,78 @@ def test_files_are_read_over_http(folder):
 class QuietHandler(http.server.SimpleHTTPRequestHandler):
     def log_message(self, *_: object) -> None:
         pass
+
+
+def test_what_lies_beside_the_data_is_left_alone_and_said(folder, capsys):
+    for name in ("README", "a.cdx", "_SUCCESS"):
+        (folder / "crawl-data" / name).write_text("x")
+    freeze(Store(f"{folder}/run"), config(folder / "crawl-data"))
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert "3 files beside the input are left alone" in said
+
+
+def test_what_looks_like_data_and_cannot_be_read_is_named_and_costs_no_other_file(folder):
+    (folder / "packed.warc.xz").write_bytes(b"x")
+    (folder / "gone.warc.gz").symlink_to(folder / "nowhere")
+    os.mkfifo(folder / "pipe.warc.gz")
+    odd = os.fsencode(folder) + b"/caf\xe9.warc.gz"
+    with open(odd, "wb") as file:
+        file.write(members(crawl(1)))
+    store = Store(f"{folder}/run")
+    assert len({one.file for one in freeze(store, config(folder))}) == 3
+    named = {line.split(": ")[0].rsplit("/", 1)[1]: line for line in unreadable(store)}
+    assert set(named) == {"packed.warc.xz", "gone.warc.gz", "pipe.warc.gz", "caf\\udce9.warc.gz"}
+    assert "not a regular file" in named["pipe.warc.gz"]
+    assert "link to nothing" in named["gone.warc.gz"]
+
+
+def test_a_linked_folder_is_read_once_and_a_link_back_is_no_circle(folder):
+    (folder / "linked").symlink_to(folder / "crawl-data")
+    (folder / "crawl-data" / "back").symlink_to(folder)
+    assert len(names(found(config(folder)))) == 3
+
+
+def test_a_pipe_that_is_given_is_refused_in_a_line(folder):
+    os.mkfifo(folder / "pipe.warc.gz")
+    with pytest.raises(InputError, match="neither a file nor a folder"):
+        find(config(folder / "pipe.warc.gz"))
+
+
+def test_a_path_with_two_colons_is_a_file_like_any_other(folder):
+    path = folder / "a::b.warc.gz"
+    path.write_bytes(members(crawl(2)))
+    (one,) = freeze(Store(f"{folder}/run"), config(path))
+    assert one.source.url == str(path)
+
+
+@pytest.mark.parametrize("change", ["shrinks", "grows", "is written again"])
+def test_a_file_that_changes_while_it_is_read_is_refused(folder, change):
+    path = folder / "old.arc"
+    data = path.read_bytes()
+    size, etag, _ = identity(str(path), config(path))
+    with (
+        pytest.raises(InputError, match="changed while it was read"),
+        steady_input(str(path), size, etag, config(path)),
+    ):
+        if change == "is written again":
+            os.utime(path, ns=(1, 1))
+        else:
+            path.write_bytes(data[:-10] if change == "shrinks" else data * 2)
+
+
+def test_a_file_of_another_size_than_listed_is_refused_when_it_is_opened(folder):
+    path = folder / "old.arc"
+    size, etag, _ = identity(str(path), config(path))
+    with (
+        pytest.raises(InputError, match="when the run began"),
+        steady_input(str(path), size + 1, etag, config(path)),
+    ):
+        pass
+
+
+def test_a_file_that_stays_as_it_is_is_read_to_its_end(folder):
+    path = folder / "old.arc"
+    size, etag, _ = identity(str(path), config(path))
+    with steady_input(str(path), size, etag, config(path)) as file:
+        assert file.read() == path.read_bytes()
