@@ -8,6 +8,7 @@ import contextlib
 import io
 import zlib
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import brotli
 
@@ -106,7 +107,7 @@ def unbrotlied(body: bytes, limit_bytes: int) -> bytes:
     return b"".join(parts) or body
 
 
-def _brotli_output(stream: brotli.Decompressor, feed: bytes) -> Iterator[bytes]:
+def _brotli_output(stream: Any, feed: bytes) -> Iterator[bytes]:
     """What a stream gives for some more bytes of input."""
     while not stream.is_finished():
         data = stream.process(feed, output_buffer_limit=STEP_BYTES)

@@ -3,11 +3,6 @@
 `trafilatura` is FineWeb's extractor, `resiliparse` is DCLM's, `union` keeps what either finds.
 Every function here is pure: the same page gives the same text whatever came before it, which
 trafilatura alone does not promise (its `deduplicate=True` remembers paragraphs of earlier pages).
-
-One text from two engines' texts: the lines of the first, and what only the second has.
-
-The engines cut the same page into lines differently (a `<br>`, a table row), so lines are compared
-by what they say, not as wholes: a line is in the other text when most of its word triples are.
 """
 
 from __future__ import annotations
@@ -23,69 +18,7 @@ import trafilatura
 import trafilatura.deduplication as trafilatura_memory
 from resiliparse.extract.html2text import extract_plain_text
 
-SHARED = 0.5  # a line with at least this share of its triples in the other text is there already
-
-# A word; in scripts that write words without spaces, one character.
-_token = regex.compile(
-    r"[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Thai}]"
-    r"|[^\W\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Thai}]+"
-)
-
-
-def triples(line: str) -> Iterator[tuple[str, ...]]:
-    """The runs of three words of a line; the line itself where it has fewer.
-
-    >>> list(triples("One two, three four"))
-    [('one', 'two', 'three'), ('two', 'three', 'four')]
-    >>> list(triples("Read more")), list(triples("***"))
-    ([('read', 'more')], [])
-    """
-    words = _token.findall(line.lower())
-    if 0 < len(words) < 3:
-        yield tuple(words)
-    for start in range(len(words) - 2):
-        yield tuple(words[start : start + 3])
-
-
-def union_lines(first: str, second: str) -> list[tuple[str, str]]:
-    """(line, "first" | "second" | "both") of the union, in page order; time linear in the texts.
-
-    A line that only the second text has stands after the last line that both have. Lines that
-    repeat an earlier line of the union are left out, and so are lines without a word.
-    """
-    ours, theirs = _lines(first), _lines(second)
-    place: dict[tuple[str, ...], int] = {}
-    for number, (_, keys) in enumerate(ours):
-        for key in keys:
-            place.setdefault(key, number)
-    added: dict[int, list[str]] = {}
-    known_to_second = {key for _, keys in theirs for key in keys}
-    seen: set[tuple[str, ...]] = set()
-    after = -1
-    for line, keys in theirs:
-        common = [place[key] for key in keys if key in place]
-        if len(common) >= SHARED * len(keys):
-            after = max(after, common[-1])
-        elif sum(key in seen for key in keys) < SHARED * len(keys):
-            added.setdefault(after, []).append(line)
-            seen.update(keys)
-    merged = [(line, "second") for line in added.get(-1, ())]
-    for number, (line, keys) in enumerate(ours):
-        shared = sum(key in known_to_second for key in keys) >= SHARED * len(keys)
-        merged.append((line, "both" if shared else "first"))
-        merged.extend((line, "second") for line in added.get(number, ()))
-    return merged
-
-
-def _lines(text: str) -> list[tuple[str, list[tuple[str, ...]]]]:
-    """The distinct lines of a text that have words, each with its triples."""
-    found: dict[tuple[tuple[str, ...], ...], str] = {}
-    for line in text.splitlines():
-        keys = tuple(triples(line))
-        if keys:
-            found.setdefault(keys, line.strip())
-    return [(line, list(keys)) for keys, line in found.items()]
-
+from decant.pipeline.text.union import union_lines
 
 EXACT_FOR = "1.11.0"  # the trafilatura whose text the fast path equals
 FAST = trafilatura.__version__ == EXACT_FOR
@@ -121,20 +54,34 @@ RESILIPARSE_OPTIONS: dict[str, Any] = {
 }
 
 
-def trafilatura_text(html: str) -> str | None:
+# The attributes of a table cell up to its span, which is left out: in tags only, never in text.
+_SPAN = regex.compile(r"(?i)(<t[dh]\b[^<>]*?)\bcolspan\s*=\s*(?:\"[^\"]*\"|'[^']*'|[^\s>]+)")
+_HEAD_LINE = regex.compile(r"^(?:---\|)+$", regex.MULTILINE)
+_MISSING_CELLS = regex.compile(r"(?<= \|) ?\|+$", regex.MULTILINE)
+
+
+def trafilatura_text(html: str, fill_rows: bool = True) -> str | None:
     """The text of `trafilatura.extract` as FineWeb calls it, blind to earlier pages; None if none.
 
     By the fast path where it is exact for the installed version and the page, else by the library.
     What the library raises (rare: broken trees) is the caller's to count.
-    """
-    if not FAST:
-        return plain_trafilatura_text(html)
-    from decant.pipeline.text.replica import page  # reads names that other versions may not have
 
-    try:
-        return page.text(html) or None
-    except page.Unproven:
+    The library ends a table row with a bar for each cell that it lacks, as many as the widest row
+    claims: `colspan="2000000"` becomes two million bars. Without `fill_rows` none is written.
+    """
+    if FAST:
+        from decant.pipeline.text.replica import (
+            page,  # reads names that other versions may not have
+        )
+
+        try:
+            return page.text(html, fill_rows) or None
+        except page.Unproven:
+            pass
+    if fill_rows:
         return plain_trafilatura_text(html)
+    found = plain_trafilatura_text(_SPAN.sub(r"\1", html))
+    return None if found is None else _HEAD_LINE.sub("---|", _MISSING_CELLS.sub("", found))
 
 
 def plain_trafilatura_text(html: str) -> str | None:
@@ -165,10 +112,25 @@ def union_text(html: str, options: Mapping[str, Any]) -> str | None:
 
 
 def union_with_lineage(html: str, options: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """(line, engine) of the union: engine is "trafilatura", "resiliparse" or "both"."""
-    merged = union_lines(trafilatura_text(html) or "", resiliparse_text(html, options) or "")
+    """(line, engine) of the union: engine is "trafilatura", "resiliparse" or "both".
+
+    An engine that fails has no text here; where both fail, the first one's exception is raised.
+    """
+    texts: list[str] = []
+    errors: list[Exception] = []
+    for extract in (
+        partial(trafilatura_text, fill_rows=False),
+        partial(resiliparse_text, options=options),
+    ):
+        try:
+            texts.append(extract(html) or "")
+        except Exception as error:  # MemoryError among them: the other may need less
+            texts.append("")
+            errors.append(error.with_traceback(None))
+    if len(errors) == len(texts):
+        raise errors[0]
     names = {"first": "trafilatura", "second": "resiliparse", "both": "both"}
-    return [(line, names[origin]) for line, origin in merged]
+    return [(line, names[origin]) for line, origin in union_lines(*texts)]
 
 
 LINEAGE = {"trafilatura": "t", "resiliparse": "r", "both": "b"}
@@ -189,14 +151,16 @@ def extractor(
     """The function for an engine's name; ValueError names the choices for an unknown name or key.
 
     `options` are resiliparse's own keyword arguments over our defaults, for the two engines that
-    use it. trafilatura takes none: its output is FineWeb's, to the character. With `lineage`, the
-    text of the union stands under the line of letters that says where each of its lines is from.
+    use it. trafilatura takes one, `fill_rows: false`; without it its output is FineWeb's, to the
+    character. With `lineage`, the text of the union stands under the line of letters that says
+    where each of its lines is from.
     """
     given = dict(options or {})
-    allowed = set() if name == "trafilatura" else set(RESILIPARSE_OPTIONS) | {"skip_elements"}
+    resiliparse_keys = set(RESILIPARSE_OPTIONS) | {"skip_elements"}
+    allowed = {"fill_rows"} if name == "trafilatura" else resiliparse_keys
     unknown = sorted(set(given) - allowed)
     if unknown:
-        choices = ", ".join(sorted(allowed)) or "none"
+        choices = ", ".join(sorted(allowed))
         raise ValueError(f"extractor {name}: unknown option {unknown[0]!r}; valid: {choices}")
     resiliparse_options = {**RESILIPARSE_OPTIONS, **given}
     if name in ("trafilatura", "union") and not FAST:
@@ -206,7 +170,7 @@ def extractor(
             EXACT_FOR,
         )
     if name == "trafilatura":
-        return trafilatura_text
+        return partial(trafilatura_text, **given)
     if name == "resiliparse":
         return partial(resiliparse_text, options=resiliparse_options)
     if name == "union":

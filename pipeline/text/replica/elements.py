@@ -34,18 +34,23 @@ LONGEST_FILTERED = 40  # the patterns of `textfilter` match lines of at most 20 
 
 
 class PageOptions(Extractor):
-    """The options of FineWeb's call with one page's memory of the texts it has met."""
+    """The options of FineWeb's call with one page's memory of the texts it has met.
 
-    __slots__ = ("seen",)
+    `fill_rows` is the library's way with tables: a bar for each cell that a row lacks.
+    """
+
+    __slots__ = ("fill_rows", "seen")
+    fill_rows: bool
     seen: OrderedDict[str, int]
 
 
 _OPTIONS = PageOptions(precision=True, comments=False, dedup=True)
 
 
-def page_options() -> PageOptions:
+def page_options(fill_rows: bool = True) -> PageOptions:
     """The options for a page, its memory empty."""
     options = copy(_OPTIONS)
+    options.fill_rows = fill_rows
     options.seen = OrderedDict()
     return options
 
@@ -155,7 +160,7 @@ def table_element(
     """
     found = Element("table")
     strip_tags(table, "thead", "tbody", "tfoot")
-    width = columns(table)
+    width = columns(table) if options.fill_rows else 1
     span = {"span": str(width)} if width > 1 else {}
     row = Element("row", span)
     cell_tags = tags.union(["div"])

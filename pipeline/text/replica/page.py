@@ -128,12 +128,15 @@ RESCUE_TAGS = sorted(frozenset().union(*(rule.tags or () for rule in (*PAYWALL, 
 UNCLEAN_TAGS = tuple(path.removeprefix(".//") for path in SANITIZED_XPATH.split("|"))
 
 
-def text(html: str) -> str | None:
-    """The library's text for a page, None where it has none; raises `Unproven` to ask for it."""
+def text(html: str, fill_rows: bool = True) -> str | None:
+    """The library's text for a page, None where it has none; raises `Unproven` to ask for it.
+
+    Without `fill_rows` table rows have no bars for cells that they lack, and no span is read.
+    """
     collecting = gc.isenabled()
     gc.disable()  # a page makes thousands of elements and no cycle: 2 to 5 % for nothing
     try:
-        return _text(html)
+        return _text(html, fill_rows)
     except (Unproven, MemoryError):
         raise
     except Exception as error:  # mostly characters that XML forbids: the library swallows some
@@ -143,9 +146,9 @@ def text(html: str) -> str | None:
             gc.enable()
 
 
-def _text(html: str) -> str | None:
+def _text(html: str, fill_rows: bool) -> str | None:
     BOOK.start_page()
-    options = page_options()
+    options = page_options(fill_rows)
     tree = parse(html)
     if tree is None:
         return None

@@ -66,8 +66,8 @@ def test_an_unknown_option_lists_the_valid_ones():
         extractor("resiliparse", {"tables": True})
 
 
-def test_trafilatura_takes_no_options():
-    with pytest.raises(ValueError, match="unknown option 'links'; valid: none"):
+def test_trafilatura_takes_one_option():
+    with pytest.raises(ValueError, match="unknown option 'links'; valid: fill_rows"):
         extractor("trafilatura", {"links": True})
 
 
@@ -118,3 +118,81 @@ def test_the_lineage_names_the_engines():
     lineage = union_with_lineage(PAGE, RESILIPARSE_OPTIONS)
     assert ("Nobody had expected them so soon.", "both") in lineage
     assert {engine for _, engine in lineage} <= {"trafilatura", "resiliparse", "both"}
+
+
+TABLE = (
+    "<table><tr><th colspan={span}>Refused payments of the year</th></tr>"
+    "<tr><td>Code of payment</td><td>Meaning of the code</td></tr>"
+    "<tr><td>One cell alone in its row</td></tr>"
+    "<tr><td>The last</td><td>row of it</td></tr></table>"
+)
+
+
+def with_table(span: str) -> str:
+    return PAGE.replace("</article>", TABLE.format(span=span) + f"<p>{SENTENCE}</p></article>")
+
+
+@pytest.mark.parametrize("span", ["2", "'2000000'", '"9007199254740991"', "two", "-4", "''"])
+@pytest.mark.parametrize("fast", [True, False])
+def test_a_table_in_the_union_has_no_bar_beyond_its_cells(span, fast, monkeypatch):
+    monkeypatch.setattr(engines, "FAST", fast and engines.FAST)
+    text = extractor("union")(with_table(span)) or ""
+    assert "Refused payments of the year" in text
+    assert "Meaning of the code" in text
+    assert "One cell alone in its row" in text
+    assert "||" not in text.replace(" ", "")
+
+
+def test_the_bars_of_missing_cells_stay_where_trafilatura_is_promised_and_go_by_option():
+    promised = extractor("trafilatura")(with_table("6")) or ""
+    assert "|" * 5 in promised
+    assert promised == engines.plain_trafilatura_text(with_table("6"))
+    without = extractor("trafilatura", {"fill_rows": False})(with_table("6")) or ""
+    assert "||" not in without.replace(" ", "")
+    assert "Meaning of the code" in without
+
+
+def test_options_of_the_library_itself_leave_the_same_bars_out(monkeypatch):
+    fast = engines.trafilatura_text(with_table("9"), fill_rows=False)
+    monkeypatch.setattr(engines, "FAST", False)
+    assert engines.trafilatura_text(with_table("9"), fill_rows=False) == fast
+
+
+@pytest.mark.parametrize("error", [MemoryError, RecursionError, ValueError])
+@pytest.mark.parametrize("broken", ["trafilatura", "resiliparse"])
+def test_an_engine_that_fails_alone_leaves_the_other_one_s_text(error, broken, monkeypatch):
+    def fails(*_, **__):
+        raise error("no more")
+
+    name = {"trafilatura": "trafilatura_text", "resiliparse": "extract_plain_text"}[broken]
+    monkeypatch.setattr(engines, name, fails)
+    lineage = union_with_lineage(PAGE, RESILIPARSE_OPTIONS)
+    (other,) = {"trafilatura", "resiliparse"} - {broken}
+    assert {engine for _, engine in lineage} == {other}
+    monkeypatch.setattr(engines, "trafilatura_text", fails)
+    monkeypatch.setattr(engines, "extract_plain_text", fails)
+    with pytest.raises(error):
+        union_with_lineage(PAGE, RESILIPARSE_OPTIONS)
+
+
+PARAGRAPH = "Entry is free for children until the end of the year"
+GLUED = {
+    "to the paragraph behind it": ("Prices PARAGRAPH", "Prices\nPARAGRAPH"),
+    "without a blank": ("PricesPARAGRAPH", "Prices\nPARAGRAPH"),
+    "without a blank, of many words": ("The new pricesPARAGRAPH", "The new prices\nPARAGRAPH"),
+    "to the paragraph before it": ("PARAGRAPH Opening hours", "PARAGRAPH\nOpening hours"),
+    "by the second text": ("Prices\nPARAGRAPH", "PricesPARAGRAPH"),
+    "by the second text, to few words": ("Opening hours\nFrom noon", "Opening hoursFrom noon"),
+}
+
+
+@pytest.mark.parametrize(("first", "second"), GLUED.values(), ids=GLUED)
+def test_a_heading_that_one_engine_glued_to_its_neighbour_is_said_once(first, second):
+    first, second = (one.replace("PARAGRAPH", PARAGRAPH) for one in (first, second))
+    assert [line for line, _ in union_lines(first, second)] == first.split("\n")
+
+
+def test_a_short_line_of_its_own_is_no_part_of_the_line_it_begins_like():
+    first = f"{PARAGRAPH}\nInverness is far away from all of this"
+    second = f"{PARAGRAPH}\nIn\nInverness is far away from all of this"
+    assert ("In", "second") in union_lines(first, second)
