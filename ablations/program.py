@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from decant.pipeline.cli import RAY, app
+from decant.pipeline.engine import interrupts
 
 
 @app.command("ablate")
@@ -42,4 +43,5 @@ def ablate_command(
 
 def main() -> None:
     """The console script."""
+    interrupts.install()
     app()

@@ -13,9 +13,11 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from typer.core import TyperGroup
 
 from decant.pipeline import rules
 from decant.pipeline.command import EXPECTED, RunRequest, execute_run, exit_code
+from decant.pipeline.engine import interrupts
 from decant.pipeline.engine.secrets import public_text
 from decant.pipeline.engine.storage import Store
 from decant.pipeline.engine.strict_yaml import ConfigError, parse_size
@@ -25,7 +27,20 @@ from decant.pipeline.recipes.rule_files import read_rule_file
 from decant.pipeline.report import funnel
 from decant.pipeline.run import stored_config
 
+
+class Program(TyperGroup):
+    """The commands; a signal ends any of them with the same line."""
+
+    def invoke(self, ctx: typer.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            interrupts.say()
+            raise typer.Exit(interrupts.EXIT_CODE) from None
+
+
 app = typer.Typer(
+    cls=Program,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,

@@ -13,6 +13,7 @@ from decant.pipeline.dedup.neighbours import NeighbourError
 from decant.pipeline.dedup.ranks import RankError
 from decant.pipeline.dedup.signatures import SignatureError
 from decant.pipeline.dedup.summary import print_curve
+from decant.pipeline.engine import interrupts
 from decant.pipeline.engine.events import Progress
 from decant.pipeline.engine.execute import Engine, StepError
 from decant.pipeline.engine.lock import Lock, LockError
@@ -72,8 +73,8 @@ def execute_run(request: RunRequest) -> int:
     try:
         return _execute(request)
     except KeyboardInterrupt:
-        print("decant: interrupted; the same command continues from here", file=sys.stderr)
-        return FAILED
+        interrupts.say()
+        return interrupts.EXIT_CODE
     except EXPECTED as error:
         print(f"decant: {public_text(str(error))}", file=sys.stderr)
         return exit_code(error)

@@ -16,10 +16,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from decant.pipeline.engine import manifest
+from decant.pipeline.engine import interrupts, manifest
 from decant.pipeline.engine.damage import DamagedFile, damage_behind
 from decant.pipeline.engine.events import Progress
 from decant.pipeline.engine.manifest import Manifest
+from decant.pipeline.engine.ray_parts import RAY_DIED, LastWords, dead_parts
 from decant.pipeline.engine.retry import is_transient, task_error
 from decant.pipeline.engine.storage import Store
 
@@ -103,6 +104,7 @@ class Engine:
         self.progress = progress or Progress(store, live=False)
         self.upstream = ""  # digest of what the stages before left; enters every task's question
         self._ray: Any = None
+        self._last_words: LastWords | None = None
         self._config_ref: Any = None
 
     def map(
@@ -136,6 +138,7 @@ class Engine:
         fresh: list[Manifest] = []
         work = _Work(step, function, todo, digests, gpus)
         for finished in self._run(work):
+            interrupts.check()
             done[finished.key] = finished
             fresh.append(finished)
             self.progress.advance(step, finished.key, finished.counts)
@@ -157,6 +160,8 @@ class Engine:
 
     def close(self) -> None:
         """Shut down the local Ray that this engine started (never a cluster it joined)."""
+        if self._last_words is not None:
+            self._last_words.close()
         if self._ray is not None:
             self._ray.shutdown()
             self._ray = None
@@ -225,6 +230,10 @@ class Engine:
                 )  # fmt: skip
                 flying[reference] = task
             ready, _ = ray.wait(list(flying), num_returns=1, timeout=1.0)
+            interrupts.check()
+            if dead := dead_parts(ray):
+                self._ray = None  # shutting down what is half dead may end this process unheard
+                raise StepError(f"{work.step}: {RAY_DIED.format(' and '.join(dead))}")
             self.progress.tick()
             for reference in ready:
                 task = flying.pop(reference)
@@ -249,6 +258,8 @@ class Engine:
     def _start_ray(self) -> Any:
         if self._ray is None:
             self._ray = connect_ray(self.workers, self.ray_address)
+            self._last_words = LastWords()
+            interrupts.before_exit.append(self._last_words.close)
             self._config_ref = self._ray.put(self.config)
         return self._ray
 
@@ -291,8 +302,11 @@ def connect_ray(workers: int, address: str | None) -> Any:
     }
     if address:
         ray.init(address=address, **options)
+        interrupts.reinstall()  # Ray takes SIGTERM for itself
         return ray
     options |= {
+        # Not another's Ray that runs on this machine, nor one whose address file outlived it.
+        "address": "local",
         "num_cpus": max(1, workers),
         "include_dashboard": False,
         "object_store_memory": OBJECT_STORE_BYTES,
@@ -303,4 +317,5 @@ def connect_ray(workers: int, address: str | None) -> Any:
         with contextlib.suppress(Exception):
             ray.shutdown()
         ray.init(**options)
+    interrupts.reinstall()
     return ray

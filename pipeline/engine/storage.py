@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 import xxhash
 from fsspec.core import url_to_fs
 
+from decant.pipeline.engine import interrupts
 from decant.pipeline.engine.damage import DamagedFile, StorageError
 from decant.pipeline.engine.seal import Damage
 from decant.pipeline.engine.tables import ROW_GROUP_ROWS, TableWriter, open_table
@@ -173,7 +174,8 @@ class Store:
 
     def read_table(self, relative: str, columns: Sequence[str] | None = None) -> pa.Table:
         with self.parquet(relative) as file, self.named_damage(relative):
-            return _large(file.read(columns=list(columns) if columns is not None else None))
+            names = list(columns) if columns is not None else None
+            return _large(file.read(columns=names, use_threads=False))
 
     def iter_batches(
         self, relative: str, columns: Sequence[str] | None = None, batch_rows: int = 2_000
@@ -183,12 +185,15 @@ class Store:
             wanted = list(columns) if columns is not None else None
             # One row group at a time: a batch that spans several would hold them all.
             for group in range(file.num_row_groups):
-                batches = file.iter_batches(batch_rows, row_groups=[group], columns=wanted)
+                batches = file.iter_batches(
+                    batch_rows, row_groups=[group], columns=wanted, use_threads=False
+                )
                 while True:
                     with self.named_damage(relative):
                         batch = next(batches, None)
                     if batch is None:
                         break
+                    interrupts.check()
                     yield batch
 
     @contextlib.contextmanager

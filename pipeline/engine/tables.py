@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import xxhash
 
+from decant.pipeline.engine import interrupts
 from decant.pipeline.engine.seal import Blocks, BlockWriter, CheckedFile, Damage, read_tail
 
 # Row groups by bytes, not by rows: pages differ by a factor of 10,000 in size.
@@ -74,6 +75,7 @@ class TableWriter:
 
     def write(self, rows: pa.RecordBatch | pa.Table) -> None:
         """Append rows; their columns must be those of the schema, in any order."""
+        interrupts.check()
         table = pa.Table.from_batches([rows]) if isinstance(rows, pa.RecordBatch) else rows
         table = table.select(self.schema.names).cast(self.schema)
         self.rows += table.num_rows
@@ -131,7 +133,9 @@ def open_table(file: BinaryIO, damage: Damage) -> pq.ParquetFile:
     """The parquet file behind `file`, whose blocks are checked as they are read.
 
     `damage` makes the error for what is wrong. Of a file without a seal (one that is published, or
-    that an earlier version wrote) only the pages are checked.
+    that an earlier version wrote) only the pages are checked. Read it with `use_threads=False`: the
+    file is a Python object, and a thread of Arrow's that lets go of one while the interpreter ends
+    takes the process down.
     """
     tail, size = read_tail(file)
     if len(tail) < 12 or tail[-4:] != MAGIC:

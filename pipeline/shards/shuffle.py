@@ -129,7 +129,9 @@ class PieceReader:
         self._span = span
         self._held: pa.Table | None = None
         with self._store.named_damage(self._path):
-            self._file = pa.ipc.open_file(self._source)
+            # The source is a Python object: none of Arrow's threads may be the last to hold it.
+            here = pa.ipc.IpcReadOptions(use_threads=False)
+            self._file = pa.ipc.open_file(self._source, options=here)
             self._next = self._first_batch()
 
     def take_below(self, bound: int) -> Iterator[pa.Table]:
@@ -153,7 +155,8 @@ class PieceReader:
 
     def _first_batch(self) -> int:
         """The first batch that ends within the span or behind its beginning."""
-        only_order = pa.ipc.IpcReadOptions(included_fields=[PIECE.get_field_index("order")])
+        order = PIECE.get_field_index("order")
+        only_order = pa.ipc.IpcReadOptions(included_fields=[order], use_threads=False)
         file = pa.ipc.open_file(self._source, options=only_order)
         low, high = 0, file.num_record_batches
         while low < high:
