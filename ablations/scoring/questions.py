@@ -217,14 +217,14 @@ def load_questions(
 ) -> list[Question]:
     """The task's questions from ROOT/<folder>/<split>.jsonl[.gz]; `limit` draws by hash of the key.
 
-    A row that lacks a field, or whose answer is none of its options, raises BenchmarkError with
-    file and line.
+    A row that lacks a field or has a null in one, or whose answer is none of its options, raises
+    BenchmarkError with file and line.
     """
     task = task_named(name)
     path = _find_file(Path(root), task)
     questions = []
-    for number, row in enumerate(_rows(path)):
-        questions.append(_question(task, row, prompts, path, number))
+    for number, (line, row) in enumerate(_rows(path)):
+        questions.append(_question(task, row, prompts, f"{path}:{line}", number))
     if limit is None or len(questions) <= limit:
         return questions
     order = hashing.mix(hashing.hash_strings(q.key for q in questions), seed).argsort()
@@ -242,29 +242,55 @@ def _find_file(root: Path, task: Benchmark) -> Path:
     )
 
 
-def _rows(path: Path) -> Iterator[dict]:
+def _rows(path: Path) -> Iterator[tuple[int, BenchmarkRow]]:
+    """Each row with the number of its line."""
     opened = gzip.open if path.suffix == ".gz" else open
     try:
         with opened(path, "rt", encoding="utf-8") as lines:
             for number, line in enumerate(lines, 1):
                 if line.strip():
-                    yield _object(line, path, number)
+                    yield number, _object(line, path, number)
     except (OSError, EOFError, UnicodeDecodeError) as error:
         raise BenchmarkError(f"{path}: cannot be read: {error}") from error
 
 
-def _object(line: str, path: Path, number: int) -> dict:
+class BenchmarkRow(dict[str, Any]):
+    """A row whose fields have values: one that is null, or holds a null, raises TypeError.
+
+    In an f-string a null would become the word "None", and be scored as an option.
+    """
+
+    def __getitem__(self, field: str) -> Any:
+        value = super().__getitem__(field)
+        _refuse_null(value, field)
+        return value
+
+
+def _refuse_null(value: Any, name: str) -> None:
+    if value is None:
+        raise TypeError(f"{name} is null")
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            _refuse_null(inner, f"{name}.{key}")
+    elif isinstance(value, list):
+        for place, inner in enumerate(value):
+            _refuse_null(inner, f"{name}[{place}]")
+
+
+def _object(line: str, path: Path, number: int) -> BenchmarkRow:
     try:
         row = json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise BenchmarkError(f"{path}:{number}: not JSON: {error}") from None
     if not isinstance(row, dict):
         raise BenchmarkError(f"{path}:{number}: expected an object with fields, found {row!r:.60}")
-    return row
+    return BenchmarkRow(row)
 
 
-def _question(task: Benchmark, row: dict, prompts: Prompts, path: Path, number: int) -> Question:
-    where = f"{path}:{number + 1}"
+def _question(
+    task: Benchmark, row: BenchmarkRow, prompts: Prompts, where: str, number: int
+) -> Question:
+    """The question of a row; `where` names its file and line in errors."""
     try:
         asked = task.ask(row, prompts)
         cluster = task.cluster(row)
@@ -288,7 +314,7 @@ def _question(task: Benchmark, row: dict, prompts: Prompts, path: Path, number: 
 def variant(root: str | Path, name: str) -> str:
     """How this copy of the task's file is built, for the report: HellaSwag comes in two forms."""
     task = task_named(name)
-    first = next(_rows(_find_file(Path(root), task)), {})
+    _, first = next(_rows(_find_file(Path(root), task)), (0, BenchmarkRow()))
     if name == "hellaswag":
         return "ctx_a + ctx_b capitalised" if "ctx_a" in first else "ctx as it is"
     return "standard"

@@ -122,7 +122,7 @@ def test_an_unproven_page_gets_the_library_s_text(monkeypatch):
     expected = reference(html)
     assert expected
 
-    def refuse(html):
+    def refuse(html, fill_rows):
         raise page.Unproven("for the test")
 
     monkeypatch.setattr(page, "text", refuse)

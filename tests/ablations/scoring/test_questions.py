@@ -124,3 +124,40 @@ def test_a_limit_draws_the_same_questions_whatever_the_prompts():
     other = load_questions(BUNDLED, "hellaswag", "harness", limit=5, seed=3)
     assert [q.key for q in one] == [q.key for q in other]
     assert len(one) == 5
+
+
+def with_nulls(value):
+    """Every form of a JSON value with one null in it: (the value, what stood there)."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from (({**value, key: other}) for other in [None, *with_nulls(inner)])
+    if isinstance(value, list):
+        for at, inner in enumerate(value):
+            yield from (
+                [*value[:at], other, *value[at + 1 :]] for other in [None, *with_nulls(inner)]
+            )
+
+
+@pytest.mark.parametrize("task", [t.name for t in TASKS])
+@pytest.mark.parametrize("prompts", ["fineweb", "harness"])
+def test_a_null_is_refused_with_its_line_or_changes_no_question(task, prompts, tmp_path):
+    asks = benchmarks.task_named(task)
+    source = benchmarks._find_file(BUNDLED, asks)
+    _, row = next(benchmarks._rows(source))
+    (question,) = load_questions(BUNDLED, task, prompts)[:1]
+    folder = tmp_path / asks.folder
+    folder.mkdir()
+    refused = 0
+    for other in with_nulls(dict(row)):
+        (folder / f"{asks.split}.jsonl").write_text(f"\n{json.dumps(other)}\n")
+        try:
+            (found,) = load_questions(tmp_path, task, prompts)
+        except BenchmarkError as error:
+            assert f"{asks.split}.jsonl:2: {task}: wrong kind of value" in str(error)
+            assert "is null" in str(error)
+            refused += 1
+        else:
+            said = " ".join((*found.contexts, *found.continuations))
+            assert "None" not in said
+            assert found.continuations == question.continuations
+    assert refused >= 3
