@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from decant.ablations.annealing import run as annealing
 from decant.ablations.arms.arms import ArmsError
 from decant.ablations.arms.finished_run import RunUnfit
 from decant.ablations.config import StudyConfig, load
@@ -90,10 +91,9 @@ def _run_owned(
         _write_about(store, study)
         for rung in config.rungs:
             began = time.monotonic()
-            measured = _measure_rung(study, engine, rung)
-            says = NGRAM_SAYS if rung == "ngram" else rung_says(rung)
-            outcomes.append(outcome.conclude(study.signals, settings_of(study), measured, says))
-            drawn[rung] = rendering.figures(study, outcomes[-1], measured[0])
+            concluded, measured = _conclude_rung(study, engine, rung)
+            outcomes.append(concluded)
+            drawn[rung] = rendering.figures(study, concluded, measured)
             for name, data in drawn[rung].items():
                 store.write_bytes(f"plots/{name}", data)
             seconds[f"rung {rung}"] = f"{time.monotonic() - began:.0f} s"
@@ -104,6 +104,15 @@ def _run_owned(
     print(rendering.as_summary(outcomes))
     print(f"{store.url}: verdict.md, verdict.json, study.html")
     return outcomes
+
+
+def _conclude_rung(study: Study, engine: Engine, rung: str) -> tuple[RungOutcome, Measured]:
+    """The rung's verdicts, and what its first rate measured."""
+    if rung == annealing.RUNG:
+        return annealing.measure(study, engine, settings_of(study))
+    measured = _measure_rung(study, engine, rung)
+    says = NGRAM_SAYS if rung == "ngram" else rung_says(rung)
+    return outcome.conclude(study.signals, settings_of(study), measured, says), measured[0]
 
 
 def _measure_rung(study: Study, engine: Engine, rung: str) -> list[Measured]:

@@ -140,6 +140,26 @@ class NeuralConfig(Section):
         return self.model_dump(mode="json", include=named)
 
 
+class AnnealConfig(Section):
+    """The rung `anneal`: short branches off common trunks, see `annealing/`."""
+
+    rung: str = "cpu-xs"  # the ladder's shape and recipe that trunks and branches have
+    trunks: Annotated[int, Field(ge=2)] = 2  # each on domains of its own
+    trunk_tokens: Annotated[int, Field(gt=0)] | None = None  # None: one pass, at most the rung's
+    branch_tokens: Annotated[int, Field(gt=0)] = 65_536
+    # A branch of every set for each: the share of its tokens that the set fills. One that stands
+    # there twice is re-run, which tells run noise from the choice of documents.
+    doses: tuple[Annotated[float, Field(gt=0, le=0.5)], ...] = Field(
+        default=(0.25, 0.5, 0.5), min_length=1
+    )
+    sets: Annotated[int, Field(ge=2)] = 16  # placebo sets of a rule, over all trunks
+    removed_sets: Annotated[int, Field(ge=4)] | None = None  # of what it removes; None: as many
+    rules: tuple[str, ...] | None = None  # which it judges, by name; None: all that it can
+    designs: tuple[DesignName, ...] | None = None  # and of which designs
+    device: str | None = None
+    gpus_per_run: Annotated[float, Field(gt=0, le=1)] = 0.25  # branches are small: four share one
+
+
 class StudyConfig(Section):
     """A whole study, frozen."""
 
@@ -154,6 +174,7 @@ class StudyConfig(Section):
     heldout: HeldoutConfig = HeldoutConfig()
     verdict: VerdictConfig = VerdictConfig()
     neural: NeuralConfig = NeuralConfig()
+    anneal: AnnealConfig = AnnealConfig()
     workers: Annotated[int, Field(ge=0)] | None = None  # None: one per core
 
     @model_validator(mode="after")

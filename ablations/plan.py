@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from decant.ablations.annealing import run as annealing
 from decant.ablations.config import StudyConfig
 from decant.ablations.judging.verdict import LEAST_SETS
 from decant.ablations.measuring.terms import group_size
@@ -37,7 +38,10 @@ def plan_lines(study: Study) -> list[str]:
         f"signals: {len(study.signals)}; contaminated texts left out: {len(study.hits)}",
     ]
     for rung in study.config.rungs:
-        lines.append(_ngram_line(study) if rung == "ngram" else _neural_line(study, rung))
+        if rung == annealing.RUNG:
+            lines.append(annealing.plan_line(study))
+        else:
+            lines.append(_ngram_line(study) if rung == "ngram" else _neural_line(study, rung))
     lines.append(
         "an arm without one of the recipe's edits is not made here: it needs its own run "
         "(`decant filter --from`) and design recipe-vs-recipe"
@@ -98,7 +102,7 @@ def _neural_cost(rung: str, tokens: float, vocab_size: int) -> str:
 
 def check_storage(config: StudyConfig, store: Store) -> None:
     """Refuses a neural rung on an object store: training state is mapped and renamed files."""
-    neural = _neural(config)
+    neural = [name for name in config.rungs if name != "ngram"]
     if neural and not store.is_local:
         raise RungUnfit(
             f"rung {neural[0]} keeps its training state in files that are mapped and renamed, as "
@@ -109,6 +113,8 @@ def check_storage(config: StudyConfig, store: Store) -> None:
 
 def check_rungs(study: Study) -> None:
     """Refuses runs too short for a rung, weights that do not fit it, and groups it cannot serve."""
+    if annealing.RUNG in study.config.rungs:
+        annealing.check(study)
     for name in _neural(study.config):
         step = named(name).with_vocab(study.pool.vocab_size)
         trainings = study.trainings(study.terms(name)[0])
@@ -153,4 +159,5 @@ def _check_start(study: Study, step: Rung) -> None:
 
 
 def _neural(config: StudyConfig) -> list[str]:
-    return [name for name in config.rungs if name != "ngram"]
+    """The rungs that train whole runs."""
+    return [name for name in config.rungs if name not in ("ngram", annealing.RUNG)]

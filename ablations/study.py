@@ -167,8 +167,7 @@ def _contamination(
         (f"{q.task}/{q.key}", f"{q.contexts[q.gold]} {q.continuations[q.gold]}") for q in questions
     ]
     texts += [(f"{r.name}/{k}", text) for r in held for k, text in enumerate(r.texts)]
-    wanted = contamination.wanted(texts)
-    return contamination.find_hits(wanted, ids, read_texts(source))
+    return contamination.find_hits(contamination.scored_ngrams(texts), ids, read_texts(source))
 
 
 def _without_leaks(

@@ -17,6 +17,7 @@ ORDER = """
 ablations/program
 ablations/ablate
 ablations/report ablations/plan
+ablations/annealing
 ablations/judging ablations/study
 ablations/measuring
 ablations/rungs

@@ -74,6 +74,7 @@ class RungOutcome:
     rates: tuple[float, ...]  # the one of the verdicts first
     control: tuple[float, ...]  # mean bits per byte of the control arm at each rate
     trends: list[Trend]  # of threshold sweeps
+    setup: str = ""  # how it was measured, where a study's design does not say it
 
 
 def health(names: Sequence[str], values: np.ndarray) -> list[Health]:

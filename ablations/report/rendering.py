@@ -130,16 +130,12 @@ def _summary_cells(verdict: RuleVerdict) -> tuple[str, str, str]:
 
 
 def _rung(study: Study, outcome: RungOutcome) -> list[str]:
-    terms = study.terms(outcome.rung)[0]
-    design, budget = terms.design, ", ".join(f"{b:,.0f}" for b in terms.budget)
     lines = [
         f"## Rung {outcome.rung}: {outcome.says}",
         "",
-        f"{design.data_seeds} disjoint data seeds of {budget} {design.match} a run, "
-        f"{_trainings(design)}, {design.draws} placebos of each kind "
-        f"({', '.join(design.kinds)}). Effects in bits per byte, positive: the rule helps. "
-        "q: p-value adjusted over the rules of a design; margin: below it no effect is acted on; "
-        "detectable: the effect found four times in five, at the first of Holm's steps.",
+        f"{outcome.setup or _setup(study, outcome)} Effects in bits per byte, positive: the rule "
+        "helps. q: p-value adjusted over the rules of a design; margin: below it no effect is "
+        "acted on; detectable: the effect found four times in five, at the first of Holm's steps.",
         "",
         *(line + "\n" for line in rate_lines(outcome.rates, outcome.control)),
         "| rule | design | tokens removed | effect | 95 % interval | q | margin | detectable "
@@ -156,6 +152,17 @@ def _rung(study: Study, outcome: RungOutcome) -> list[str]:
         *lines, *_trends(outcome.trends), *scores.markdown(outcome), *_signals(outcome),
         *_health(outcome),
     ]  # fmt: skip
+
+
+def _setup(study: Study, outcome: RungOutcome) -> str:
+    """How a rung that trains whole runs was measured."""
+    terms = study.terms(outcome.rung)[0]
+    design, budget = terms.design, ", ".join(f"{b:,.0f}" for b in terms.budget)
+    return (
+        f"{design.data_seeds} disjoint data seeds of {budget} {design.match} a run, "
+        f"{_trainings(design)}, {design.draws} placebos of each kind "
+        f"({', '.join(design.kinds)})."
+    )
 
 
 def _trainings(design: Design) -> str:

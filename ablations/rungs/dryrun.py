@@ -1,6 +1,6 @@
 """A rung's training step gone through without its numbers: FLOPs and memory, counted.
 
-    python -m decant.ablations.dryrun fineweb --workers 64 --machine h100
+    python -m decant.ablations.rungs.dryrun fineweb --workers 64 --machine h100
 
 Forward and backward run at full size on fake tensors: every shape and dtype is worked out, nothing
 is allocated, so that a configuration for 64 GPUs is checked on a laptop. What it cannot show is

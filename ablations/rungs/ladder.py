@@ -1,9 +1,8 @@
 """The model ladder: named shapes from 0.37 M parameters to FineWeb's 1.71 B, with their recipes.
 
 A rung fixes everything about a run except its data, seed and learning rate, so that two arms on
-one rung differ in their documents alone. Shapes and sizes: spec table 4.2.
-
-The learning rate at a step, as a fraction of its peak.
+one rung differ in their documents alone. A schedule says which share of the peak rate each update
+uses.
 """
 
 from __future__ import annotations
@@ -72,6 +71,18 @@ class Shape:
 
 
 @dataclass(frozen=True)
+class RunNoise:
+    """How far two runs of the same documents differ at the rung's rate, as `rates.py` measures it.
+
+    Runs differ in document order and initialisation; `sd` is in bits per byte of held-out text.
+    """
+
+    sd: float
+    runs: int
+    tokens: int  # of each run
+
+
+@dataclass(frozen=True)
 class Rung:
     """One step of the ladder. `says` is what a verdict from it may claim, printed with it."""
 
@@ -87,6 +98,7 @@ class Rung:
     average_last: int = 3  # checkpoints averaged into the final model
     min_steps: int = 500  # below, training noise exceeds any effect (spec 4.3): no verdict
     micro_sequences: int = 0  # sequences a device holds at once; 0: the whole batch
+    run_noise: RunNoise | None = None  # None: never measured
 
     @property
     def batch_tokens(self) -> int:
@@ -120,8 +132,10 @@ _DECISION = "decision grade"
 RUNGS = (
     # R1-R3 train on CPU: small batches, since steps and not tokens are what short runs lack.
     Rung("smoke", Shape(64, 2, 2, 192, 4096, 128), 8, 5e-3, 0.1e6, _NONE, min_steps=0),
-    # cpu-xs: runs of a quarter of a million tokens, too few for 500 updates of cpu-s.
-    Rung("cpu-xs", Shape(64, 2, 2, 192, 4096, 128), 4, 3e-3, 0.5e6, _LIKELIHOOD),
+    # cpu-xs: runs of a quarter of a million tokens, too few for 500 updates of cpu-s. Its rate is
+    # the one that `rates.py` chose on real pages: at 3e-3 runs reach the same and differ by 0.044.
+    Rung("cpu-xs", Shape(64, 2, 2, 192, 4096, 128), 4, 9e-4, 0.5e6, _LIKELIHOOD,
+         run_noise=RunNoise(0.0137, 5, 262_144)),
     # cpu-s after 0.4 MT of web text, held-out bits per byte by rate: 7.5e-4 2.543, 1.5e-3 2.497,
     # 3e-3 2.553 and 2.567 (two seeds), 6e-3 2.625. The others' rates are the OLMo ladder's, halved.
     Rung("cpu-s", Shape(128, 4, 4, 352, 4096, 256), 4, 1.5e-3, 1e6, _LIKELIHOOD),
@@ -153,11 +167,16 @@ def rung(name: str) -> Rung:
     raise ValueError(f"no rung {name!r}; choose from: {', '.join(r.name for r in RUNGS)}")
 
 
+KINDS = ("wsd", "cosine", "stable", "linear")
+
+
 @dataclass(frozen=True)
 class Schedule:
-    """Linear warm-up, then `wsd` (constant, then linear to the floor) or `cosine` to the floor.
+    """Linear warm-up, then a share of the peak rate that depends on the kind.
 
-    WSD lets one trunk be annealed at several budgets; cosine is FineWeb's own.
+    `wsd`: constant, then linear to the floor (Hu et al. 2024, arXiv 2404.06395); `cosine`: to the
+    floor over the whole run, FineWeb's own; `stable`: constant to the end, for a trunk to branch
+    from; `linear`: to the floor over the whole run, for a branch that anneals.
     """
 
     kind: str
@@ -185,10 +204,10 @@ def schedule(kind: str, steps: int, warmup: int = 0) -> Schedule:
     """A rung's schedule over `steps` updates; `warmup` 0 means 5 % of them.
 
     WSD: the last 25 % decay to zero. Cosine: to a tenth of the peak (FineWeb: 3e-4 to 3e-5).
+    Linear: all that is left after the warm-up decays to zero.
     """
-    if kind not in ("wsd", "cosine"):
-        raise ValueError(f"schedule {kind!r} is neither wsd nor cosine")
+    if kind not in KINDS:
+        raise ValueError(f"schedule {kind!r} is none of: {', '.join(KINDS)}")
     warmup = min(warmup or math.ceil(0.05 * steps), steps)
-    if kind == "cosine":
-        return Schedule(kind, steps, warmup, steps - warmup, 0.1)
-    return Schedule(kind, steps, warmup, math.ceil(0.25 * steps), 0.0)
+    decay = {"wsd": math.ceil(0.25 * steps), "stable": 0}.get(kind, steps - warmup)
+    return Schedule(kind, steps, warmup, decay, 0.1 if kind == "cosine" else 0.0)

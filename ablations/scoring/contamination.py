@@ -10,18 +10,29 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
-import xxhash
+
+from decant.ablations.scoring.ngram_search import (
+    Index,
+    code_points,
+    find,
+    lowered,
+    make_index,
+    ngram_hashes,
+    word_characters,
+    word_hashes,
+)
 
 # 13 words as GPT-3 (Brown et al. 2020, appendix C); a shorter question is compared whole, from
 # 8 words on: below, chance repeats ("what is the name of the") pass for leaks.
 NGRAM_WORDS = 13
 SHORTEST_WORDS = 8
 LEAKED_SHARE = 0.1  # of a held-out document's n-grams
+BATCH_TEXTS = 256  # searched in one call of the kernel: a call for each took a third of the time
 
 _WORD = re.compile(r"\w+")
-_MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
 
 
 @dataclass(frozen=True)
@@ -35,79 +46,109 @@ class Hit:
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """Hashes of every n-gram to look for, by n, with the text each belongs to."""
+class ScoredNgrams:
+    """Every n-gram of the scored texts, sorted by hash, with the text each belongs to.
+
+    hashes: uint64; owner, first: int64, the text and the word at which the n-gram begins; all [m].
+    `words` has the words of each text, none of a text that is not looked for.
+    """
 
     owners: tuple[str, ...]
-    hashes: dict[int, tuple[np.ndarray, np.ndarray]]  # n: sorted uint64, owner of each
+    words: tuple[tuple[str, ...], ...]
+    hashes: np.ndarray
+    owner: np.ndarray
+    first: np.ndarray
+    index: Index
+
+    def size(self, owner: int) -> int:
+        """Words of an n-gram of that text."""
+        return min(NGRAM_WORDS, len(self.words[owner]))
+
+    def ngram(self, number: int) -> tuple[str, ...]:
+        """The words of n-gram `number`."""
+        owner, first = int(self.owner[number]), int(self.first[number])
+        return self.words[owner][first : first + self.size(owner)]
 
 
-def wanted(texts: Sequence[tuple[str, str]]) -> Wanted:
-    """What to look for, from (owner, text) pairs; texts under eight words are not looked for."""
-    found: dict[int, list[tuple[np.ndarray, int]]] = {}
-    for number, (_, text) in enumerate(texts):
-        words = _words(text)
-        n = min(NGRAM_WORDS, len(words))
-        if n >= SHORTEST_WORDS:
-            found.setdefault(n, []).append((_ngrams(_hash_words(words), n), number))
-    hashes = {}
-    for n, parts in sorted(found.items()):
-        values = np.concatenate([h for h, _ in parts])
-        owner = np.concatenate([np.full(len(h), k, dtype=np.int64) for h, k in parts])
-        order = np.argsort(values, kind="stable")
-        hashes[n] = values[order], owner[order]
-    return Wanted(tuple(owner for owner, _ in texts), hashes)
+def scored_ngrams(texts: Sequence[tuple[str, str]]) -> ScoredNgrams:
+    """The n-grams of (owner, text) pairs; texts under eight words are not looked for."""
+    words = [tuple(_WORD.findall(text.lower())) for _, text in texts]
+    words = [found if len(found) >= SHORTEST_WORDS else () for found in words]
+    sizes = sorted({min(NGRAM_WORDS, len(found)) for found in words if found})
+    hashes, tails = [np.zeros(0, np.uint64)], [np.zeros(0, np.uint64)]
+    for found, (_, text) in zip(words, texts, strict=True):
+        if found:
+            size = min(NGRAM_WORDS, len(found))
+            hashed = word_hashes(code_points(lowered(text)), word_characters())
+            hashes.append(ngram_hashes(hashed, size))
+            tails.append(ngram_hashes(hashed, sizes[0])[size - sizes[0] :])
+        else:
+            hashes.append(np.zeros(0, np.uint64))
+    flat = np.concatenate(hashes)
+    counts = [len(part) for part in hashes[1:]]
+    owner = np.repeat(np.arange(len(texts), dtype=np.int64), counts)
+    first = np.arange(len(flat)) - np.repeat(np.cumsum(counts) - counts, counts)
+    order = np.argsort(flat, kind="stable")
+    return ScoredNgrams(
+        tuple(name for name, _ in texts), tuple(words), flat[order], owner[order],
+        first[order].astype(np.int64), make_index(sizes, flat, np.concatenate(tails)),
+    )  # fmt: skip
 
 
-def find_hits(wanted: Wanted, ids: Sequence[str], texts: Iterable[str]) -> list[Hit]:
-    """The first hit of each owner in pool order with its share of n-grams, sorted by owner."""
+def find_hits(scored: ScoredNgrams, ids: Sequence[str], texts: Iterable[str]) -> list[Hit]:
+    """The first hit of each owner in pool order with its share of n-grams, sorted by owner.
+
+    The words of a hit are those of its first n-gram in that document. Texts are held a batch at a
+    time, whatever their number.
+    """
     first: dict[int, tuple[str, str]] = {}
-    found = {n: np.zeros(len(hashes), dtype=bool) for n, (hashes, _) in wanted.hashes.items()}
-    for document, text in zip(ids, texts, strict=True):
-        words = _words(text)
-        hashed = _hash_words(words)
-        for n, (hashes, owners) in wanted.hashes.items():
-            grams, at = np.unique(_ngrams(hashed, n), return_index=True)
-            left = np.searchsorted(hashes, grams, side="left")
-            right = np.searchsorted(hashes, grams, side="right")
-            for k in np.flatnonzero(right > left).tolist():
-                found[n][left[k] : right[k]] = True
-                for owner in owners[left[k] : right[k]].tolist():
-                    first.setdefault(owner, (document, " ".join(words[at[k] : at[k] + n])))
+    found = np.zeros(len(scored.hashes), dtype=bool)
+    documents = zip(ids, texts, strict=True)
+    while batch := list(islice(documents, BATCH_TEXTS)):
+        for number, words, ngrams in _hits(scored, [lowered(text) for _, text in batch]):
+            found[ngrams] = True
+            for owner in scored.owner[ngrams].tolist():
+                first.setdefault(owner, (batch[number][0], words))
+    total = np.bincount(scored.owner, minlength=len(scored.owners))
+    hits = np.bincount(scored.owner[found], minlength=len(scored.owners))
     return sorted(
         (
-            Hit(wanted.owners[owner], document, quote, _share(wanted, found, owner))
-            for owner, (document, quote) in first.items()
+            Hit(scored.owners[owner], document, words, float(hits[owner] / total[owner]))
+            for owner, (document, words) in first.items()
         ),
         key=lambda hit: hit.owner,
     )
 
 
-def _share(wanted: Wanted, found: dict[int, np.ndarray], owner: int) -> float:
-    """The share of an owner's n-grams that were found; an owner has n-grams of one n only."""
-    for n, (_, owners) in wanted.hashes.items():
-        mine = owners == owner
-        if mine.any():
-            return float(found[n][mine].mean())
-    return 0.0
+def _hits(scored: ScoredNgrams, texts: Sequence[str]) -> list[tuple[int, str, np.ndarray]]:
+    """(text, words, numbers of the scored n-grams they are) of each hit, in the texts' order."""
+    found = []
+    for ascii in (True, False):  # of one width each, four bytes a character only where needed
+        chosen = [k for k, text in enumerate(texts) if text.isascii() == ascii]
+        ends = np.cumsum([len(texts[k]) for k in chosen], dtype=np.int64)
+        codes = code_points("".join(texts[k] for k in chosen))
+        hashes, places = find(codes, ends, word_characters(), scored.index)
+        # Once a text: a page may repeat an n-gram a hundred thousand times.
+        _, once = np.unique(
+            np.stack([places[:, 0].astype(np.uint64), hashes]), axis=1, return_index=True
+        )
+        for at in np.sort(once).tolist():
+            number, size, end = chosen[int(places[at, 0])], int(places[at, 1]), int(places[at, 2])
+            words = _words_before(texts[number], end, size)
+            low = int(np.searchsorted(scored.hashes, hashes[at], "left"))
+            high = int(np.searchsorted(scored.hashes, hashes[at], "right"))
+            same = [n for n in range(low, high) if scored.ngram(n) == words]
+            if same:
+                found.append((number, " ".join(words), np.array(same)))
+    return sorted(found, key=lambda hit: hit[0])
 
 
-def _words(text: str) -> list[str]:
-    return _WORD.findall(text.lower())
-
-
-def _hash_words(words: Sequence[str]) -> np.ndarray:
-    hashes = [xxhash.xxh3_64_intdigest(w.encode("utf-8", "replace")) for w in words]
-    return np.array(hashes, dtype=np.uint64)
-
-
-def _ngrams(hashed: np.ndarray, n: int) -> np.ndarray:
-    """A hash of every run of n words, uint64 [max(len - n + 1, 0)]."""
-    count = len(hashed) - n + 1
-    if count <= 0:
-        return np.zeros(0, dtype=np.uint64)
-    total = np.zeros(count, dtype=np.uint64)
-    for k in range(n):
-        total = (total * _MULTIPLIER) ^ hashed[k : k + count]
-        total ^= total >> np.uint64(29)
-    return total
+def _words_before(text: str, end: int, size: int) -> tuple[str, ...]:
+    """The last `size` words of a lowered text up to `end`, where the last of them ends."""
+    reach = 16 * size
+    while True:
+        # A word that the cut went through is no whole one: one more is needed.
+        found = _WORD.findall(text, max(end - reach, 0), end)
+        if len(found) > size or reach >= end:
+            return tuple(word.lower() for word in found[-size:])
+        reach *= 4

@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from decant.ablations import hashing
+from decant.ablations.scoring import generated
+from decant.ablations.scoring.generated import GENERATED
 
 Prompts = str  # "fineweb" | "harness"
 
@@ -197,10 +199,16 @@ TASKS = (
          lambda r: r.get("question_concept"), 1 / 5),
     Benchmark("winogrande", "winogrande", "validation", winogrande, _alone, 1 / 2),
     Benchmark("sciq", "sciq", "validation", sciq, _alone, 1 / 4),
+    # Of the sample crawl, in the layouts of HellaSwag, OpenBookQA and PIQA: no files.
+    Benchmark("generated_endings", GENERATED, "", hellaswag, lambda r: r["activity_label"], 1 / 4),
+    Benchmark("generated_words", GENERATED, "", openbookqa, lambda r: r["topic"], 1 / 4),
+    Benchmark("generated_order", GENERATED, "", piqa, lambda r: r["topic"], 1 / 2),
 )  # fmt: skip
 
 # What a study scores unless it says otherwise: letters are random below a few billion parameters.
-DEFAULT_TASKS = tuple(t.name for t in TASKS if t.name != "mmlu_letters")
+DEFAULT_TASKS = tuple(
+    t.name for t in TASKS if t.name != "mmlu_letters" and t.folder != GENERATED
+)  # fmt: skip
 
 
 def task_named(name: str) -> Benchmark:
@@ -217,13 +225,19 @@ def load_questions(
 ) -> list[Question]:
     """The task's questions from ROOT/<folder>/<split>.jsonl[.gz]; `limit` draws by hash of the key.
 
-    A row that lacks a field or has a null in one, or whose answer is none of its options, raises
-    BenchmarkError with file and line.
+    A generated task has no file: it is made afresh, `limit` questions of it. A row that lacks a
+    field or has a null in one, or whose answer is none of its options, raises BenchmarkError with
+    file and line.
     """
     task = task_named(name)
-    path = _find_file(Path(root), task)
+    if task.folder == GENERATED:
+        path, made = Path(name), generated.rows(name, limit or generated.QUESTIONS, seed)
+        found = ((number, BenchmarkRow(row)) for number, row in enumerate(made, 1))
+    else:
+        path = _find_file(Path(root), task)
+        found = _rows(path)
     questions = []
-    for number, (line, row) in enumerate(_rows(path)):
+    for number, (line, row) in enumerate(found):
         questions.append(_question(task, row, prompts, f"{path}:{line}", number))
     if limit is None or len(questions) <= limit:
         return questions
@@ -314,6 +328,8 @@ def _question(
 def variant(root: str | Path, name: str) -> str:
     """How this copy of the task's file is built, for the report: HellaSwag comes in two forms."""
     task = task_named(name)
+    if task.folder == GENERATED:
+        return "generated from the sample crawl's grammar"
     _, first = next(_rows(_find_file(Path(root), task)), (0, BenchmarkRow()))
     if name == "hellaswag":
         return "ctx_a + ctx_b capitalised" if "ctx_a" in first else "ctx as it is"

@@ -1,0 +1,89 @@
+"""Trunks and branches trained: a stable rate to branch from, and a decay that starts there."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from decant.ablations.annealing.branches import Branch, Sets, trunk_stream
+from decant.ablations.annealing.design import Layout
+from decant.ablations.rungs.ladder import Rung
+from decant.ablations.rungs.scorer import NeuralModel
+from decant.ablations.rungs.stream import TokenStream
+from decant.ablations.rungs.train import train
+from decant.ablations.scoring.scored import Scored, score_options
+
+# Signals of the trunk at these shares of its tokens say which of them fall as data grows.
+SNAPSHOTS = 4
+
+
+@dataclass(frozen=True)
+class Trainer:
+    """Trains on one layout; `device` as `devices.pick_device` has it."""
+
+    layout: Layout
+    scored: Scored
+    device: str | None = None
+
+    @property
+    def _rung(self) -> Rung:
+        return self.layout.design.step(self.layout.pool.vocab_size)
+
+    def trunk(self, number: int, folder: Path) -> np.ndarray:
+        """Signals of the trunk at each quarter of its tokens, float64 [4, signals].
+
+        Its weights at the end of the stable rate lie in `folder`, as they are: an average over a
+        rate that never fell would be no better.
+        """
+        step = replace(self._rung, schedule="stable", average_last=1)
+        stream = trunk_stream(self.layout, number)
+        final = self._train(step, stream, number, folder, snapshots=SNAPSHOTS)
+        found = []
+        for path in sorted((folder / "snapshots").glob("*.safetensors")):
+            found.append(self.signals(self._read(path, final)))
+        return np.stack(found)
+
+    def branch(self, branch: Branch, sets: Sets, trunk: Path) -> NeuralModel:
+        """The trunk's weights after a warm-up and a decay to zero over the branch's documents."""
+        step = replace(self._rung, schedule="linear")
+        # A branch is scored once and trained in seconds: nothing of it stays on disk.
+        with tempfile.TemporaryDirectory(prefix="decant-branch-") as scratch:
+            return self._train(step, sets.stream(branch), 0, Path(scratch), continue_from=trunk)
+
+    def _train(
+        self, step: Rung, stream: TokenStream, seed: int, folder: Path, **more: Any
+    ) -> NeuralModel:
+        pool = self.layout.pool
+        # One state, at the end: a killed trunk or branch is cheaper to repeat than 20 states.
+        return train(
+            step, stream, seed=seed, out_dir=folder, tokens=len(stream) + step.batch_tokens // 2,
+            eos=pool.eos, device=self.device, checkpoint_steps=step.steps(len(stream)) or 1, **more,
+        )  # fmt: skip
+
+    def _read(self, path: Path, like: NeuralModel) -> NeuralModel:
+        from decant.ablations.rungs.weights import from_transformers, load_weights
+
+        from_transformers(like.model, load_weights(path))
+        return like
+
+    def signals(self, model: NeuralModel) -> np.ndarray:
+        """Bits per byte on every signal, float64 [signals]."""
+        values = self.scored.values(model.loglikelihood(*self.scored.gold))
+        if not np.isfinite(values).all():
+            raise ValueError(f"a signal is not finite: {values}")
+        return values
+
+    def tasks(self, model: NeuralModel) -> dict[str, dict[str, Any]]:
+        """Of every task how many questions it has, and the mean of each metric over them."""
+        metrics = score_options(model, self.scored).metrics
+        return {
+            task: {
+                "questions": len(one["acc"]),
+                "metrics": {metric: float(values.mean()) for metric, values in one.items()},
+            }
+            for task, one in metrics.items()
+        }
