@@ -144,6 +144,9 @@ class Layout:
     def problem(self, number: int) -> str | None:
         """Why the contrast gets no verdict, in words for the table; None where it can have one."""
         removed, design = self.removed(number), self.design
+        step = design.step(self.pool.vocab_size)
+        if not step.min_steps:
+            return f"rung {step.name} gives no verdicts ({step.says})"
         if not removed.any():
             return "removes nothing here: there is nothing to anneal on"
         if design.sets < LEAST_SETS:
@@ -153,7 +156,7 @@ class Layout:
             return f"all it removes is of {domains} domain: trunks cannot be told apart from it"
         if self.branch_tokens(number):
             return None
-        branch = FEWEST_UPDATES * design.step(self.pool.vocab_size).batch_tokens
+        branch = FEWEST_UPDATES * step.batch_tokens
         cut = np.minimum(self.pool.lengths, longest_document(branch))
         fewest = min(int(cut[removed & self.elsewhere(t)].sum()) for t in range(design.trunks))
         return (
