@@ -27,9 +27,8 @@ quickstart: setup
 	rm -rf $(QUICKSTART)
 	$(BIN)/decant sample-crawl --pages 2000 --seed 1 $(QUICKSTART)/crawl
 	# Exit code 3: done, and bytes were lost. A few records of the sample are damaged, as on the web.
-	$(BIN)/decant run configs/quickstart.yaml --input $(QUICKSTART)/crawl --output $(QUICKSTART)/run --workers 2 \
+	$(BIN)/decant run quickstart --input $(QUICKSTART)/crawl --output $(QUICKSTART)/run --workers 2 \
 		|| test $$? -eq 3
-	@echo "corpus: $(QUICKSTART)/run/4-shards/data   report: $(QUICKSTART)/run/report.html"
 
 test: setup-dev
 	$(BIN)/python -m pytest

@@ -8,6 +8,7 @@ import inspect
 import json
 import sys
 from collections.abc import Callable
+from importlib import metadata
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,7 +16,7 @@ import typer
 from rich.console import Console
 from typer.core import TyperGroup
 
-from decant.pipeline import rules
+from decant.pipeline import keys, rules
 from decant.pipeline.command import EXPECTED, RunRequest, execute_run, exit_code
 from decant.pipeline.engine import interrupts
 from decant.pipeline.engine.secrets import public_text
@@ -42,11 +43,27 @@ class Program(TyperGroup):
 app = typer.Typer(
     cls=Program,
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     help="Turn CommonCrawl into pretraining corpora, and prove which filters are worth having.",
 )
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"decant {metadata.version('decant')}")
+        raise typer.Exit()
+
+
+@app.callback()
+def decant(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Print it and end."),
+    ] = False,
+) -> None:
+    """The program itself; its help is the application's."""
+
 
 # What every stage command takes: name, type with its help, default.
 CONFIG = Annotated[
@@ -210,6 +227,19 @@ def recipes_command(
             print(shipped.shipped_anywhere(name).text, end="")
 
     _guard(action)
+
+
+@app.command("config")
+def config_command(
+    section: Annotated[
+        str | None, typer.Argument(help="Only the keys that begin so, as dedup or input.limit.")
+    ] = None,
+) -> None:
+    """Every key of a configuration: its default, the values it takes, what it means.
+
+    Example: decant config dedup
+    """
+    _guard(lambda: print("\n".join(keys.lines(section or ""))))
 
 
 @app.command("report")

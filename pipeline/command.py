@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from decant.pipeline import config as configuration
+from decant.pipeline import deduplicate
 from decant.pipeline.config import RunConfig
 from decant.pipeline.dedup.against import DatasetError
 from decant.pipeline.dedup.neighbours import NeighbourError
@@ -103,12 +104,23 @@ def resolve(request: RunRequest) -> RunConfig:
 
 def _execute(request: RunRequest) -> int:
     config = resolve(request)
+    for line in configuration.origin_lines(request.config, config):
+        print(f"decant: {line}", file=sys.stderr)
+    store = Store(request.output)
+    outcome = perform(request, config)
+    print(funnel.funnel_text(outcome.stages))
+    print(funnel.places(store, outcome.stages))
+    for name in outcome.quarantined:
+        print(f"decant: quarantined: {name}", file=sys.stderr)
+    return max(QUARANTINED if outcome.quarantined else OK, _say_losses(store, config, outcome))
+
+
+def perform(request: RunRequest, config: RunConfig) -> RunResult:
+    """What the stages of a request came to; raises one of EXPECTED where they cannot be done."""
     store = Store(request.output)
     _create(store)
     with Lock(store):
         progress = Progress(store)
-        for line in configuration.origin_lines(request.config, config):
-            print(f"decant: {line}", file=sys.stderr)
         try:
             if request.source is None:
                 freeze(store, config)
@@ -121,10 +133,7 @@ def _execute(request: RunRequest) -> int:
         finally:
             progress.close()
         funnel.write(store, config)
-    print(funnel.funnel_text(outcome.stages))
-    for name in outcome.quarantined:
-        print(f"decant: quarantined: {name}", file=sys.stderr)
-    return max(QUARANTINED if outcome.quarantined else OK, _say_losses(store, config, outcome))
+    return outcome
 
 
 def _say_losses(store: Store, config: RunConfig, outcome: RunResult) -> int:
@@ -154,7 +163,12 @@ def _run(store: Store, config: RunConfig, request: RunRequest, progress: Progres
 
 
 def check_resources(store: Store, config: RunConfig, stages: tuple[str, ...] | None) -> None:
-    """Fail before hours of work, not after: the models and the tokenizer must be there."""
+    """Fail before hours of work, not after: keys go together, models and tokenizer are there."""
+    if stages is None or "deduplicate" in stages:
+        try:
+            deduplicate.check(config)
+        except SignatureError as error:
+            raise ConfigError(str(error)) from None
     if stages is None or "extract" in stages:
         check_languages(config.language.model, config.language.keep)
     if stages is None or "shard" in stages:

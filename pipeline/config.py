@@ -31,14 +31,14 @@ from decant.pipeline.recipes.shipped import RUNS, located, origin
 class ColumnsConfig(Section):
     """Which column of documents is what; unset: found by its usual name (pipeline/README.md)."""
 
-    text: str | None = None
-    id: str | None = None
-    url: str | None = None
-    date: str | None = None
-    dump: str | None = None
-    language: str | None = None
-    language_score: str | None = None
-    file_path: str | None = None
+    text: str | None = None  # the text; the one column that must be there
+    id: str | None = None  # else made from file and row
+    url: str | None = None  # the address that URL rules see
+    date: str | None = None  # when the page was fetched
+    dump: str | None = None  # the crawl it is from
+    language: str | None = None  # as language.enabled: false believes it
+    language_score: str | None = None  # likewise
+    file_path: str | None = None  # the archive it is from
 
 
 class InputConfig(Section):
@@ -50,7 +50,7 @@ class InputConfig(Section):
     keep_columns: tuple[str, ...] = ()  # of documents, carried to the published set
     max_row_bytes: Bytes = 32_000_000  # of a document's text, or line of JSON
     dump: str | None = None  # else the CC-MAIN-… in the path, else warcinfo's isPartOf
-    base_url: str = "https://data.commoncrawl.org/"
+    base_url: str = "https://data.commoncrawl.org/"  # stands before relative names of a list
     split_bytes: Bytes = 256_000_000  # a larger file becomes several partitions
     limit: Annotated[int, Field(ge=1)] | None = None  # input files
     limit_records: Annotated[int, Field(ge=1)] | None = None  # pages of each run
@@ -61,18 +61,20 @@ class InputConfig(Section):
 class UrlConfig(Section):
     """URL rules (FineWeb §2); the two options mend defects of the reference, off as in FineWeb."""
 
-    enabled: bool = True
+    enabled: bool = True  # false: no URL rule drops a page
     match_listed_urls: bool = False  # the reference compares with a scheme and never hits
-    case_sensitive_words: bool = True
+    case_sensitive_words: bool = True  # false: banned words in any case
 
 
 class GatesConfig(Section):
     """Cheap tests before main text is extracted (pipeline/page/gates.py); unset is off: FineWeb."""
 
-    min_cld2_fraction: Annotated[float, Field(ge=0, le=1)] | None = None
-    min_words: Annotated[int, Field(ge=1)] | None = None
-    min_language_score: Annotated[float, Field(ge=0, le=1)] | None = None
-    min_sentence_ends: Annotated[int, Field(ge=1)] | None = None
+    min_cld2_fraction: Annotated[float, Field(ge=0, le=1)] | None = (
+        None  # of the wanted language, by CommonCrawl's own count
+    )
+    min_words: Annotated[int, Field(ge=1)] | None = None  # on the whole page
+    min_language_score: Annotated[float, Field(ge=0, le=1)] | None = None  # of all text of the page
+    min_sentence_ends: Annotated[int, Field(ge=1)] | None = None  # on the whole page
 
 
 class ExtractConfig(Section):
@@ -81,22 +83,26 @@ class ExtractConfig(Section):
     isolate: bool = True  # parse in a child process; false: a page may end the worker
     options: dict[str, Any] = Field(default_factory=dict)  # resiliparse's own keyword arguments
     max_bytes: Bytes = 6_000_000  # decoded; CommonCrawl cuts at 1 to 5 MiB
-    max_elements: Annotated[int, Field(ge=1)] = 25_000
-    max_depth: Annotated[int, Field(ge=1)] = 2_000
+    max_elements: Annotated[int, Field(ge=1)] = 25_000  # of a page's tree
+    max_depth: Annotated[int, Field(ge=1)] = 2_000  # of its nesting
     max_attributes: Annotated[int, Field(ge=1)] = 5_000  # in one tag
     charset: Literal["fineweb", "declared"] = "fineweb"  # declared: BOM, HTTP header, <meta> first
     gates: GatesConfig = GatesConfig()
 
 
 class LanguageConfig(Section):
+    """Which pages stay by their language."""
+
     model: str = "lid.176.ftz"  # bundled; lid.176.bin is FineWeb's own, fetched once
     keep: tuple[str, ...] | None = ("en",)  # None: any language above the threshold
-    threshold: Annotated[float, Field(ge=0, le=1)] = 0.65
+    threshold: Annotated[float, Field(ge=0, le=1)] = 0.65  # a page stays above this probability
     newline: Literal["space", "deleted"] = "space"  # "deleted" is the release-time code's
     enabled: bool = True  # false: of documents, the language their columns give
 
 
 class FilterConfig(Section):
+    """The recipe: edits and rules in order."""
+
     all_measures: bool = False  # false: stop at the first failing rule
     rules: tuple[Any, ...] = ()  # filters/steps.py reads these
 
@@ -112,21 +118,23 @@ class LinesConfig(Section):
 class DedupConfig(Section):
     """MinHash near-duplicates (FineWeb §3.7; datatrove dedup/minhash.py); see pipeline/DEDUP.md."""
 
-    enabled: bool = True
-    mode: Literal["cluster", "greedy"] = "cluster"
-    scope: Literal["dump", "run"] = "dump"
+    enabled: bool = True  # false: nothing is a duplicate
+    mode: Literal["cluster", "greedy"] = "cluster"  # greedy: only what is near one that stays goes
+    scope: Literal["dump", "run"] = "dump"  # what is compared: each dump alone, or all
     survivor: str = "row_key"  # longest, newest_dump, source_rank, score:COLUMN
     sources: tuple[str, ...] = ()  # source_rank: dumps, the best first
-    index: str | None = None
+    index: str | None = None  # an index of earlier runs to compare with and add to
     against: tuple[str, ...] = ()  # parquet datasets: what is near one of their texts goes
-    memory_mb: Annotated[int, Field(ge=16)] = 2_000
-    ngram: Annotated[int, Field(ge=1)] = 5
-    bands: Annotated[int, Field(ge=1, le=64)] = 14
-    rows: Annotated[int, Field(ge=1)] = 8
-    hash: Literal["sha1", "xxhash"] = "sha1"
-    seed: int = 1
-    threshold: Annotated[float, Field(gt=0, lt=1)] | None = None  # by intent: picks bands and
-    permutations: Annotated[int, Field(ge=1, le=1024)] | None = None  # rows for this many hashes
+    memory_mb: Annotated[int, Field(ge=16)] = 2_000  # of each worker; more is spilled
+    ngram: Annotated[int, Field(ge=1)] = 5  # words of a shingle
+    bands: Annotated[int, Field(ge=1, le=64)] = 14  # that two documents may share
+    rows: Annotated[int, Field(ge=1)] = 8  # hashes that a band has
+    hash: Literal["sha1", "xxhash"] = "sha1"  # of shingles
+    seed: int = 1  # of the permutations
+    threshold: Annotated[float, Field(gt=0, lt=1)] | None = None  # by intent: picks bands and rows
+    permutations: Annotated[int, Field(ge=1, le=1024)] | None = (
+        None  # for `threshold`: how many hashes; 112 unless set
+    )
     exact_payload: bool = False  # equal bytes of the page; FineWeb compares neither
     exact_text: bool = False  # equal text after edits
     short_documents: Literal["keep", "exact"] = "keep"  # too short for MinHash: equal text
@@ -154,28 +162,34 @@ class DedupConfig(Section):
 
 
 class TokensConfig(Section):
-    tokenizer: str = "gpt2"
+    """The tokenizer that counts tokens."""
+
+    tokenizer: str = "gpt2"  # of token_count
     path: str | None = None  # a folder with encoder.json and vocab.bpe, or a tokenizer.json
-    when_missing: Literal["error", "null"] | None = "error"
+    when_missing: Literal["error", "null"] | None = "error"  # null: a column of nulls
 
 
 class PiiConfig(Section):
-    emails: bool = True
-    ips: bool = True
+    """Addresses that are replaced before publishing."""
+
+    emails: bool = True  # replaced in published text
+    ips: bool = True  # public IPv4 addresses, likewise
     strict_ip: bool = False  # true: only whole dotted quads; the reference replaces parts of words
 
 
 class ShardConfig(Section):
+    """The published files."""
+
     target_bytes: Bytes = 2_000_000_000  # of text; FineWeb's files are 2.15 GB
-    order: Literal["shuffled", "input"] = "shuffled"
+    order: Literal["shuffled", "input"] = "shuffled"  # shuffled by hash of id and seed, or as read
 
 
 class RetainConfig(Section):
     """What a finished run keeps for later questions."""
 
-    extracted: bool = True
-    dropped_text: bool = True
-    signatures: bool = True
+    extracted: bool = True  # texts as extracted
+    dropped_text: bool = True  # texts of what the rules dropped
+    signatures: bool = True  # MinHash signatures
 
 
 class RunConfig(Section):
@@ -185,10 +199,12 @@ class RunConfig(Section):
     based_on: tuple[Base, ...] = ()  # filled in: the recipes it was made from, with their digests
     rules_from: tuple[str, ...] = ()  # Python files or modules with RULES and EDITS of one's own
     rule_files: tuple[RuleFile, ...] = ()  # filled in: these files as they travel with the run
-    seed: int = 1
+    seed: int = 1  # of the shuffle into shards
     workers: Annotated[int, Field(ge=0)] | None = None  # None: one per core
     input: InputConfig = InputConfig()
-    extractor: Literal["trafilatura", "resiliparse", "union"] = "trafilatura"
+    extractor: Literal["trafilatura", "resiliparse", "union"] = (
+        "trafilatura"  # main text: FineWeb's engine, DCLM's, or both joined
+    )
     extract: ExtractConfig = ExtractConfig()
     url: UrlConfig = UrlConfig()
     language: LanguageConfig = LanguageConfig()

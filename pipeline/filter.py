@@ -53,7 +53,16 @@ def judge_partitions(
         made = before[name].outputs if name in before else ()
         checksums = {output.path: output.checksum for output in made}
         tasks.append(Task(name, {"partition": one.number}, checksums))
-    return engine.map("filter/verdicts", step, tasks, stage_digest(config, STAGE), VERSION)
+    batches = loaded(config)[0].batches
+    return engine.map(
+        "filter/verdicts",
+        step,
+        tasks,
+        stage_digest(config, STAGE),
+        VERSION,
+        gpus=sum(batch.gpus for batch in batches),
+        memory_mb=sum(batch.memory_mb for batch in batches),
+    )
 
 
 def filter_partition(job: Job) -> dict[str, Any]:

@@ -25,18 +25,18 @@ ablations/arms
 ablations/config
 ablations/scoring
 ablations/hashing ablations/statistics
-pipeline/cli
+pipeline/decant
+pipeline/cli pipeline/api
 pipeline/command
 pipeline/redecide
 pipeline/run pipeline/report
-pipeline/extract pipeline/filter pipeline/deduplicate pipeline/shard pipeline/rules
+pipeline/extract pipeline/filter pipeline/deduplicate pipeline/shard pipeline/rules pipeline/keys
 pipeline/dedup pipeline/verdicts pipeline/page pipeline/shards
 pipeline/rundir pipeline/tokens
 pipeline/stage_keys
 pipeline/config
 pipeline/recipes
 pipeline/engine pipeline/warc pipeline/documents pipeline/text pipeline/sample
-pipeline/decant
 filters/steps
 filters/catalogue filters/recipe
 filters/c4 filters/fineweb filters/gopher_quality filters/gopher_repetition filters/refinedweb

@@ -10,7 +10,7 @@ import pytest
 
 from tests import tree
 
-BESIDE = ("pyproject.toml", "README.md", "configs", *tree.PACKAGES)
+BESIDE = ("pyproject.toml", "README.md", "LICENSE", "configs", *tree.PACKAGES)
 
 
 @pytest.fixture(scope="module")

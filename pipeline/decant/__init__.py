@@ -18,18 +18,42 @@ if TYPE_CHECKING:
         text_edit,
         text_rule,
     )
+    from decant.pipeline.api import Run, dedup, judge, run
+
+_MODULES = {
+    "decant.pipeline.api": ("Run", "dedup", "judge", "run"),
+    "decant.filters.doc": ("Doc",),
+    "decant.filters.rule": (
+        "Batched",
+        "Edit",
+        "Rule",
+        "above",
+        "at_least",
+        "at_most",
+        "below",
+        "between",
+        "ratio",
+        "text_edit",
+        "text_rule",
+    ),
+}
+_MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
 
 __all__ = [
     "Batched",
     "Doc",
     "Edit",
     "Rule",
+    "Run",
     "above",
     "at_least",
     "at_most",
     "below",
     "between",
+    "dedup",
+    "judge",
     "ratio",
+    "run",
     "text_edit",
     "text_rule",
 ]
@@ -37,7 +61,10 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     """A public name, loaded at its first use: `import decant` alone costs nothing."""
-    if name not in __all__:
+    if name not in _MODULE_OF:
         raise AttributeError(f"module 'decant' has no attribute {name!r}")
-    module = "decant.filters.doc" if name == "Doc" else "decant.filters.rule"
-    return getattr(import_module(module), name)
+    return getattr(import_module(_MODULE_OF[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

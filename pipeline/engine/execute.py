@@ -83,6 +83,7 @@ class _Work:
     tasks: Sequence[Task]
     digests: dict[str, str]
     gpus: float
+    memory_mb: float
     damaged: list[DamagedFile] = field(default_factory=list)  # what its tasks could not read
 
 
@@ -115,6 +116,7 @@ class Engine:
         digest: str,
         version: int = 1,
         gpus: float = 0.0,
+        memory_mb: float = 0.0,
     ) -> dict[str, dict]:
         """The counts of every task by key; tasks with a matching manifest are not run again.
 
@@ -136,7 +138,7 @@ class Engine:
         self.progress.start(step, total=len(tasks), done=len(done))
         merged = manifest.merged_count(self.store, step)
         fresh: list[Manifest] = []
-        work = _Work(step, function, todo, digests, gpus)
+        work = _Work(step, function, todo, digests, gpus, memory_mb)
         for finished in self._run(work):
             interrupts.check()
             done[finished.key] = finished
@@ -213,8 +215,10 @@ class Engine:
     def _run_on_ray(self, work: _Work) -> Iterator[Manifest]:
         """Finished manifests in the order they arrive, with a bounded number of tasks in flight."""
         ray = self._start_ray()
-        gpus = work.gpus if ray.cluster_resources().get("GPU", 0.0) >= work.gpus else 0.0
-        remote = ray.remote(num_cpus=1, num_gpus=gpus, max_retries=0)(execute)
+        resources = ray.cluster_resources()
+        gpus = work.gpus if resources.get("GPU", 0.0) >= work.gpus else 0.0
+        memory = min(work.memory_mb * (1 << 20), resources.get("memory", 0.0)) or None
+        remote = ray.remote(num_cpus=1, num_gpus=gpus, memory=memory, max_retries=0)(execute)
         queue = list(reversed(work.tasks))
         attempts = dict.fromkeys(work.digests, 0)
         flying: dict[Any, Task] = {}

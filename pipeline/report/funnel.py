@@ -89,6 +89,12 @@ def funnel_text(stages: Mapping[str, Mapping[str, Any]]) -> str:
     return "\n".join(lines)
 
 
+def places(store: Store, stages: Mapping[str, Mapping[str, Any]]) -> str:
+    """Where the corpus, once there is one, and the report of a run lie."""
+    corpus = f"corpus: {store.url}/{paths.SHARD_DATA}   " if "shard" in stages else ""
+    return f"{corpus}report: {store.url}/report.html"
+
+
 def _why(entry: Mapping[str, Any], rule: str) -> str:
     count = entry.get("without_value", {}).get(rule)
     return f"  {count:,} of them gave no number: see `detail`" if count else ""
