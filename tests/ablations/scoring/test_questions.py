@@ -6,6 +6,7 @@ import json
 import pytest
 
 from decant.ablations.scoring import questions as benchmarks
+from decant.ablations.scoring.generated import GENERATED
 from decant.ablations.scoring.questions import BUNDLED, TASKS, BenchmarkError, load_questions
 
 HELLASWAG = {
@@ -138,7 +139,7 @@ def with_nulls(value):
             )
 
 
-@pytest.mark.parametrize("task", [t.name for t in TASKS])
+@pytest.mark.parametrize("task", [t.name for t in TASKS if t.folder != GENERATED])
 @pytest.mark.parametrize("prompts", ["fineweb", "harness"])
 def test_a_null_is_refused_with_its_line_or_changes_no_question(task, prompts, tmp_path):
     asks = benchmarks.task_named(task)
@@ -161,3 +162,17 @@ def test_a_null_is_refused_with_its_line_or_changes_no_question(task, prompts, t
             assert "None" not in said
             assert found.continuations == question.continuations
     assert refused >= 3
+
+
+def test_generated_questions_are_the_same_for_a_seed_and_others_for_another():
+    once, again, other = (
+        load_questions("no folder", "generated_endings", "fineweb", 20, seed) for seed in (1, 1, 2)
+    )
+    assert once == again and len(once) == 20
+    assert not {q.contexts for q in once} & {q.contexts for q in other}
+
+
+def test_a_generated_order_has_the_same_words_right_and_wrong():
+    for question in load_questions("no folder", "generated_order", "fineweb", 10):
+        right, wrong = (sorted(text.split()) for text in question.continuations)
+        assert right == wrong
