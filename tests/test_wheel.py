@@ -43,7 +43,8 @@ def test_wheel_holds_every_source_recipe_and_data_file_and_nothing_else(wheel):
     data = [
         path for path in (tree.ROOT / "ablations" / "scoring" / "data").rglob("*") if path.is_file()
     ]
-    recipes = (tree.ROOT / "configs").rglob("*.yaml")
+    configs = tree.ROOT / "configs"
+    recipes = [configs / "__init__.py", *configs.rglob("*.yaml")]
     expected = {installed_as(path) for path in (*tree.sources(), *data, *recipes)}
     with zipfile.ZipFile(wheel) as archive:
         found = {name for name in archive.namelist() if ".dist-info/" not in name}
