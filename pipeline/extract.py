@@ -176,10 +176,10 @@ def with_languages(records: Iterable[Record]) -> Iterator[tuple[Record, str | No
     waiting: Record | None = None
     for record in records:
         if waiting is not None:
-            found = None
+            languages = None
             if record.type == "metadata" and url_of(record) == url_of(waiting):
-                found = parse_fields(record.content).get("languages-cld2")
-            yield waiting, found
+                languages = parse_fields(record.content).get("languages-cld2")
+            yield waiting, languages
             waiting = None
         if record.type == "response":
             waiting = record

@@ -66,12 +66,12 @@ def _clusters(dedup: Mapping[str, Any]) -> str:
 
 def _flat(data: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
     """Named numbers of a nested report, histograms and lists left out."""
-    found: list[tuple[str, Any]] = []
+    figures: list[tuple[str, Any]] = []
     for name, value in data.items():
         label = f"{prefix}{name.replace('_', ' ')}"
         if isinstance(value, Mapping):
             if not all(str(key).isdigit() for key in value) or not value:
-                found += _flat(value, f"{label}: ")
+                figures += _flat(value, f"{label}: ")
         elif isinstance(value, int | float | str) and not isinstance(value, bool):
-            found.append((label, value))
-    return found
+            figures.append((label, value))
+    return figures

@@ -166,8 +166,8 @@ def _resolve(path: str, config: InputConfig, listing: Listing) -> Iterator[tuple
         names = [name]
     if not names:
         raise _nothing_there(path, config.format)
-    for found in names:
-        yield _remote(fs, str(found), f"{protocol}://{found}"), f"{protocol}://{found}"
+    for match in names:
+        yield _remote(fs, str(match), f"{protocol}://{match}"), f"{protocol}://{match}"
 
 
 def _nothing_there(path: str, form: str) -> InputError:

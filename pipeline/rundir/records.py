@@ -17,12 +17,12 @@ from decant.pipeline.stage_keys import stage_digest
 
 def only_dump(store: Store, number: int) -> str | None:
     """The dump of all documents of a partition; None where there are several."""
-    found: set[str] = set()
+    dumps: set[str] = set()
     for batch in store.iter_batches(paths.extracted(number), ["dump"], batch_rows=50_000):
-        found |= set(batch.column("dump").unique().to_pylist())
-        if len(found) > 1:
+        dumps |= set(batch.column("dump").unique().to_pylist())
+        if len(dumps) > 1:
             return None
-    return min(found, default="") if None not in found else None
+    return min(dumps, default="") if None not in dumps else None
 
 
 METADATA_KEY = b"minhash"

@@ -95,11 +95,11 @@ def kept_documents(store: Store, number: int) -> Iterator[pa.Table]:
     edits = RowReader(store, kept, ["offset", "text"])
     matched = 0
     for batch in store.iter_batches(extracted, batch_rows=JOIN_ROWS):
-        wanted = np.isin(batch.column("offset").to_numpy(), offsets, assume_unique=True)
-        count = int(wanted.sum())
+        is_kept = np.isin(batch.column("offset").to_numpy(), offsets, assume_unique=True)
+        count = int(is_kept.sum())
         if not count:
             continue
-        table = pa.Table.from_batches([batch]).filter(pa.array(wanted))
+        table = pa.Table.from_batches([batch]).filter(pa.array(is_kept))
         edited = edits.take(count)
         if not np.array_equal(
             edited.column("offset").to_numpy(), table.column("offset").to_numpy()
@@ -160,20 +160,20 @@ class RowReader:
 
     def __init__(self, store: Store, path: str, columns: list[str]):
         self._batches = store.iter_batches(path, columns, JOIN_ROWS)
-        self._held: pa.Table | None = None
+        self._rest: pa.Table | None = None
 
     def take(self, count: int) -> pa.Table:
         """The next `count` rows; fewer at the end of the file."""
         parts: list[pa.Table] = []
         while count > 0:
-            held = self._held
-            if held is None or held.num_rows == 0:
+            rest = self._rest
+            if rest is None or rest.num_rows == 0:
                 batch = next(self._batches, None)
                 if batch is None:
                     break
-                held = pa.Table.from_batches([batch])
-            part = held.slice(0, count)
-            self._held = held.slice(part.num_rows)
+                rest = pa.Table.from_batches([batch])
+            part = rest.slice(0, count)
+            self._rest = rest.slice(part.num_rows)
             count -= part.num_rows
             parts.append(part)
         if not parts:
@@ -188,7 +188,7 @@ def _offsets(store: Store, path: str) -> np.ndarray:
 
 
 def _with_text(table: pa.Table, edited: pa.ChunkedArray) -> pa.Table:
-    """The table with the edited text where there is one, its own elsewhere."""
-    own = table.column("text").cast(pa.large_string())
-    text = pc.coalesce(edited.cast(pa.large_string()), own)
+    """The table with the edited text where there is one, as extracted elsewhere."""
+    extracted = table.column("text").cast(pa.large_string())
+    text = pc.coalesce(edited.cast(pa.large_string()), extracted)
     return table.set_column(table.schema.get_field_index("text"), "text", text)

@@ -212,11 +212,11 @@ def freeze(store: Store, config: RunConfig) -> bool:
     Raises TokenizerMissing where the configuration says that it must be there.
     """
     tokens = config.tokens
-    found = find_tokenizer(tokens.tokenizer, tokens.path, tokens.when_missing)
-    if found is None:
+    place = find_tokenizer(tokens.tokenizer, tokens.path, tokens.when_missing)
+    if place is None:
         store.remove(FROZEN)
         return False
-    data = load_tokenizer(found).to_str().encode()
+    data = load_tokenizer(place).to_str().encode()
     if not (store.exists(FROZEN) and store.read_bytes(FROZEN) == data):
         store.write_bytes(FROZEN, data)
     return True
