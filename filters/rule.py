@@ -33,9 +33,12 @@ class Bounds:
     high: float = math.inf
     low_open: bool = False
     high_open: bool = False
+    keeps_nan: bool = False  # of a column's rule: a document without a score stays
 
     def keeps(self, value: float) -> bool:
-        """True where `value` lies inside; NaN lies inside nothing."""
+        """True where `value` lies inside; NaN lies inside nothing, and stays by `keeps_nan`."""
+        if value != value:
+            return self.keeps_nan
         above_low = value > self.low if self.low_open else value >= self.low
         below_high = value < self.high if self.high_open else value <= self.high
         return above_low and below_high
@@ -44,7 +47,8 @@ class Bounds:
         """`keeps` of every value of a float64 array, as booleans."""
         above_low = values > self.low if self.low_open else values >= self.low
         below_high = values < self.high if self.high_open else values <= self.high
-        return above_low & below_high
+        inside = above_low & below_high
+        return inside | np.isnan(values) if self.keeps_nan else inside
 
     def crossed(self, value: float) -> float:
         """The end that `value` fails at; the finite one where `value` is NaN."""

@@ -1,10 +1,12 @@
 """A recipe from YAML: a list of steps, each a mapping of one key.
 
 The key is a rule's name, with its bounds and, where they differ from the catalogue's, its options;
-or `edit`, with the name of an edit and its options:
+or `edit`, with the name of an edit and its options; or `column`, with the name of a column of the
+documents, or of `input.scores`, that holds numbers:
 
     - gopher_top_2_gram_char_fraction: {at_most: 0.20}
     - edit: {c4_lines: {min_words_per_line: 3}}
+    - column: {name: edu_score, at_least: 3, missing: keep}
 """
 
 from __future__ import annotations
@@ -17,8 +19,9 @@ from functools import partial
 from typing import Any
 
 from decant.filters.catalogue import CATALOGUE, Catalogue
+from decant.filters.doc import Doc
 from decant.filters.recipe import Recipe, Step
-from decant.filters.rule import BOUND_KEYS, BatchMeasure, Bounds
+from decant.filters.rule import BOUND_KEYS, BatchMeasure, Bounds, Rule
 
 
 class RecipeError(ValueError):
@@ -52,6 +55,10 @@ def build(steps: Sequence[Any], catalogue: Catalogue = CATALOGUE) -> Recipe:
             assert step.edit is not None
             name = step.edit.name
             edits.add(name)
+        elif key == "column":
+            step = _column_step(value, (index, "column"), catalogue)
+            assert step.rule is not None
+            name = step.rule.name
         else:
             step = _rule_step(key, value, (index, key), catalogue)
             assert step.rule is not None
@@ -119,6 +126,46 @@ def _rule_step(name: str, value: Any, path: tuple[int | str, ...], catalogue: Ca
     if isinstance(rule.measure, BatchMeasure):
         return Step(rule, None, rule.measure)
     return Step(rule, None, partial(rule.measure, **options))
+
+
+COLUMN_OPTIONS = {"missing": ("drop", "keep"), "duplicate": ("missing", "first")}
+COLUMN_HINT = "{name: edu_score, at_least: 3}"
+
+
+def _column_step(value: Any, path: tuple[int | str, ...], catalogue: Catalogue) -> Step:
+    """A rule that compares a stored number: nothing of the text is measured."""
+    if not isinstance(value, Mapping) or not isinstance(value.get("name"), str):
+        raise RecipeError(
+            path, f"column takes a name and bounds, as {COLUMN_HINT}; found {value!r}"
+        )
+    column = value["name"]
+    name = column.rsplit(".", 1)[-1]
+    if name in catalogue.rules:
+        raise RecipeError((*path, "name"), f"a rule is called {name!r}; rename the column")
+    bounds = {key: value[key] for key in value if key in BOUND_KEYS}
+    if not bounds:
+        raise RecipeError(path, f"column {column!r} has no bounds; write {COLUMN_HINT}")
+    options: dict[str, Any] = {"column": column}
+    for key, choices in COLUMN_OPTIONS.items():
+        options[key] = value.get(key, choices[0])
+        if options[key] not in choices:
+            raise RecipeError((*path, key), f"{key} is one of {', '.join(choices)}")
+    unknown = [key for key in value if key not in (*BOUND_KEYS, *COLUMN_OPTIONS, "name")]
+    if unknown:
+        valid = ", ".join(("name", *COLUMN_OPTIONS, *BOUND_KEYS))
+        raise RecipeError(
+            (*path, unknown[0]), f"no option is called {unknown[0]!r}; valid: {valid}"
+        )
+    keep = replace(_bounds(bounds, path), keeps_nan=options.pop("missing") == "keep")
+    measure, source = partial(column_value, name), f"column {column} of the input"
+    rule = Rule(name, measure, keep, "as stored", source, options=options, reads=(name,))
+    return Step(rule, None, measure)
+
+
+def column_value(name: str, doc: Doc) -> float:
+    """The number in a document's column; NaN where there is none."""
+    value = doc.record.get(name)
+    return math.nan if value is None else float(value)
 
 
 def _options(known: Mapping[str, Any], options: Any, path: tuple[int | str, ...]) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from decant.pipeline.page.judge import url_of
 from decant.pipeline.page.rows import PAGE_RECORDS, STAGE, PartitionLedger
 from decant.pipeline.rundir import inputs, ledger, losses, paths
 from decant.pipeline.rundir.borders import wrong_starts
-from decant.pipeline.rundir.document_inputs import ROW
+from decant.pipeline.rundir.document_inputs import ROW, extra_schema
 from decant.pipeline.rundir.inputs import Partition
 from decant.pipeline.rundir.listing import steady_input
 from decant.pipeline.rundir.paths import partition_name
@@ -125,7 +125,7 @@ def extract_partition(job: Job) -> dict[str, Any]:
         return documents.extract_documents(job)
     args, number = job.task.args, job.task.args["partition"]
     with (
-        job.store.table_writer(paths.extracted(number), _schema(job.config)) as kept,
+        job.store.table_writer(paths.extracted(number), _schema(job)) as kept,
         job.store.table_writer(paths.not_extracted(number), DROPPED) as dropped,
         steady_input(**job.task.inputs, config=job.config) as file,
     ):
@@ -150,8 +150,9 @@ def _write_losses(job: Job, reader: Reader) -> None:
             writer.write_rows(rows)
 
 
-def _schema(config: RunConfig) -> pa.Schema:
-    return EXTRACTED.append(LINEAGE) if config.extractor == "union" else EXTRACTED
+def _schema(job: Job) -> pa.Schema:
+    lineage = [LINEAGE] if job.config.extractor == "union" else []
+    return pa.schema([*EXTRACTED, *lineage, *extra_schema(job.store)])
 
 
 def _reading_counts(reader: Reader) -> dict[str, Any]:

@@ -18,7 +18,8 @@ from decant.pipeline.rundir import inputs, ledger, paths
 from decant.pipeline.rundir.paths import partition_name
 from decant.pipeline.rundir.records import SIGNATURE_OPTIONS
 from decant.pipeline.stage_keys import stage_digest
-from decant.pipeline.verdicts import overlap
+from decant.pipeline.verdicts import overlap, scores
+from decant.pipeline.verdicts.scores import Scores
 from decant.pipeline.verdicts.writers import (
     STAGE,
     Writers,
@@ -47,12 +48,14 @@ def judge_partitions(
 ) -> dict[str, dict[str, Any]]:
     """The counts of every partition, by name, from `step`: filtering, or deciding again."""
     before = engine.outputs("extract/pages")
+    beside = scores.prepare(engine, store, config, stage_digest(config, STAGE))
     tasks = []
     for one in inputs.load(store):
         name = partition_name(one.number)
         made = before[name].outputs if name in before else ()
         checksums = {output.path: output.checksum for output in made}
-        tasks.append(Task(name, {"partition": one.number}, checksums))
+        args = {"scores": beside[one.number]} if beside else {}
+        tasks.append(Task(name, {"partition": one.number, **args}, checksums))
     batches = loaded(config)[0].batches
     return engine.map(
         "filter/verdicts",
@@ -83,11 +86,12 @@ def filter_partition(job: Job) -> dict[str, Any]:
         ) as signed_rows,
     ):
         writers = Writers(kept_rows, dropped_rows, signed_rows, recipe, method, measured)
-        columns = list(dict.fromkeys((*COLUMNS, *recipe.reads)))
-        for batch in job.store.iter_batches(paths.extracted(number), columns, BATCH_ROWS):
-            verdicts = writers.write(batch)
+        columns = Scores(job.store, recipe, job.task.args.get("scores"))
+        names = list(dict.fromkeys((*COLUMNS, *columns.own)))
+        for batch in job.store.iter_batches(paths.extracted(number), names, BATCH_ROWS):
+            verdicts = writers.write(columns.joined(batch))
             counts["in"] += len(verdicts)
             counts["kept"] += sum(verdict.kept for verdict in verdicts)
             dropped.update(one.dropped_by for one in verdicts if one.dropped_by is not None)
             without_value.update(one.dropped_by or "" for one in verdicts if one.detail is not None)
-    return stage_counts(counts, dropped, without_value)
+    return {**stage_counts(counts, dropped, without_value), **columns.counts()}

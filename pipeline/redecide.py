@@ -109,6 +109,8 @@ def _identity(config: RunConfig, step: Rule | Edit) -> str:
         if step.name in {one.name for one in (*file.rules, *file.edits)}
     ]
     options = {key: step.options[key] for key in sorted(step.options)}
+    if "column" in options:  # of the documents, or of the table that the configuration names
+        code += [config.input.scores, config.input.scores_id]
     return json.dumps([step.name, options, code])
 
 

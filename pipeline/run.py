@@ -44,7 +44,7 @@ class Stage:
 
 STAGES = (
     Stage("extract", extract.run, paths.EXTRACTED),
-    Stage("filter", filtering.run, paths.FILTERED),
+    Stage("filter", filtering.run, paths.FILTERED, (paths.SCORES_SCRATCH,)),
     Stage("deduplicate", deduplicate.run, paths.DEDUPLICATED, (paths.DEDUP_SCRATCH,)),
     Stage("shard", shard.run, paths.SHARDS, (paths.SHARD_PIECES, paths.SHARD_GROUPS)),
 )

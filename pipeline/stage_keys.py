@@ -30,6 +30,8 @@ STAGE_KEYS: dict[str, tuple[str, ...]] = {
     "filter": (
         "filter",
         "rule_files",
+        "input.scores",
+        "input.scores_id",
         "dedup.ngram",
         "dedup.bands",
         "dedup.rows",

@@ -27,7 +27,10 @@ NAMES: dict[str, tuple[str, ...]] = {
 }
 LISTED_COLUMNS = 30  # of a file that lacks a column, in the message
 HIVE_NULL = "__HIVE_DEFAULT_PARTITION__"
-AS_JSON = {b"decant": b"json"}  # of a column whose values are kept as JSON text
+# What a field's metadata say: where the column lies in its file, and what kind of values it has.
+PATH, KIND = b"decant.path", b"decant.kind"
+JSON_KIND = b"json"  # kept as JSON text
+MISSING_KIND = b"missing"  # no row looked at has it
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,22 @@ class ColumnNames:
         """The columns beside the roles: their name here by their name in the file."""
         names = dict.fromkeys((*self.carried, *self.measured))
         return {name: short_name(name) for name in names}
+
+
+def has_kind(one: pa.Field, kind: bytes) -> bool:
+    """Whether a field says of itself that its values are of this kind."""
+    return (one.metadata or {}).get(KIND) == kind
+
+
+def run_field(path: str, kind: pa.DataType, mark: bytes | None = None) -> pa.Field:
+    """The field of a column that a run carries along; `mark`: what kind of values it has."""
+    metadata = {PATH: path.encode()} | ({} if mark is None else {KIND: mark})
+    return pa.field(short_name(path), kind, metadata=metadata)
+
+
+def path_of(one: pa.Field) -> str:
+    """Where the column of a field lies in its file."""
+    return (one.metadata or {}).get(PATH, one.name.encode()).decode("utf-8", "replace")
 
 
 def short_name(path: str) -> str:

@@ -7,11 +7,20 @@ from typing import Any
 import pyarrow as pa
 
 from decant.filters.words.unicode import without_surrogates
-from decant.pipeline.documents.columns import AS_JSON, ColumnNames, json_at, missing_column
+from decant.pipeline.documents.columns import (
+    JSON_KIND,
+    MISSING_KIND,
+    ColumnNames,
+    has_kind,
+    is_number,
+    json_at,
+    missing_column,
+    path_of,
+    run_field,
+)
 from decant.pipeline.documents.formats import DocumentsError
 from decant.pipeline.documents.lines import Line
 from decant.pipeline.documents.rows import (
-    MISSING,
     NOT_AN_OBJECT,
     NOT_JSON,
     NOT_UTF8,
@@ -46,8 +55,7 @@ class _Batch:
 
     def __init__(self, names: ColumnNames, fields: pa.Schema) -> None:
         self._names, self._fields = names, fields
-        paths = {short: path for path, short in names.extra().items()}
-        self._extra_paths = [paths[one.name] for one in fields]
+        self._extra_paths = [path_of(one) for one in fields]
         self._candidates = {role: names.candidates(role) for role in ("text", *ROLES)}
         self.numbers: list[int] = []
         self._sizes: list[int] = []
@@ -136,7 +144,7 @@ def value_of(value: Any, one: pa.Field) -> Any:
     """A value as a column of the run has it, None for null, _WRONG where it does not fit."""
     if value is None:
         return None
-    if one.metadata == AS_JSON:
+    if has_kind(one, JSON_KIND):
         return json.dumps(value, sort_keys=True)
     if pa.types.is_floating(one.type):
         return _number(value)
@@ -177,22 +185,17 @@ def sample_fields(found: Sequence[Line], names: ColumnNames) -> list[pa.Field]:
         if (role == "text" or given) and rows and name not in there and name not in names.folders:
             raise missing_column(name, role, there)
     fields = []
-    for path, name in names.extra().items():
+    for path in names.extra():
         values = [json_at(row, path) for row in rows]
-        one = json_field(name, [value for value in values if value is not None])
+        one = json_field(path, [value for value in values if value is not None])
         if path in names.folders and pa.types.is_null(one.type):
-            one = pa.field(name, pa.large_string())
+            one = one.with_type(pa.large_string())
         elif pa.types.is_null(one.type) and path not in there:
-            one = one.with_metadata(MISSING)
+            one = run_field(path, pa.null(), MISSING_KIND)
         if path not in names.carried:
-            if not (
-                pa.types.is_floating(one.type)
-                or pa.types.is_null(one.type)
-                or pa.types.is_integer(one.type)
-                or pa.types.is_boolean(one.type)
-            ):
+            if not is_number(one.type):
                 raise DocumentsError(f"column {path!r} holds no numbers; a rule needs one")
-            one = pa.field(name, pa.float64(), metadata=one.metadata)
+            one = one.with_type(pa.float64())
         fields.append(one)
     return fields
 
@@ -205,17 +208,14 @@ def json_paths(row: dict, prefix: str = "") -> Iterator[str]:
             yield from json_paths(value, f"{prefix}{name}.")
 
 
-def json_field(name: str, values: list) -> pa.Field:
+def json_field(path: str, values: list) -> pa.Field:
     """A column for these JSON values: strings, numbers, booleans, else their JSON text."""
     kinds = {type(value) for value in values}
+    simple = {str: pa.large_string(), bool: pa.bool_(), int: pa.int64(), float: pa.float64()}
     if not kinds:
-        return pa.field(name, pa.null())
-    if kinds == {str}:
-        return pa.field(name, pa.large_string())
-    if kinds == {bool}:
-        return pa.field(name, pa.bool_())
-    if kinds == {int}:
-        return pa.field(name, pa.int64())
-    if kinds <= {int, float}:
-        return pa.field(name, pa.float64())
-    return pa.field(name, pa.large_string(), metadata=AS_JSON)
+        return run_field(path, pa.null())
+    if len(kinds) == 1 and kinds <= simple.keys():
+        return run_field(path, simple[kinds.pop()])
+    if kinds == {int, float}:
+        return run_field(path, pa.float64())
+    return run_field(path, pa.large_string(), JSON_KIND)

@@ -39,6 +39,7 @@ class DocumentReader:
         self._file, self._part, self._names = file, part, names
         self._fields, self._limit = fields, limit
         self.damage: list[tuple[int, str, int]] = []
+        self.first_row = part.first_row  # of a table, known once it is read
 
     def __iter__(self) -> Iterator[Rows]:
         is_json = self._part.container.startswith("jsonl")
@@ -71,7 +72,7 @@ class DocumentReader:
         table = open_table(self._file, part.container)
         layout = table_layout(table.schema, self._names)
         groups = groups_between(table.sizes, part.start, part.end, part.size)
-        first = sum(table.rows[: groups.start])
+        first = self.first_row = sum(table.rows[: groups.start])
         for group in groups:
             row = first
             try:

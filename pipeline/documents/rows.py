@@ -7,15 +7,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from decant.pipeline.documents.columns import (
+    MISSING_KIND,
     ColumnNames,
     column_at,
     field_at,
+    has_kind,
     is_label,
     is_number,
     is_text,
     missing_column,
+    path_of,
     paths_in,
     plain_type,
+    run_field,
 )
 from decant.pipeline.documents.formats import DocumentsError
 
@@ -23,7 +27,6 @@ from decant.pipeline.documents.formats import DocumentsError
 NULL, TOO_LARGE = "text_null", "row_bytes"
 NOT_UTF8, NOT_JSON, NOT_AN_OBJECT = "not UTF-8", "not JSON", "not a JSON object"
 NUMERIC_ROLE = "language_score"
-MISSING = {b"decant": b"missing"}  # of a column that no row looked at has
 
 
 @dataclass
@@ -106,14 +109,14 @@ def _check_role(schema: pa.Schema, role: str, path: str) -> None:
 def extra_fields(schema: pa.Schema, names: ColumnNames) -> list[pa.Field]:
     """The fields of the columns that a run carries along from this table."""
     fields = []
-    for path, name in names.extra().items():
+    for path in names.extra():
         found = field_at(schema, path)
         kind = pa.large_string() if found is None else plain_type(found.type)
         if path not in names.carried:
             if not is_number(kind):
                 raise DocumentsError(f"column {path!r} has type {kind}; a rule needs a number")
             kind = pa.float64()
-        fields.append(pa.field(name, kind))
+        fields.append(run_field(path, kind))
     return fields
 
 
@@ -132,15 +135,11 @@ def table_rows(
     for one in fields:
         path = layout.extra.get(one.name)
         if path is None:
-            values = pa.array([layout.names.folders[_path_of(one.name, layout)]] * size, one.type)
+            values = pa.array([layout.names.folders[path_of(one)]] * size, one.type)
         else:
             values = as_type(column_at(batch, path), one.type)
         rows.extra[one.name] = values
     return rows
-
-
-def _path_of(name: str, layout: TableLayout) -> str:
-    return next(path for path, short in layout.names.extra().items() if short == name)
 
 
 def _read_texts(rows: Rows, column: pa.Array, limit: int) -> None:
@@ -215,25 +214,27 @@ def common_fields(found: Iterable[tuple[str, list[pa.Field]]]) -> pa.Schema:
                 )
             types[one.name] = joined, where
     for one, where in types.values():
-        if one.metadata == MISSING:
+        if has_kind(one, MISSING_KIND):
             raise DocumentsError(f"{where}: has no column {one.name!r} in any of its first rows")
     return pa.schema([_stored(one) for one, _ in types.values()])
 
 
 def _joined(one: pa.Field, other: pa.Field) -> pa.Field | None:
-    if other.metadata == MISSING:
+    if has_kind(other, MISSING_KIND):
         return one
+    if has_kind(one, MISSING_KIND):
+        return other
     if pa.types.is_null(one.type):
         return other
     if pa.types.is_null(other.type) or one.equals(other, check_metadata=True):
         return one
     kinds = one.type, other.type
     if all(pa.types.is_integer(kind) for kind in kinds):
-        return pa.field(one.name, pa.int64())
+        return one.with_type(pa.int64())
     if all(pa.types.is_integer(kind) or pa.types.is_floating(kind) for kind in kinds):
-        return pa.field(one.name, pa.float64())
+        return one.with_type(pa.float64())
     return None
 
 
 def _stored(one: pa.Field) -> pa.Field:
-    return pa.field(one.name, pa.large_string()) if pa.types.is_null(one.type) else one
+    return one.with_type(pa.large_string()) if pa.types.is_null(one.type) else one

@@ -48,10 +48,12 @@ class ParquetTable:
         self.rows = [max(0, group.num_rows) for group in groups]
         self.sizes = [max(0, group.total_byte_size) for group in groups]
 
-    def batches(self, group: int, paths: list[str]) -> Iterator[pa.RecordBatch]:
+    def batches(
+        self, group: int, paths: list[str], most_rows: int = BATCH_ROWS
+    ) -> Iterator[pa.RecordBatch]:
         rows = max(1, self.rows[group])
         fitting = BATCH_BYTES * rows // max(1, self.sizes[group])
-        count = min(BATCH_ROWS, max(1, fitting))
+        count = min(most_rows, max(1, fitting))
         yield from self._file.iter_batches(count, row_groups=[group], columns=paths)
 
 

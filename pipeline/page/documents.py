@@ -170,7 +170,7 @@ def extract_documents(job: Job) -> dict[str, Any]:
         steady_input(**job.task.inputs, config=config) as file,
     ):
         ledger = DocumentLedger(job, kept, dropped)
-        names = column_names(config, url)
+        names = column_names(config, url, fields)
         reader = DocumentReader(file, part, names, fields, config.input.max_row_bytes)
         for rows in reader:
             rows = rows if left is None else rows.head(left - ledger.counts["in"])
@@ -185,6 +185,7 @@ def extract_documents(job: Job) -> dict[str, Any]:
         "unreadable_rows": sum(lost for _, _, lost in reader.damage),
         "unreadable_ranges": len(reader.damage),
         "records_read": ledger.counts["in"],
+        "first_row": [reader.first_row],  # in a list: no count
         "limited": left is not None,
     }
 

@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from decant.pipeline.config import RunConfig
 from decant.pipeline.documents import reader
-from decant.pipeline.documents.columns import ColumnNames, folder_values, short_name
+from decant.pipeline.documents.columns import ColumnNames, folder_values, path_of, short_name
 from decant.pipeline.documents.formats import (
     CONTAINERS,
     HEAD_BYTES,
@@ -18,6 +18,7 @@ from decant.pipeline.documents.formats import (
 from decant.pipeline.engine.storage import StorageError, Store
 from decant.pipeline.engine.strict_yaml import ConfigError
 from decant.pipeline.rundir.records import EXTRACTED, LINEAGE, PUBLISHED
+from decant.pipeline.rundir.score_table import score_columns
 
 ROW = "row"  # the kind of a document's offset: its number in the file
 FIELDS_KEY = b"decant.columns"  # in the metadata of inputs.parquet: the schema of carried columns
@@ -50,10 +51,27 @@ def holds_documents(url: str, form: str) -> bool:
     return form == "documents" or (form == "auto" and has_document_name(url))
 
 
-def column_names(config: RunConfig, url: str) -> ColumnNames:
-    """The columns that a run reads of the file at `url`."""
+def column_names(config: RunConfig, url: str, fields: pa.Schema | None = None) -> ColumnNames:
+    """The columns that a run reads of the file at `url`; `fields`: those it has settled on."""
     given = config.input.columns.model_dump()
-    return ColumnNames(given, config.input.keep_columns, (), folder_values(url))
+    if fields is not None:
+        return ColumnNames(given, [path_of(one) for one in fields], (), folder_values(url))
+    compared, read = rule_columns(config)
+    kept = (*config.input.keep_columns, *read)
+    return ColumnNames(given, kept, compared, folder_values(url))
+
+
+def rule_columns(config: RunConfig) -> tuple[list[str], list[str]]:
+    """(columns that `column` rules compare, columns that other rules read) of documents."""
+    known = {*EXTRACTED.names, *score_columns(config)}
+    compared, read = [], []
+    for rule in config.recipe().rules:
+        path = rule.options.get("column")
+        if path is None:
+            read += [name for name in rule.reads if name not in known]
+        elif short_name(path) not in known:
+            compared.append(path)
+    return compared, read
 
 
 def look(file: BinaryIO, url: str, config: RunConfig) -> tuple[str, list[pa.Field]]:

@@ -18,6 +18,7 @@ from decant.pipeline.engine.storage import Store
 from decant.pipeline.rundir import paths
 from decant.pipeline.rundir.records import SIGNATURE_OPTIONS
 from decant.pipeline.verdicts import writers
+from decant.pipeline.verdicts.scores import Scores, score_counts
 
 
 @dataclass
@@ -38,7 +39,8 @@ def redecide_partition(reading: Reading, job: Job) -> dict[str, Any]:
     number = job.task.args["partition"]
     recipe, _ = writers.loaded(job.config)
     every = job.config.filter.all_measures
-    table = _Partition(source, number, recipe, reading.measured, every)
+    scores = Scores(job.store, recipe, job.task.args.get("scores"))
+    table = _Partition(source, number, recipe, reading.measured, every, scores)
     decided = table.decide()
     reading.texts[number] = table.texts_read
     is_kept = pc.is_null(decided.column("rule"))
@@ -53,16 +55,24 @@ def redecide_partition(reading: Reading, job: Job) -> dict[str, Any]:
     reasons = pc.is_valid(dropped.column("detail"))
     without_value = Counter(dropped.filter(reasons).column("rule").to_pylist())
     totals = {"in": decided.num_rows, "kept": kept.num_rows, "errors": 0}
-    return writers.stage_counts(totals, counts, without_value)
+    gaps = score_counts(job.store, recipe, number, job.task.args.get("scores"))
+    return {**writers.stage_counts(totals, counts, without_value), **gaps}
 
 
 class _Partition:
     """The documents of one partition of another run, in row-key order, under a recipe."""
 
     def __init__(
-        self, source: Store, number: int, recipe: Recipe, measured: Sequence[str], every: bool
+        self,
+        source: Store,
+        number: int,
+        recipe: Recipe,
+        measured: Sequence[str],
+        every: bool,
+        scores: Scores,
     ) -> None:
         self.source, self.number, self.recipe, self.every = source, number, recipe, every
+        self.scores = scores
         self.known = [rule.name in measured for rule in recipe.rules]
         columns = [rule.name for rule in recipe.rules if rule.name in measured]
         self.rows = measured_rows(source, number, columns)
@@ -124,14 +134,17 @@ class _Partition:
         import_spacy()
         self.texts_read += len(rows)
         reads = self.recipe.reads
-        columns = list(dict.fromkeys(("offset", "text", *reads)))
+        columns = list(dict.fromkeys(("offset", "text", *self.scores.own)))
         table = self.source.read_table(paths.extracted(self.number), columns)
         offsets = self.rows.column("offset").to_numpy()[rows]
         places = np.searchsorted(table.column("offset").to_numpy(), offsets)
         chosen = table.take(pa.array(places))
         if not np.array_equal(chosen.column("offset").to_numpy(), offsets):
             raise ValueError(f"{paths.extracted(self.number)} lacks documents that were measured")
-        records = chosen.select(list(reads)).to_pylist() if reads else None
+        records = None
+        if reads:
+            batches = map(self.scores.joined, chosen.combine_chunks().to_batches())
+            records = [one for batch in batches for one in batch.select(list(reads)).to_pylist()]
         return chosen.column("text").to_pylist(), records
 
     def _table(self, decisions: Decisions, details: dict[int, str]) -> pa.Table:
