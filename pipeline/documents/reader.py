@@ -27,10 +27,21 @@ class Part:
     first_row: int = 0  # of a plain JSONL file; tables count theirs
 
 
+@dataclass(frozen=True)
+class Damage:
+    """A place that could not be read: its first row, why, and what is lost as far as is known."""
+
+    row: int
+    reason: str
+    rows: int
+    offset: int  # in the file
+    bytes: int  # in the file, packed as they are there
+
+
 class DocumentReader:
     """Iterates over Rows; afterwards `damage` says what could not be read.
 
-    `damage`: (row, what Arrow says, rows lost as far as the file tells) for each place.
+    `damage`: what was lost at each place.
     """
 
     def __init__(
@@ -38,7 +49,7 @@ class DocumentReader:
     ) -> None:
         self._file, self._part, self._names = file, part, names
         self._fields, self._limit = fields, limit
-        self.damage: list[tuple[int, str, int]] = []
+        self.damage: list[Damage] = []
         self.first_row = part.first_row  # of a table, known once it is read
 
     def __iter__(self) -> Iterator[Rows]:
@@ -65,7 +76,8 @@ class DocumentReader:
         except (pa.ArrowException, OSError, EOFError) as error:
             if _may_pass(error):
                 raise
-            self.damage.append((row, _short(error), 0))
+            at = min(self._file.tell(), self._part.size)
+            self.damage.append(Damage(row, _short(error), 0, at, self._part.size - at))
 
     def _table_rows(self) -> Iterator[Rows]:
         part = self._part
@@ -82,7 +94,8 @@ class DocumentReader:
             except DAMAGE as error:
                 if _may_pass(error):
                     raise
-                self.damage.append((row, _short(error), max(0, first + table.rows[group] - row)))
+                lost = max(0, first + table.rows[group] - row)
+                self.damage.append(Damage(row, _short(error), lost, *table.place(group)))
             first += table.rows[group]
 
 

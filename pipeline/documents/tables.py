@@ -34,6 +34,10 @@ class Table(Protocol):
         """The rows of a group in order, with these columns (and perhaps others)."""
         ...
 
+    def place(self, group: int) -> tuple[int, int]:
+        """(offset, bytes) of a group in the file, as the file says."""
+        ...
+
 
 class ParquetTable:
     """A parquet file by row groups; a column chunk is read page by page."""
@@ -56,6 +60,14 @@ class ParquetTable:
         count = min(most_rows, max(1, fitting))
         yield from self._file.iter_batches(count, row_groups=[group], columns=paths)
 
+    def place(self, group: int) -> tuple[int, int]:
+        found = self._file.metadata.row_group(group)
+        columns = [found.column(k) for k in range(found.num_columns)]
+        starts = [one.dictionary_page_offset or one.data_page_offset for one in columns]
+        return max(0, min(starts, default=0)), sum(
+            max(0, one.total_compressed_size) for one in columns
+        )
+
 
 class ArrowTable:
     """An Arrow file or stream as one group: its record batches are read one after the other."""
@@ -73,6 +85,9 @@ class ArrowTable:
                 self._batches = (opened.get_batch(k) for k in range(opened.num_record_batches))
                 self.schema = opened.schema
         self.rows: Sequence[int] = (0,)  # known when it is read
+
+    def place(self, group: int) -> tuple[int, int]:
+        return 0, 0
 
     def batches(self, group: int, paths: list[str]) -> Iterator[pa.RecordBatch]:
         for batch in self._batches:

@@ -23,7 +23,7 @@ from decant.pipeline.rundir.document_inputs import column_names, extra_schema
 from decant.pipeline.rundir.inputs import Partition
 from decant.pipeline.rundir.listing import open_input, steady_input
 from decant.pipeline.rundir.paths import partition_name
-from decant.pipeline.rundir.records import DROPPED, EXTRACTED
+from decant.pipeline.rundir.records import DROPPED, EXTRACTED, LOSSES
 
 COUNT_STEP = "extract/lines"
 
@@ -177,12 +177,26 @@ def extract_documents(job: Job) -> dict[str, Any]:
             ledger.take(rows)
             if ledger.counts["in"] == left:
                 break
+    if reader.damage:
+        with job.store.table_writer(paths.losses(number), LOSSES) as writer:
+            writer.write_rows(
+                [
+                    {
+                        "file": args["file"],
+                        "offset": one.offset,
+                        "bytes": one.bytes,
+                        "reason": one.reason,
+                    }
+                    for one in reader.damage
+                ]
+            )
     return {
         **ledger.counts,
         "dropped": dict(sorted(ledger.rules.items())),
         "error_reasons": dict(sorted(ledger.reasons.items())),
-        "given_up": [[row, why] for row, why, _ in reader.damage],
-        "unreadable_rows": sum(lost for _, _, lost in reader.damage),
+        "given_up": [[f"row {one.row}", one.reason] for one in reader.damage],
+        "unreadable_rows": sum(one.rows for one in reader.damage),
+        "unreadable_bytes": sum(one.bytes for one in reader.damage),
         "unreadable_ranges": len(reader.damage),
         "records_read": ledger.counts["in"],
         "first_row": [reader.first_row],  # in a list: no count

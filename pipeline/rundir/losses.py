@@ -14,6 +14,7 @@ import pyarrow as pa
 from decant.pipeline.config import RunConfig
 from decant.pipeline.engine.storage import Store
 from decant.pipeline.rundir import paths
+from decant.pipeline.rundir.document_inputs import ROW
 from decant.pipeline.rundir.inputs import Partition, unreadable
 
 SHOWN = 20  # of the largest losses on the terminal; the table has all
@@ -128,7 +129,7 @@ def _of_whole_files(
             limited.add(one.file)
     rows = []
     for file, one in first.items():
-        if taken[file] or file in limited:
+        if taken[file] or file in limited or one.source.offset_kind == ROW:  # tables may be empty
             continue
         kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(skipped[file].items()))
         reason = f"{ONLY_SKIPPED}: {kinds}" if kinds else NO_RECORD

@@ -150,7 +150,8 @@ def test_a_row_group_that_is_damaged_costs_its_rows_and_no_others():
     data[at : at + 4] = b"\0\0\0\0"
     rows, damage = read(bytes(data))
     assert sorted(texts(rows)) == [0, 1, 2, 6, 7, 8]
-    assert [(row, lost) for row, _, lost in damage] == [(3, 3)]
+    assert [(one.row, one.rows) for one in damage] == [(3, 3)]
+    assert damage[0].offset < at < damage[0].offset + damage[0].bytes
 
 
 def test_a_gzip_file_that_is_cut_off_gives_the_rows_before_the_cut():
@@ -159,7 +160,7 @@ def test_a_gzip_file_that_is_cut_off_gives_the_rows_before_the_cut():
     found, damage = read(data[: len(data) // 2])
     assert 0 < len(texts(found)) < 2_000
     assert len(damage) == 1
-    assert damage[0][0] == max(texts(found)) + 1
+    assert damage[0].row == max(texts(found)) + 1
 
 
 @pytest.mark.parametrize("name", FORMATS)
