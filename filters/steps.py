@@ -156,7 +156,7 @@ def _column_step(value: Any, path: tuple[int | str, ...], catalogue: Catalogue) 
         raise RecipeError(
             (*path, unknown[0]), f"no option is called {unknown[0]!r}; valid: {valid}"
         )
-    keep = replace(_bounds(bounds, path), keeps_nan=options.pop("missing") == "keep")
+    keep = replace(bounds_of(bounds, path), keeps_nan=options.pop("missing") == "keep")
     measure, source = partial(column_value, name), f"column {column} of the input"
     rule = Rule(name, measure, keep, "as stored", source, options=options, reads=(name,))
     return Step(rule, None, measure)

@@ -8,7 +8,6 @@ the input was split and whoever did the work.
 
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,10 +15,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import xxhash
 
-from decant.pipeline.engine.seal import BlockWriter
+from decant.pipeline.engine.sealed_arrow import new_arrow, open_arrow
 from decant.pipeline.engine.storage import Store
 from decant.pipeline.rundir.records import KEY, PUBLISHED
-from decant.pipeline.shards.sealed_arrow import open_arrow, trailer_of
 
 ORDER_SPAN = 1 << 64
 
@@ -82,15 +80,12 @@ def write_piece(
 ) -> None:
     """Write rows, already sorted, in batches small enough to merge hundreds of pieces."""
     options = pa.ipc.IpcWriteOptions(compression="zstd", use_threads=False)
-    with store.local_draft(path) as draft, closing(BlockWriter(draft)) as file:
-        with pa.ipc.new_file(pa.PythonFile(file, "w"), schema, options=options) as writer:
-            for table in tables:
-                for start, stop in _cuts(table):
-                    rows = table.slice(start, stop - start).cast(schema).combine_chunks()
-                    (batch,) = rows.to_batches()
-                    writer.write_batch(batch)
-        trailer = trailer_of(file.end_of_data())
-        file.close_with(lambda _: trailer)
+    with new_arrow(store, path, schema, options) as writer:
+        for table in tables:
+            for start, stop in _cuts(table):
+                rows = table.slice(start, stop - start).cast(schema).combine_chunks()
+                (batch,) = rows.to_batches()
+                writer.write_batch(batch)
 
 
 def checksum(batch: pa.RecordBatch) -> bytes:

@@ -12,6 +12,7 @@ import pyarrow as pa
 import xxhash
 
 from decant.pipeline.engine.execute import Engine, Job, Task
+from decant.pipeline.engine.sealed_arrow import new_arrow, open_arrow
 from decant.pipeline.engine.storage import Store
 from decant.pipeline.rundir import paths
 from decant.pipeline.rundir.score_table import ScoreFile, read_scores
@@ -117,7 +118,7 @@ def join_bucket(job: Job) -> dict[str, Any]:
         *((one, pa.float64()) for one in names),
     ]
     schema = pa.schema(fields)
-    with job.store.local_draft(path) as draft, pa.ipc.new_file(draft, schema) as writer:
+    with new_arrow(job.store, path, schema) as writer:
         for keys in args["keys"]:
             rows = _batch(job.store, keys, args["bucket"])
             states, values = lookup.find(_hashes(rows))
@@ -198,7 +199,7 @@ def _write_buckets(
     edges = np.searchsorted(buckets[order], np.arange((1 << bits) + 1, dtype=np.uint64))
     table = pa.table({"high": hashes[:, 0], "low": hashes[:, 1], **columns}).take(pa.array(order))
     table = table.combine_chunks()
-    with store.local_draft(path) as draft, pa.ipc.new_file(draft, table.schema) as writer:
+    with new_arrow(store, path, table.schema) as writer:
         for start, stop in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True):
             rows = table.slice(start, stop - start).to_batches()
             writer.write_batch(rows[0] if rows else _empty(table.schema))
@@ -209,7 +210,8 @@ def _empty(schema: pa.Schema) -> pa.RecordBatch:
 
 
 def _batch(store: Store, path: str, number: int) -> pa.Table:
-    with store.arrow_file(path) as source, store.named_damage(path):
+    source, _ = open_arrow(store, path)
+    with source, store.named_damage(path):
         return pa.Table.from_batches([pa.ipc.open_file(source).get_batch(number)])
 
 

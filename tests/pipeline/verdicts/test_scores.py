@@ -18,6 +18,7 @@ from tests.pipeline.documents.document_files import write
 from tests.pipeline.test_documents import (
     CONFIG,
     article,
+    complaint,
     document,
     published,
     rows,
@@ -163,7 +164,7 @@ def test_a_column_that_is_not_there_or_holds_no_numbers_is_refused(tmp_path, cap
     more, parts = WRONG[name]
     path = write(tmp_path, "a.parquet", [{**document(1, "a text"), **more}])
     _, code = run(tmp_path, path, settings=(rule(),))
-    message = capsys.readouterr().err
+    message = complaint(capsys)
     assert (code, message.count("\n")) == (2, 1)
     assert [part for part in parts if part not in message] == []
 
@@ -175,7 +176,7 @@ def test_a_table_without_ids_or_numbers_is_refused(tmp_path, capsys):
     for file, part in (("s", "no column 'id'"), ("t", "needs a number"), ("u", "u.parquet")):
         setting = f"input.scores={tmp_path}/{file}.parquet"
         _, code = run(tmp_path, path, name=file, settings=(rule(), setting))
-        message = capsys.readouterr().err
+        message = complaint(capsys)
         assert (code, part in message) == (2, True)
         assert "Traceback" not in message
 

@@ -5,15 +5,30 @@ its blocks (seal.py) and a checksum of its own, the length of that line in 8 byt
 file that ends with Arrow's own magic is one of an earlier version.
 """
 
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+
 import pyarrow as pa
 
 from decant.pipeline.engine import checked_json
-from decant.pipeline.engine.seal import Blocks, CheckedFile, read_tail
+from decant.pipeline.engine.seal import Blocks, BlockWriter, CheckedFile, read_tail
 from decant.pipeline.engine.storage import Store
 
 MAGIC = b"DECSEAL2"
 ARROW_MAGIC = b"ARROW1"
 FIXED_BYTES = 8 + len(MAGIC)
+
+
+@contextmanager
+def new_arrow(
+    store: Store, path: str, schema: pa.Schema, options: pa.ipc.IpcWriteOptions | None = None
+) -> Iterator[pa.RecordBatchFileWriter]:
+    """A writer of one Arrow file, which appears sealed on clean exit only."""
+    with store.local_draft(path) as draft, closing(BlockWriter(draft)) as file:
+        with pa.ipc.new_file(pa.PythonFile(file, "w"), schema, options=options) as writer:
+            yield writer
+        trailer = trailer_of(file.end_of_data())
+        file.close_with(lambda _: trailer)
 
 
 def trailer_of(blocks: Blocks) -> bytes:
