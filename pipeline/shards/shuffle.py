@@ -15,9 +15,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import xxhash
 
-from decant.pipeline.engine.sealed_arrow import new_arrow, open_arrow
 from decant.pipeline.engine.storage import Store
 from decant.pipeline.rundir.records import KEY, PUBLISHED
+from decant.pipeline.rundir.sealed_arrow import new_arrow, open_arrow
 
 ORDER_SPAN = 1 << 64
 

@@ -12,10 +12,10 @@ import pyarrow as pa
 import xxhash
 
 from decant.pipeline.engine.execute import Engine, Job, Task
-from decant.pipeline.engine.sealed_arrow import new_arrow, open_arrow
 from decant.pipeline.engine.storage import Store
 from decant.pipeline.rundir import paths
 from decant.pipeline.rundir.score_table import ScoreFile, read_scores
+from decant.pipeline.rundir.sealed_arrow import new_arrow, open_arrow
 
 FOLDER = paths.SCORES_SCRATCH
 ID_ROWS = 50_000
