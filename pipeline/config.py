@@ -89,6 +89,9 @@ class ExtractConfig(Section):
     max_depth: Annotated[int, Field(ge=1)] = 2_000  # of its nesting
     max_attributes: Annotated[int, Field(ge=1)] = 5_000  # in one tag
     charset: Literal["fineweb", "declared"] = "fineweb"  # declared: BOM, HTTP header, <meta> first
+    # Digests of kept pages: those whose container has no checksum (plain files), all, or none.
+    digests: Literal["unchecked", "all", "none"] = "unchecked"
+    drop_mismatched: bool = False  # pages whose digests are not those of their bytes
     gates: GatesConfig = GatesConfig()
 
 

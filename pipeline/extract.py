@@ -6,6 +6,7 @@ dropped by a named rule, or an error with a reason.
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Any
 
 import pyarrow as pa
@@ -14,8 +15,8 @@ from decant.pipeline.config import RunConfig
 from decant.pipeline.engine import checked_json
 from decant.pipeline.engine.execute import Engine, Job, Task
 from decant.pipeline.engine.storage import Store
-from decant.pipeline.page import documents
-from decant.pipeline.page.judge import url_of
+from decant.pipeline.page import documents, quarantine
+from decant.pipeline.page.judge import PageJudge, url_of
 from decant.pipeline.page.rows import PAGE_RECORDS, STAGE, PartitionLedger
 from decant.pipeline.rundir import inputs, ledger, losses, paths
 from decant.pipeline.rundir.borders import wrong_starts
@@ -130,15 +131,19 @@ def extract_partition(job: Job) -> dict[str, Any]:
         steady_input(**job.task.inputs, config=job.config) as file,
     ):
         reader = Reader(file, args["start"], args["end"], args["by_member"])
-        ledger_of = PartitionLedger(job, kept, dropped)
-        if args["limit"] != 0:
-            for record, languages in with_languages(reader):
-                ledger_of.take(record, languages)
-                if ledger_of.counts["in"] == args["limit"]:
-                    break
-        ledger_of.finish()
+        rows = PartitionLedger(job, kept, dropped)
+        judge = PageJudge(job.config, quarantine.reasons(job.store, number))
+        pages = (pair for pair in with_languages(reader) if pair[0].type in PAGE_RECORDS)
+        for record, outcome in judge.outcomes(islice(pages, args["limit"])):
+            rows.enter(record, outcome)
+        rows.finish()
     _write_losses(job, reader)
-    return {**ledger_of.result(), **_reading_counts(reader), "limited": args["limit"] is not None}
+    return {
+        **rows.result(),
+        **_reading_counts(reader),
+        "digests": dict(sorted(judge.digests.items())),
+        "limited": args["limit"] is not None,
+    }
 
 
 def _write_losses(job: Job, reader: Reader) -> None:

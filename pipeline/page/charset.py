@@ -29,21 +29,22 @@ _META = re.compile(
 _MARKS = ((codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
 
 
-def is_utf8(payload: bytes) -> bool:
-    """Whether the bytes are UTF-8."""
+def utf8_text(payload: bytes) -> str | None:
+    """The text of bytes that are UTF-8, as nearly all pages are; None for others."""
     try:
-        payload.decode("utf-8")
+        return payload.decode("utf-8")
     except UnicodeDecodeError:
-        return False
-    return True
+        return None
 
 
 def fineweb_text(payload: bytes) -> str | None:
     """The text by FineWeb's rule; None where it drops the page."""
-    try:
-        return payload.decode("utf-8")
-    except UnicodeDecodeError:
-        pass
+    text = utf8_text(payload)
+    return guessed_text(payload) if text is None else text
+
+
+def guessed_text(payload: bytes) -> str | None:
+    """The text of bytes that are not UTF-8, in the charset that cchardet takes them for."""
     charset = cchardet.detect(payload)["encoding"]
     if not charset or charset == "UTF-8":
         return None
@@ -56,16 +57,21 @@ def fineweb_text(payload: bytes) -> str | None:
 def declared_text(payload: bytes, content_type: str = "") -> str | None:
     """The text in the charset that the page declares, where that fits; else by FineWeb's rule.
 
-    UTF-8 that decodes is believed before any declaration. Otherwise the byte order mark, the HTTP
-    header and <meta charset> are asked in turn, under the names that browsers give to charsets
-    ("iso-8859-1" is windows-1252); the first that leaves at most one broken character in a
-    thousand is taken. UTF-8 with a few broken bytes is read as such; a page that only says it is
-    UTF-8, and has windows-1252 quotes in plain ASCII, is guessed, and read as windows-1252 last.
+    UTF-8 that decodes is believed before any declaration.
     """
-    try:
-        return payload.decode("utf-8")
-    except UnicodeDecodeError:
-        pass
+    text = utf8_text(payload)
+    return text_as_declared(payload, content_type) if text is None else text
+
+
+def text_as_declared(payload: bytes, content_type: str) -> str | None:
+    """The text of bytes that are not UTF-8, in the charset that the page says it has.
+
+    The byte order mark, the HTTP header and <meta charset> are asked in turn, under the names that
+    browsers give to charsets ("iso-8859-1" is windows-1252); the first that leaves at most one
+    broken character in a thousand is taken. UTF-8 with a few broken bytes is read as such; a page
+    that only says it is UTF-8, and has windows-1252 quotes in plain ASCII, is guessed, and read as
+    windows-1252 last.
+    """
     for charset in declarations(payload, content_type):
         text = _mostly(payload, charset) if charset != "utf-8" else None
         if text is not None:
@@ -74,7 +80,7 @@ def declared_text(payload: bytes, content_type: str = "") -> str | None:
     beyond_ascii = len(text) - len(text.encode("ascii", "ignore"))
     if text.count("\ufffd") <= MAX_BROKEN_UTF8 * beyond_ascii:
         return text
-    return fineweb_text(payload) or _mostly(payload, "cp1252")
+    return guessed_text(payload) or _mostly(payload, "cp1252")
 
 
 def declarations(payload: bytes, content_type: str) -> list[str]:

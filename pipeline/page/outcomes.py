@@ -12,6 +12,12 @@ EMPTY_PAYLOAD = RecordRule("empty_payload", "payload has bytes", READER, None)
 UNDECODABLE = RecordRule("undecodable_charset", "UTF-8 or the detected charset", READER, None)
 EXTRACTION_EMPTY = RecordRule("extraction_empty", "extractor finds text", EXTRACTOR, None)
 EXTRACT_ERROR = RecordRule("extract_error", "extractor does not fail", EXTRACTOR, None)
+DIGEST = RecordRule(
+    "digest_mismatch",
+    "the record's digests are those of its bytes (extract.digests, extract.drop_mismatched)",
+    "decant; WARC 1.0, §5.8 and §5.9",
+    None,
+)
 DOCUMENTS = "decant; rows of text as input (pipeline/README.md)"
 DOCUMENT_RULES = (
     RecordRule("text_null", "the row has a text", DOCUMENTS, None),

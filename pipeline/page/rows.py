@@ -7,7 +7,7 @@ from typing import Any
 from decant.pipeline.engine.execute import Job
 from decant.pipeline.engine.tables import TableWriter
 from decant.pipeline.page import quarantine
-from decant.pipeline.page.judge import PageJudge, Waiting, url_of
+from decant.pipeline.page.judge import url_of
 from decant.pipeline.page.outcomes import Dropped, Failed, Outcome, Page
 from decant.pipeline.rundir.records import LINEAGE
 from decant.pipeline.warc.reader import Record
@@ -16,10 +16,6 @@ STAGE = "extract"
 PAGE_RECORDS = ("response", "conversion")
 ERROR = "error"  # the rule of a row that is an error; its reason is in `detail`
 BUFFER_ROWS = 200
-# What is read before the pages among it go to the extractor together: see PageGuard.extract_all.
-BATCH_RECORDS = 32
-BATCH_BYTES = 8 << 20  # of records and of what was decoded of them
-
 
 # Why a crawler stopped before a payload's end (WARC 1.0, section 5.13).
 TRUNCATIONS = ("length", "time", "disconnect", "unspecified")
@@ -38,16 +34,12 @@ def truncation(record: Record) -> str | None:
 
 
 class PartitionLedger:
-    """Settles the records of a partition batch by batch: a row for each, and the counts of all."""
+    """Writes a row for the end of each record of a partition, and counts all of them."""
 
     def __init__(self, job: Job, kept: TableWriter, dropped: TableWriter):
         self.counts: Counter[str] = Counter()
         self._job, self._args = job, job.task.args
-        self._judge = PageJudge(job.config)
         self._dump = job.config.input.dump or job.task.args["dump"]
-        self._known = quarantine.reasons(job.store, job.task.args["partition"])
-        self._batch: list[tuple[Record, Outcome | Waiting]] = []
-        self._batch_bytes = 0
         self._rules: Counter[str] = Counter()
         self._reasons: Counter[str] = Counter()
         self._truncated: Counter[str] = Counter()
@@ -55,45 +47,24 @@ class PartitionLedger:
         self._writers = (kept, dropped)
         self._rows: tuple[list[dict], list[dict]] = ([], [])
 
-    def take(self, record: Record, languages: str | None = None) -> None:
-        """Count a record, and settle it as soon as its batch is full; other types are skipped."""
-        if record.type not in PAGE_RECORDS:
-            return
+    def enter(self, record: Record, outcome: Outcome) -> None:
+        """Count a record and write the row of its end."""
         self.counts["in"] += 1
         cut = truncation(record)
         if cut is not None:
             self._truncated[cut] += 1
-        known = self._known.get(record.offset)
-        outcome = Failed(known, lost=True) if known else self._judge.outcome(record, languages)
-        self._batch.append((record, outcome))
-        self._batch_bytes += len(record.content)
-        if isinstance(outcome, Waiting):
-            self._batch_bytes += outcome.bytes
-        if len(self._batch) >= BATCH_RECORDS or self._batch_bytes >= BATCH_BYTES:
-            self._settle()
-
-    def finish(self) -> None:
-        """Settle and write what is left."""
-        self._settle()
-        self._flush()
-
-    def _settle(self) -> None:
-        waiting = [outcome for _, outcome in self._batch if isinstance(outcome, Waiting)]
-        decided = iter(self._judge.decide(waiting))
-        for record, outcome in self._batch:
-            self._enter(record, next(decided) if isinstance(outcome, Waiting) else outcome)
-        self._batch, self._batch_bytes = [], 0
-        if len(self._rows[0]) + len(self._rows[1]) >= BUFFER_ROWS:
-            self._flush()
-
-    def _enter(self, record: Record, outcome: Outcome) -> None:
-        """Write the row of a record."""
         key = self._key(record)
         if isinstance(outcome, Page):
             self.counts["kept"] += 1
             self._rows[0].append({**key, **self._page_row(record, outcome)})
         else:
             self._rows[1].append({**key, **self._dropped_row(record, outcome)})
+        if len(self._rows[0]) + len(self._rows[1]) >= BUFFER_ROWS:
+            self._flush()
+
+    def finish(self) -> None:
+        """Write what is left."""
+        self._flush()
 
     def _flush(self) -> None:
         for writer, rows in zip(self._writers, self._rows, strict=True):

@@ -72,6 +72,7 @@ class Record:
     damage: str | None = None
     content_bytes: int = 0  # before the limit cut it
     arc: bool = False
+    checked: bool = False  # its container compared a checksum of its bytes
 
 
 @dataclass
@@ -125,6 +126,7 @@ class Reader:
             if self.reading.first is None:
                 self.reading.first = offset
             record = self._read(offset)
+            record.checked = self.kind == "gzip"
             self.reading.records[record.type] += 1
             yield record
         if begun:

@@ -1,6 +1,8 @@
 """Extraction of small archives: each record has one end, and how a file is cut changes nothing."""
 
+import base64
 import gzip
+import hashlib
 import json
 
 import pyarrow as pa
@@ -17,8 +19,8 @@ from decant.pipeline.config import (
 )
 from decant.pipeline.engine.execute import Engine
 from decant.pipeline.engine.storage import Store
+from decant.pipeline.page import judge as judge_
 from decant.pipeline.page import quarantine
-from decant.pipeline.page import rows as rows_
 from decant.pipeline.rundir import inputs, paths
 from decant.pipeline.text.guard import PageGuard
 from decant.pipeline.text.protocol import Extraction
@@ -217,8 +219,8 @@ def test_the_run_is_the_same_however_many_records_are_settled_together(tmp_path,
     with PageGuard("resiliparse", cpu_s=0.1) as guard:
         monkeypatch.setattr("decant.pipeline.page.judge.page_extractor", lambda *_: guard)
         for records, size in ((1, 1), (1_000, 1 << 30)):
-            monkeypatch.setattr(rows_, "BATCH_RECORDS", records)
-            monkeypatch.setattr(rows_, "BATCH_BYTES", size)
+            monkeypatch.setattr(judge_, "BATCH_RECORDS", records)
+            monkeypatch.setattr(judge_, "BATCH_BYTES", size)
             store, entry = run(tmp_path, data, name=f"run-{records}")
             files = {path: store.read_bytes(path) for path in store.list("1-extracted")}
             runs.append((files, entry))
@@ -235,12 +237,12 @@ def test_no_more_than_a_batch_of_pages_is_held(tmp_path, monkeypatch):
         return [Extraction(text="some text") for _ in pages]
 
     monkeypatch.setattr("decant.pipeline.text.worker.Unguarded.extract_all", counted)
-    monkeypatch.setattr(rows_, "BATCH_BYTES", 100_000)
+    monkeypatch.setattr(judge_, "BATCH_BYTES", 100_000)
     small = [record(number, http(b"<p>" + b"word " * 10)) for number in range(1, 80)]
     large = [record(number, http(b"<p>" + b"word " * 5_000)) for number in range(80, 90)]
     _, entry = run(tmp_path, members(small + large))
     assert entry["kept"] == 89
-    assert max(count for count, _ in sizes) == rows_.BATCH_RECORDS
+    assert max(count for count, _ in sizes) == judge_.BATCH_RECORDS
     assert max(size for _, size in sizes) < 100_000 + 30_000
 
 
@@ -354,3 +356,31 @@ def test_records_that_the_crawler_cut_are_counted_by_its_reason_and_are_no_damag
     _, entry = run(tmp_path, members([*cut, record(9)]))
     assert entry["truncated"] == {"disconnect": 1, "length": 2, "other": 1}
     assert (entry["kept"], entry["errors"], entry["unreadable_bytes"]) == (5, 0, 0)
+
+
+def digested(number: int, flipped: bool) -> bytes:
+    """A record with its block digest, of whose page one letter may have changed since."""
+    content = http(page(number))
+    digest = base64.b32encode(hashlib.sha1(content).digest()).decode()
+    data = record(number, content, extra=(f"WARC-Block-Digest: sha1:{digest}",))
+    return data.replace(b"river", b"rivet", 1) if flipped else data
+
+
+@pytest.mark.parametrize(
+    ("pack", "digests", "expected"),
+    [
+        (b"".join, "unchecked", {"absent": 1, "match": 1, "mismatch": 1}),
+        (members, "unchecked", {}),
+        (members, "all", {"absent": 1, "match": 1, "mismatch": 1}),
+        (b"".join, "none", {}),
+    ],
+)
+def test_digests_are_compared_where_no_checksum_was(tmp_path, pack, digests, expected):
+    data = pack([digested(1, False), digested(2, True), record(3)])
+    for drops, kept in ((False, 3), (True, 3 - expected.get("mismatch", 0))):
+        options = ExtractConfig(isolate=False, digests=digests, drop_mismatched=drops)
+        store, entry = run(tmp_path, data, name=f"run-{drops}", extract=options)
+        assert (entry["kept"], entry["digests"]) == (kept, expected)
+        assert balanced(entry)
+    dropped = rows(store, "1-extracted/dropped")
+    assert [one["rule"] for one in dropped] == ["digest_mismatch"] * (3 - kept)
