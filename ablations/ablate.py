@@ -12,6 +12,7 @@ from decant.ablations.annealing import run as annealing
 from decant.ablations.arms.arms import ArmsError
 from decant.ablations.arms.finished_run import RunUnfit
 from decant.ablations.config import StudyConfig, load
+from decant.ablations.elsewhere.export import export_arms
 from decant.ablations.judging import outcome
 from decant.ablations.judging.outcome import NGRAM_SAYS, RungOutcome
 from decant.ablations.judging.verdict import HURTS, INCONCLUSIVE, Settings
@@ -43,14 +44,18 @@ def ablate(
     workers: int | None = None,
     overrides: tuple[str, ...] = (),
     ray: str | None = None,
+    export_to: Path | None = None,
 ) -> int:
     """The exit code of one study: 0 done, 2 wrong configuration, 4 closed gate, 1 anything else.
 
-    With `gate`, any HURTS or INCONCLUSIVE on any rung gives 4. Finished work stays under `output`;
-    the same call goes on from there.
+    With `export_to`, the arms are written there and nothing is trained. With `gate`, any HURTS or
+    INCONCLUSIVE on any rung gives 4. Finished work stays under `output`; the same call goes on from
+    there.
     """
     try:
         config = load(config_path, overrides)
+        if export_to is not None:
+            return _export(config, output, export_to)
         outcomes = run_study(config, output, workers, ray)
     except MISUSE as error:
         print(f"decant: {error}", file=sys.stderr)
@@ -61,6 +66,20 @@ def ablate(
         return FAILED
     closed = any(v.label in (HURTS, INCONCLUSIVE) for o in outcomes for v in o.verdicts)
     return GATE_CLOSED if gate and closed else FINISHED
+
+
+def _export(config: StudyConfig, output: str, folder: Path) -> int:
+    """Writes the arms of a study for another trainer; prepares the study, trains nothing."""
+    store = Store(output)
+    if store.is_local:
+        Path(store.path("")).mkdir(parents=True, exist_ok=True)
+    with Lock(store):
+        runs, tokens = export_arms(prepare(config, store), folder)
+    print(
+        f"{folder}: {runs} token files, {tokens / 1e6:.2f} million tokens, and arms.csv. Train and "
+        f"score each, then: decant judge RESULTS --arms {folder / 'arms.csv'}"
+    )
+    return FINISHED
 
 
 def run_study(

@@ -59,6 +59,10 @@ class Study:
         rates = self.config.neural.learning_rates
         return [self._neural_terms(rung, rate, rate == rates[0]) for rate in rates]
 
+    def neural_terms(self, rung: str) -> Terms:
+        """The terms of the verdicts on a neural rung."""
+        return self._neural_terms(rung, self.config.neural.learning_rates[0], True)
+
     def _neural_terms(self, rung: str, rate: float, first: bool) -> Terms:
         neural = self.config.neural
         design = replace(

@@ -15,8 +15,8 @@ from tests.test_imports import imported, name_of
 
 ORDER = """
 ablations/program
-ablations/ablate
-ablations/report ablations/plan
+ablations/ablate ablations/judge
+ablations/report ablations/plan ablations/elsewhere
 ablations/annealing
 ablations/judging ablations/study
 ablations/measuring

@@ -64,13 +64,14 @@ def distinct(
     for contrast in (HEALTH, *chosen):
         trainings = planned(pool, contrasts, contrast, design, budget, fractions)
         for number, training in enumerate(trainings):
-            key, reads = _key(training), training.reads
+            key, reads = training_key(training), training.reads
             tokens = reads.tokens + len(reads.documents)
             tasks.setdefault(key, TrainingTask(key, contrast, number, tokens, reads.epochs))
     return list(tasks.values())
 
 
-def _key(training: Training) -> str:
+def training_key(training: Training) -> str:
+    """The name of what a training reads, in its order: 16 hex digits."""
     state = xxhash.xxh3_64(f"{training.order} ".encode())
     state.update(training.reads.documents.astype(np.int64).tobytes())
     return state.hexdigest()

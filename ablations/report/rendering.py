@@ -41,7 +41,7 @@ def as_json(study: Study, outcomes: Sequence[RungOutcome], cost: dict[str, Any])
                 "trends": [vars(trend) for trend in outcome.trends],
                 "health": [vars(state) for state in outcome.health],
                 "verdicts": [
-                    {**_plain(verdict), "tasks": tasks, "curves": curves}
+                    {**plain_verdict(verdict), "tasks": tasks, "curves": curves}
                     for verdict, tasks, curves in zip(
                         outcome.verdicts, outcome.tasks, outcome.curves, strict=True
                     )
@@ -50,10 +50,11 @@ def as_json(study: Study, outcomes: Sequence[RungOutcome], cost: dict[str, Any])
             for outcome in outcomes
         ],
     }
-    return (json.dumps(_clean(data), indent=1, ensure_ascii=False) + "\n").encode()
+    return (json.dumps(clean(data), indent=1, ensure_ascii=False) + "\n").encode()
 
 
-def _plain(verdict: RuleVerdict) -> dict[str, Any]:
+def plain_verdict(verdict: RuleVerdict) -> dict[str, Any]:
+    """One verdict as plain values, for JSON."""
     effect = verdict.effect
     return {
         "name": effect.name,
@@ -74,12 +75,12 @@ def _plain(verdict: RuleVerdict) -> dict[str, Any]:
     }
 
 
-def _clean(value: Any) -> Any:
+def clean(value: Any) -> Any:
     """JSON has no NaN or infinity: both become null."""
     if isinstance(value, dict):
-        return {key: _clean(item) for key, item in value.items()}
+        return {key: clean(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_clean(item) for item in value]
+        return [clean(item) for item in value]
     if isinstance(value, float | np.floating):
         return float(value) if math.isfinite(value) else None
     return value

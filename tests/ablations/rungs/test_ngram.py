@@ -103,3 +103,58 @@ def test_token_ids_outside_the_vocabulary_are_refused():
         index.compile([[]], [[VOCAB]])
     with pytest.raises(ValueError, match="outside"):
         NgramIndex(np.array([VOCAB]), np.array([0, 1]), VOCAB, EOS)
+
+
+class SlowKneserNey:
+    """Interpolated Kneser-Ney from lists of distinct n-grams: below the trigram, types count."""
+
+    def __init__(self, documents, copies):
+        self.trigrams = Counter()
+        for document, times in zip(documents, copies, strict=True):
+            padded = [EOS, EOS, *document, EOS]
+            for at in range(2, len(padded)):
+                self.trigrams[tuple(padded[at - 2 : at + 1])] += int(times)
+        self.trigrams = Counter({k: c for k, c in self.trigrams.items() if c})
+        self.bigrams = Counter(k[1:] for k in self.trigrams)  # contexts that each one follows
+        self.words = Counter(word for _, word in self.bigrams)
+
+    def p(self, history, word):
+        if not history:
+            total = sum(self.words.values())
+            own = max(self.words[word] - DISCOUNT, 0)
+            return own / total + DISCOUNT * len(self.words) / total / VOCAB
+        counts = self.trigrams if len(history) == 2 else self.bigrams
+        after = {k: c for k, c in counts.items() if k[:-1] == tuple(history)}
+        total, shorter = sum(after.values()), self.p(history[1:], word)
+        if not total:
+            return shorter
+        own = max(after.get((*history, word), 0) - DISCOUNT, 0)
+        return (own + DISCOUNT * len(after) * shorter) / total
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_kneser_ney_equals_the_formula_type_by_type(seed):
+    documents = make_documents(seed)
+    copies = np.random.default_rng(seed + 100).integers(0, 3, len(documents))
+    model, slow = make_index(documents).fit(copies).kneser_ney(), SlowKneserNey(documents, copies)
+    strings = [[0, 1, 2], [4, 4], [7], [3, 3, 3, 0]]
+    for string, value in zip(strings, model.loglikelihood([[]] * 4, strings), strict=True):
+        padded = [EOS, EOS, *string]
+        expected = sum(
+            math.log(slow.p(padded[at - 2 : at], padded[at])) for at in range(2, len(padded))
+        )
+        assert value == pytest.approx(expected, abs=1e-9)
+
+
+def test_under_kneser_ney_a_line_repeated_within_documents_counts_its_contexts():
+    once, often = [[1, 2, 3]] * 2, [[1, 2, 3] * 9] * 2
+    rest = make_documents(6)
+    gains = []
+    for smoothed in (False, True):
+        scores = []
+        for lines in (once, often):
+            model = make_index([*rest, *lines]).fit(np.ones(len(rest) + 2))
+            model = model.kneser_ney() if smoothed else model
+            scores.append(float(model.loglikelihood([[5, 6]], [[2]])[0]))
+        gains.append(scores[1] - scores[0])
+    assert gains[1] < gains[0]  # what repetition lends an unseen context is less

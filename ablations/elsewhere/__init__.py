@@ -1,0 +1,1 @@
+"""Arms that others train: their token files and parts, and verdicts from the results."""
