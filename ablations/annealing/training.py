@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,8 @@ from decant.ablations.annealing.design import Layout
 from decant.ablations.rungs.ladder import Rung
 from decant.ablations.rungs.scorer import NeuralModel
 from decant.ablations.rungs.stream import TokenStream
-from decant.ablations.rungs.train import train
+from decant.ablations.rungs.train import train, train_in_memory
+from decant.ablations.rungs.weights import from_transformers, load_weights
 from decant.ablations.scoring.scored import Scored, score_options
 
 # Signals of the trunk at these shares of its tokens say which of them fall as data grows.
@@ -41,34 +41,24 @@ class Trainer:
         """
         step = replace(self._rung, schedule="stable", average_last=1)
         stream = trunk_stream(self.layout, number)
-        final = self._train(step, stream, number, folder, snapshots=SNAPSHOTS)
+        model = train(
+            step, stream, seed=number, out_dir=folder, tokens=_whole(step, stream),
+            eos=self.layout.pool.eos, device=self.device, snapshots=SNAPSHOTS,
+        )  # fmt: skip
         found = []
         for path in sorted((folder / "snapshots").glob("*.safetensors")):
-            found.append(self.signals(self._read(path, final)))
+            from_transformers(model.model, load_weights(path))
+            found.append(self.signals(model))
         return np.stack(found)
 
     def branch(self, branch: Branch, sets: Sets, trunk: Path) -> NeuralModel:
         """The trunk's weights after a warm-up and a decay to zero over the branch's documents."""
         step = replace(self._rung, schedule="linear")
-        # A branch is scored once and trained in seconds: nothing of it stays on disk.
-        with tempfile.TemporaryDirectory(prefix="decant-branch-") as scratch:
-            return self._train(step, sets.stream(branch), 0, Path(scratch), continue_from=trunk)
-
-    def _train(
-        self, step: Rung, stream: TokenStream, seed: int, folder: Path, **more: Any
-    ) -> NeuralModel:
-        pool = self.layout.pool
-        # One state, at the end: a killed trunk or branch is cheaper to repeat than 20 states.
-        return train(
-            step, stream, seed=seed, out_dir=folder, tokens=len(stream) + step.batch_tokens // 2,
-            eos=pool.eos, device=self.device, checkpoint_steps=step.steps(len(stream)) or 1, **more,
+        stream, start = sets.stream(branch), load_weights(trunk)
+        return train_in_memory(
+            step, stream, start, tokens=_whole(step, stream), eos=self.layout.pool.eos,
+            device=self.device,
         )  # fmt: skip
-
-    def _read(self, path: Path, like: NeuralModel) -> NeuralModel:
-        from decant.ablations.rungs.weights import from_transformers, load_weights
-
-        from_transformers(like.model, load_weights(path))
-        return like
 
     def signals(self, model: NeuralModel) -> np.ndarray:
         """Bits per byte on every signal, float64 [signals]."""
@@ -87,3 +77,8 @@ class Trainer:
             }
             for task, one in metrics.items()
         }
+
+
+def _whole(step: Rung, stream: TokenStream) -> int:
+    """The stream's tokens; a stream that lacks one of a whole batch has it from its beginning."""
+    return step.batch_tokens * round(len(stream) / step.batch_tokens)

@@ -1,16 +1,14 @@
-"""A Llama decoder that maps weight for weight to `transformers.LlamaForCausalLM`.
+"""A Llama decoder that maps weight for weight to `transformers.LlamaForCausalLM`, and its loss.
 
 RMSNorm before each block, rotary positions, grouped-query attention, SwiGLU, no biases. Query, key
 and value are one matrix here, gate and up another: fewer and larger products, which is what a
 small model on a CPU lives on; `weights.py` splits them. Shapes: B sequences, T positions, D hidden,
 H heads of size K, G key-value heads, F feed-forward, V vocabulary.
 
-Mean cross-entropy of the next token, with the head's product inside.
-
-At d 128 and V 4096 the head is 40 % of all FLOPs and its logits are the largest array by far. On a
-CPU they are made, turned into their own gradient and used up a few hundred rows at a time, within
-the cache: 42 ms a step of 1,024 tokens where logits, softmax and their backward passes take 55 ms
-and the three products alone 39 ms.
+The loss is the mean cross-entropy of the next token with the head's product inside. In a small
+model the head is most of the FLOPs and its logits [B · T, V] the largest array by far, so on a CPU
+they are made, turned into their own gradient and used up a few hundred rows at a time, within the
+cache.
 """
 
 from __future__ import annotations

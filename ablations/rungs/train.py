@@ -15,6 +15,7 @@ from __future__ import annotations
 import json
 import math
 import time
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -38,9 +39,11 @@ from decant.ablations.rungs.weights import (
 )
 from decant.pipeline.engine.storage import file_checksum
 
-CLIP = 1.0  # of the gradient's norm; with betas, epsilon and weight decay as FineWeb's launcher
+# AdamW (Loshchilov and Hutter 2019) as FineWeb's launcher sets it. A second moment that looks back
+# 1 / (1 - 0.95) = 20 updates, in place of Adam's 1,000, forgets a spike of the loss in time.
 BETAS = (0.9, 0.95)
-EPSILON = 1e-8
+EPSILON = 1e-8  # a floor under the root of the second moment: it binds only where gradients vanish
+CLIP = 1.0  # of the gradient's norm over all weights: one odd batch moves them no further
 FINISHED = "run.json"  # in a run's directory: written last
 
 
@@ -149,24 +152,66 @@ def train(
 def _loop(plan: Plan, model: Llama, data: Sequences, files: Files, device: Device) -> None:
     """Runs the updates that are not done yet, and saves weights wherever they are wanted."""
     files.snapshot(0).parent.mkdir(parents=True, exist_ok=True)
-    optimizer = torch.optim.AdamW(
-        model.parameters(), lr=plan.learning_rate, betas=BETAS, eps=EPSILON,
-        weight_decay=plan.rung.weight_decay, fused=True,
-    )  # fmt: skip
+    optimizer = _optimizer(plan, model)
     done = load_state(files.state, model, optimizer, plan.identity)
     faces = device.wrapped(model)
     meter = Meter(plan, device, files.out_dir / "log.jsonl", done)
-    rates, wanted = plan.schedule, files.snapshots.union(plan.averaged)
+    rates, snapshots = plan.schedule, files.snapshots.union(plan.averaged)
     for step in range(done, plan.steps):
         rate = plan.learning_rate * rates.fraction(step)
         loss = _update(faces, optimizer, data, plan.rung, step, rate, device)
         after = step + 1
-        keep, check = after in wanted, after % files.state_every == 0 or after == plan.steps
+        keep, check = after in snapshots, after % files.state_every == 0 or after == plan.steps
         meter.after(after, loss, rate, saved=model if keep or check else None)
         if device.is_first and keep:
             write_tensors(files.snapshot(after), export.to_transformers(model))
         if device.is_first and check:
             save_state(files.state, model, optimizer, after, plan.identity)
+
+
+def _optimizer(plan: Plan, model: Llama) -> torch.optim.Optimizer:
+    # `fused`: all weights in one kernel, which a small model feels.
+    return torch.optim.AdamW(
+        model.parameters(), lr=plan.learning_rate, betas=BETAS, eps=EPSILON,
+        weight_decay=plan.rung.weight_decay, fused=True,
+    )  # fmt: skip
+
+
+def train_in_memory(
+    rung: Rung,
+    data: Sequences,
+    start: Mapping[str, Tensor],
+    *,
+    tokens: int,
+    eos: int | None,
+    device: str | None = None,
+) -> NeuralModel:
+    """The model trained on from the weights `start`, as `train` does it, but nothing left on disk.
+
+    For trainings of seconds, which are cheaper to repeat than to save four times.
+    """
+    where = pick_device(device)
+    plan = Plan(rung, 0, rung.learning_rate, rung.steps(tokens), eos, "", "")
+    with where.prepared():
+        model = export.from_transformers(Llama(rung.shape), start).to(where.place)
+        optimizer, faces = _optimizer(plan, model), where.wrapped(model)
+        total = [torch.zeros_like(p, dtype=torch.float64) for p in model.parameters()]
+        loss = torch.zeros(())
+        for step in range(plan.steps):
+            rate = plan.learning_rate * plan.schedule.fraction(step)
+            loss = _update(faces, optimizer, data, rung, step, rate, where)
+            if step + 1 in plan.averaged:
+                for at, parameter in zip(total, model.parameters(), strict=True):
+                    at += parameter.detach()
+        if not math.isfinite(float(loss)) or not all(bool(p.isfinite().all()) for p in total):
+            raise TrainingDiverged(
+                f"loss is {float(loss)} after {plan.steps} steps at learning rate "
+                f"{plan.learning_rate:.2g} (rung {rung.name}): lower the learning rate"
+            )
+        with torch.no_grad():
+            for at, parameter in zip(total, model.parameters(), strict=True):
+                parameter.copy_(at / len(plan.averaged))
+    return NeuralModel(model, eos=eos, device=where)
 
 
 def _update(
@@ -179,21 +224,25 @@ def _update(
     device: Device,
 ) -> Tensor:
     """One optimiser step over one batch, a micro-batch at a time; its mean loss, on the device."""
+    # This worker's B of the batch's sequences; which they are follows from the step alone.
     first, count = device.share(step * rung.batch_sequences, rung.batch_sequences)
-    micro = min(rung.micro_sequences or count, count)
+    micro = min(rung.micro_sequences or count, count)  # b: what the device holds at once
     loss = torch.zeros((), device=device.place)
     for start in range(0, count, micro):
         size = min(micro, count - start)
-        rows = _batch(data, first + start, size, rung).to(device.place, non_blocking=True)
+        rows = _batch(data, first + start, size, rung)  # int64 [b, T + 1]
+        rows = rows.to(device.place, non_blocking=True)
         with device.accumulating(model, last=start + size == count), device.precision():
+            # Inputs [b, T], and as targets the same shifted by one. The model's loss is a mean over
+            # b · T tokens: weighted by b / B, gradients add up to those of the whole batch.
             part = model(rows[:, :-1], rows[:, 1:]) * (size / count)
             part.backward()
-        loss += part.detach()
+        loss += part.detach()  # no float(): that would wait for the GPU at every micro-batch
     torch.nn.utils.clip_grad_norm_(model.parameters(), CLIP)
     for group in optimizer.param_groups:
         group["lr"] = rate
     optimizer.step()
-    optimizer.zero_grad(set_to_none=True)
+    optimizer.zero_grad(set_to_none=True)  # freed, not zeroed: one pass over memory less
     return device.mean(loss)
 
 

@@ -1,13 +1,10 @@
-"""A trained model as files that `transformers.LlamaForCausalLM.from_pretrained` loads.
+"""Weights and training states on disk: safetensors files that appear whole or not at all.
 
-Every set of weights is written in this form, snapshots included: `config.json` beside safetensors
-under transformers' own names. Nothing is ever unpickled.
-
-Training state on disk: safetensors files that appear whole or not at all.
-
-A state holds weights, both Adam moments and the step; the data's place and the learning rate
-follow from the step, and training draws no random numbers, so that nothing else is needed to go
-on exactly where a killed run stopped. Nothing is pickled.
+Weights, snapshots included, are written as `transformers.LlamaForCausalLM.from_pretrained` loads
+them: `config.json` beside tensors under transformers' own names. A training state holds weights,
+both Adam moments and the step; the data's place and the learning rate follow from the step, and
+training draws no random numbers, so that a killed run goes on exactly where it stopped. Nothing is
+ever pickled or unpickled.
 """
 
 from __future__ import annotations

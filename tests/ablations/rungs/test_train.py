@@ -277,3 +277,36 @@ def test_a_gpu_learns_what_a_cpu_learns(tmp_path):
     asked = ([[3, 4, 5], [20, 21]], [[6, 7], [22, 23]])
     cpu, cuda = (made[name].loglikelihood(*asked) for name in ("cpu", "cuda"))
     np.testing.assert_allclose(cpu, cuda, atol=0.5)  # bf16 products, another order of sums
+
+
+def test_training_in_memory_is_training_without_the_files(tmp_path):
+    trunk = train(TINY, counting_text(), seed=3, out_dir=tmp_path / "trunk", eos=EOS)
+    weights_of = checkpoint.load_weights(tmp_path / "trunk")
+    data, branch = counting_text(seed=1), replace(TINY, schedule="linear")
+    tokens = 12 * TINY.batch_tokens
+    kept = train(
+        branch, data, seed=0, out_dir=tmp_path / "branch", tokens=tokens, eos=EOS,
+        continue_from=tmp_path / "trunk",
+    )  # fmt: skip
+    made = training.train_in_memory(branch, data, weights_of, tokens=tokens, eos=EOS)
+    asked = [[3, 4, 5]], [[6, 7]]
+    assert made.loglikelihood(*asked) == kept.loglikelihood(*asked)
+    assert made.loglikelihood(*asked) != trunk.loglikelihood(*asked)
+
+
+def test_training_in_memory_that_diverges_says_so(tmp_path):
+    train(TINY, counting_text(), seed=3, out_dir=tmp_path, eos=EOS)
+    wild = replace(TINY, learning_rate=1e40)
+    with pytest.raises(TrainingDiverged, match="lower the learning rate"):
+        training.train_in_memory(
+            wild, counting_text(), checkpoint.load_weights(tmp_path), tokens=640, eos=EOS
+        )
+
+
+def test_a_trunk_keeps_its_rate_and_a_branch_decays_from_the_end_of_its_warm_up():
+    stable, linear = schedule("stable", 100), schedule("linear", 100)
+    assert stable.fraction(4) == stable.fraction(99) == 1.0
+    assert linear.fraction(4) == 1.0  # 5 % of 100 updates warm up
+    assert linear.fraction(5) == 1.0
+    assert linear.fraction(52) == pytest.approx(48 / 95)
+    assert linear.fraction(99) == pytest.approx(1 / 95)
