@@ -26,7 +26,7 @@ ablations/config
 ablations/scoring
 ablations/hashing ablations/statistics
 pipeline/decant
-pipeline/cli pipeline/api
+pipeline/cli pipeline/api pipeline/blocks
 pipeline/command
 pipeline/redecide
 pipeline/run pipeline/report

@@ -19,8 +19,10 @@ if TYPE_CHECKING:
         text_rule,
     )
     from decant.pipeline.api import Run, dedup, judge, run
+    from decant.pipeline.blocks import RecipeBlock, block_edit, block_rules
 
 _MODULES = {
+    "decant.pipeline.blocks": ("RecipeBlock", "block_edit", "block_rules"),
     "decant.pipeline.api": ("Run", "dedup", "judge", "run"),
     "decant.filters.doc": ("Doc",),
     "decant.filters.rule": (
@@ -43,6 +45,7 @@ __all__ = [
     "Batched",
     "Doc",
     "Edit",
+    "RecipeBlock",
     "Rule",
     "Run",
     "above",
@@ -50,6 +53,8 @@ __all__ = [
     "at_most",
     "below",
     "between",
+    "block_edit",
+    "block_rules",
     "dedup",
     "judge",
     "ratio",
