@@ -64,6 +64,7 @@ class RunResult:
     stages: dict[str, dict[str, Any]] = field(default_factory=dict)
     quarantined: list[str] = field(default_factory=list)
     digest: dict[str, str] = field(default_factory=dict)
+    was_finished: bool = False  # before this command
 
 
 def run_stages(
@@ -82,14 +83,19 @@ def run_stages(
     repair = Repair(store, engine.progress, folders)
     while True:
         try:
-            return _go_through(engine, store, config, chosen)
+            result = _go_through(engine, store, config, chosen)
+            if result.was_finished:
+                engine.progress.say(
+                    f"decant: finished before; `decant verify {store.url}` checks it"
+                )
+            return result
         except (DamagedFile, DamagedInput) as error:
             repair.remove(error)
 
 
 def _go_through(engine: Engine, store: Store, config: RunConfig, chosen: set[str]) -> RunResult:
     """What the stages came to, those that are not finished having been run."""
-    outcome = RunResult()
+    outcome, worked = RunResult(), False
     upstream = ""
     sharded = _marker(store, STAGES[-1]) is not None
     released = released_patterns(config.retain) if sharded else []
@@ -101,7 +107,7 @@ def _go_through(engine: Engine, store: Store, config: RunConfig, chosen: set[str
                 if chosen & {later.name for later in STAGES[STAGES.index(stage) :]}:
                     raise RunError(_why_not_done(store, stage, marker, released))
                 break
-            engine.upstream = upstream
+            engine.upstream, worked = upstream, True
             marker = _run_stage(engine, store, config, stage, upstream, outcome.stages)
         assert marker is not None
         upstream = marker["output"]
@@ -110,6 +116,7 @@ def _go_through(engine: Engine, store: Store, config: RunConfig, chosen: set[str
             write_ledger(store, outcome)
     write_ledger(store, outcome)
     if len(outcome.stages) == len(STAGES):
+        outcome.was_finished = not worked
         release(engine, store, config)
     return outcome
 

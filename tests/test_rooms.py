@@ -28,7 +28,7 @@ ablations/hashing ablations/statistics
 pipeline/decant
 pipeline/cli pipeline/api pipeline/blocks
 pipeline/command
-pipeline/redecide
+pipeline/redecide pipeline/verify
 pipeline/run pipeline/report
 pipeline/extract pipeline/filter pipeline/deduplicate pipeline/shard pipeline/rules pipeline/keys
 pipeline/dedup pipeline/verdicts pipeline/page pipeline/shards

@@ -96,7 +96,7 @@ class Progress:
     def say(self, message: str) -> None:
         """One line for the person at the terminal."""
         if self._live:
-            self._console.print(public_text(message), highlight=False, markup=False)
+            self._console.print(public_text(message), highlight=False, markup=False, soft_wrap=True)
 
     def flush(self) -> None:
         """Append the buffered events to the run's log (remote runs: rewritten as one object)."""

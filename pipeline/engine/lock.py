@@ -10,8 +10,10 @@ import contextlib
 import errno
 import fcntl
 import json
+import math
 import os
 import socket
+import sys
 import threading
 import time
 import uuid
@@ -20,6 +22,9 @@ from decant.pipeline.engine.storage import Store
 
 LEASE_S = 60.0
 RENEW_S = 15.0
+# A lease that ends later than this from now was written by a clock in the future, or is damaged.
+CLOCKS_APART_S = 60.0
+WATCH_S = 2 * RENEW_S + 1  # a living holder writes its record anew in this time
 LOCK = "owner.lock"
 
 
@@ -52,7 +57,10 @@ class Lock:
     def _take(self) -> "Lock":
         self._hold_directory()
         holder = self._read()
-        if holder is not None and is_alive(holder):
+        if holder is None and self._store.exists(LOCK):
+            print(f"decant: {self._store.url}/{LOCK} is damaged and says no owner", file=sys.stderr)
+            holder = {} if self._store.is_local else {"host": "?", "lease_until": math.inf}
+        if holder is not None and self._is_held(holder):
             raise LockError(
                 f"{self._store.url} is in use by process {holder.get('pid')} on "
                 f"{holder.get('host')}; wait for it, or choose another --output"
@@ -72,6 +80,21 @@ class Lock:
         if (self._read() or {}).get("owner") == self._identity["owner"]:
             self._store.remove(LOCK)
         self._let_go()
+
+    def _is_held(self, holder: dict) -> bool:
+        """Whether the holder lives; where its lease tells nothing, whether it is renewed."""
+        if not is_alive(holder):
+            return False
+        if _is_local(holder) or lease_left_s(holder) <= LEASE_S + CLOCKS_APART_S:
+            return True
+        print(
+            f"decant: the lease in {self._store.url}/{LOCK} cannot be believed; waiting "
+            f"{WATCH_S:.0f} s to see whether anybody renews it",
+            file=sys.stderr,
+        )
+        before = self._store.read_bytes(LOCK)
+        time.sleep(WATCH_S)
+        return self._store.exists(LOCK) and self._store.read_bytes(LOCK) != before
 
     def _hold_directory(self) -> None:
         if not self._store.is_local:
@@ -106,17 +129,28 @@ class Lock:
 
     def _read(self) -> dict | None:
         try:
-            return json.loads(self._store.read_bytes(LOCK))
-        except (FileNotFoundError, ValueError):
+            record = json.loads(self._store.read_bytes(LOCK))
+        except (FileNotFoundError, ValueError, RecursionError):
             return None
+        return record if isinstance(record, dict) else None
 
 
 def is_alive(holder: dict) -> bool:
     """Whether the holder of a lock record still runs, as far as can be known from here."""
-    if holder.get("host") == socket.gethostname() and isinstance(holder.get("pid"), int):
+    if _is_local(holder):
         started = process_started(holder["pid"])
         return started is not None and started == holder.get("process_started")
-    return float(holder.get("lease_until", 0)) > time.time()
+    return lease_left_s(holder) > 0
+
+
+def _is_local(holder: dict) -> bool:
+    return holder.get("host") == socket.gethostname() and isinstance(holder.get("pid"), int)
+
+
+def lease_left_s(holder: dict) -> float:
+    """Seconds until a lease ends by this host's clock; of a lease that is no number, none."""
+    until = holder.get("lease_until")
+    return until - time.time() if isinstance(until, int | float) else 0.0
 
 
 def process_started(pid: int) -> str | None:

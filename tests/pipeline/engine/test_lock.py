@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from decant.pipeline.engine import lock
 from decant.pipeline.engine.lock import LOCK, Lock, LockError, process_started
 from decant.pipeline.engine.storage import Store
 
@@ -77,8 +78,35 @@ def test_the_lock_of_another_host_holds_until_its_lease_ends(tmp_path, lease, he
             assert store.exists(LOCK)
 
 
-def test_a_damaged_lock_is_nobodys(tmp_path):
+@pytest.mark.parametrize("data", [b"{torn", b"[]", b"\xff", b'{"lease_until": "soon"}'])
+def test_a_damaged_lock_is_nobodys(tmp_path, data, capsys):
     store = Store(str(tmp_path))
-    store.write_bytes(LOCK, b"{torn")
+    store.write_bytes(LOCK, data)
     with Lock(store):
         assert json.loads(store.read_bytes(LOCK))["pid"] == os.getpid()
+    said = "owner.lock is damaged and says no owner" in capsys.readouterr().err
+    assert said is (b"lease" not in data)
+
+
+YEAR_S = 365 * 86_400.0
+
+
+@pytest.mark.parametrize("renewed", [True, False])
+def test_a_lease_from_a_clock_in_the_future_holds_only_while_it_is_renewed(
+    tmp_path, monkeypatch, renewed
+):
+    store = Store(str(tmp_path))
+    write_lock(store, host="elsewhere", pid=1, lease_until=time.time() + YEAR_S)
+
+    def watch(seconds: float) -> None:
+        assert lock.RENEW_S < seconds < lock.LEASE_S
+        if renewed:
+            write_lock(store, host="elsewhere", pid=1, lease_until=time.time() + YEAR_S + 15)
+
+    monkeypatch.setattr(lock.time, "sleep", watch)
+    if renewed:
+        with pytest.raises(LockError, match="elsewhere"), Lock(store):
+            pass
+    else:
+        with Lock(store):
+            assert json.loads(store.read_bytes(LOCK))["pid"] == os.getpid()
