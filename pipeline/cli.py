@@ -20,7 +20,7 @@ from decant.pipeline import keys, rules
 from decant.pipeline.command import EXPECTED, RunRequest, execute_run, exit_code
 from decant.pipeline.engine import interrupts
 from decant.pipeline.engine.secrets import public_text
-from decant.pipeline.engine.storage import StorageError, Store
+from decant.pipeline.engine.storage import Store
 from decant.pipeline.engine.strict_yaml import ConfigError, parse_size
 from decant.pipeline.recipes import shipped
 from decant.pipeline.recipes.execution import executed
@@ -257,25 +257,13 @@ def report_command(
 def verify_command(
     target: Annotated[str, typer.Argument(help="A run directory or a published dataset.")],
 ) -> None:
-    """Read every file that a run or a published dataset lists and compare its checksum.
-
-    Exit 1 names what is damaged or missing.
+    """Read all that a run or dataset lists and compare checksums; exit 1 names what is wrong.
 
     Example: decant verify RUN
     """
-    from decant.pipeline.verify import verify
+    from decant.pipeline.verify import report
 
-    def action() -> None:
-        result = verify(target)
-        for line in result.wrong:
-            print(f"decant: {line}", file=sys.stderr)
-        print(f"{result.files:,} files, {result.bytes:,} bytes read, {len(result.wrong)} wrong")
-        if result.wrong:
-            raise StorageError(
-                f"{target}: delete what is damaged and run the same command again: it is made again"
-            )
-
-    _guard(action)
+    _guard(lambda: report(target))
 
 
 @app.command("neighbours")

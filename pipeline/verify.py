@@ -6,6 +6,7 @@ copy of one) in `manifest.json`. Every listed file is read once, as a stream, se
 
 import os
 import re
+import sys
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -32,6 +33,19 @@ class Verification:
     files: int = 0
     bytes: int = 0
     wrong: list[str] = field(default_factory=list)
+
+
+def report(url: str) -> None:
+    """Print what `verify` came to; raises StorageError where a file is wrong, each being named."""
+    result = verify(url)
+    for line in result.wrong:
+        print(f"decant: {line}", file=sys.stderr)
+    print(f"{result.files:,} files, {result.bytes:,} bytes read, {len(result.wrong)} wrong")
+    if result.wrong:
+        raise StorageError(
+            f"{url}: delete what is damaged and run the command that made it again: it makes only "
+            "what is missing"
+        )
 
 
 def verify(url: str) -> Verification:
