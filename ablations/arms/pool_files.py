@@ -3,9 +3,10 @@
 import io
 import json
 from dataclasses import replace
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
+import xxhash
 
 from decant.ablations import hashing
 from decant.ablations.arms.finished_run import Documents
@@ -64,6 +65,32 @@ def load_pool(store: Store) -> tuple[Pool, dict[str, Any]]:
 def pool_address(store: Store) -> str:
     """The digest of a study's pool."""
     return json.loads(store.read_bytes("pool/about.json"))["pool"]
+
+
+class _Hashed:
+    """A file that is hashed as it is written; what numpy writes to it comes in pieces of 16 MB."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file, self.state = file, xxhash.xxh3_128()
+
+    def write(self, data: bytes) -> int:
+        self.state.update(data)
+        return self._file.write(data)
+
+
+def write_array(store: Store, name: str, array: np.ndarray) -> bytes:
+    """Puts the array under its name and returns the xxh3_128 of its file.
+
+    On a local store neither the array nor the file is ever whole in memory.
+    """
+    if not store.is_local:
+        data = npy_bytes(array)
+        store.write_bytes(name, data)
+        return xxhash.xxh3_128_digest(data)
+    with store.local_draft(name) as draft, open(draft, "wb") as file:
+        hashed = _Hashed(file)
+        np.lib.format.write_array(hashed, array, allow_pickle=False)
+    return hashed.state.digest()
 
 
 def npy_bytes(array: np.ndarray) -> bytes:

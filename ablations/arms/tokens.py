@@ -6,7 +6,9 @@ encoded better than another for having shaped the vocabulary; or GPT-2's is read
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -81,15 +83,22 @@ def read_tokenizer(path: str | Path) -> StudyTokenizer:
 def tokenise(
     tokenizer: StudyTokenizer, texts: Iterable[str]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(ids int32 [tokens], first int64 [n + 1], UTF-8 bytes int64 [n]), documents in order."""
-    ids: list[np.ndarray] = []
-    sizes: list[int] = []
-    for batch in _batches(texts):
-        sizes += [len(text.encode("utf-8", "replace")) for text in batch]
-        ids += [np.array(found, dtype=np.int32) for found in tokenizer.encode_batch(batch)]
-    first = np.concatenate([[0], np.cumsum([len(i) for i in ids], dtype=np.int64)])
-    flat = np.concatenate(ids) if ids else np.zeros(0, dtype=np.int32)
-    return flat, first.astype(np.int64), np.array(sizes, dtype=np.int64)
+    """(ids int32 [tokens], first int64 [n + 1], UTF-8 bytes int64 [n]), documents in order.
+
+    The ids lie in a nameless file under `$TMPDIR` and are mapped, so that a pool may be larger than
+    memory; what is held is a batch of texts and 16 bytes a document.
+    """
+    counts, sizes = [np.zeros(1, np.int64)], [np.zeros(0, np.int64)]
+    with tempfile.TemporaryFile(prefix="decant-tokens-") as spool:
+        for batch in _batches(texts):
+            sizes.append(np.array([len(t.encode("utf-8", "replace")) for t in batch], np.int64))
+            found = tokenizer.encode_batch(batch)
+            counts.append(np.array([len(ids) for ids in found], np.int64))
+            spool.write(np.fromiter(chain.from_iterable(found), np.int32).tobytes())
+        spool.flush()
+        first = np.cumsum(np.concatenate(counts))
+        flat = np.memmap(spool, np.int32, "r") if first[-1] else np.zeros(0, dtype=np.int32)
+    return flat, first, np.concatenate(sizes)
 
 
 def _batches(texts: Iterable[str]) -> Iterator[list[str]]:

@@ -13,7 +13,14 @@ import xxhash
 
 from decant.ablations.arms.arms import Contrast
 from decant.ablations.arms.pool import Pool
-from decant.ablations.arms.pool_files import ARRAYS, TOKENIZER, load_array, load_pool, npy_bytes
+from decant.ablations.arms.pool_files import (
+    ARRAYS,
+    TOKENIZER,
+    load_array,
+    load_pool,
+    npy_bytes,
+    write_array,
+)
 from decant.ablations.arms.tokens import StudyTokenizer
 from decant.ablations.measuring.effects import Effect, Repeats
 from decant.ablations.scoring import scored
@@ -32,33 +39,37 @@ def save(
     questions: Sequence[Question],
 ) -> str:
     """Write what workers read; returns the address: a digest of every byte of it."""
-    files = {f"pool/{name}.npy": npy_bytes(getattr(pool, name)) for name in ARRAYS}
+    arrays = {f"pool/{name}.npy": getattr(pool, name) for name in ARRAYS}
+    digests = {name: write_array(store, name, array) for name, array in arrays.items()}
     masks = np.stack([np.stack([c.without, c.with_rule]) for c in contrasts])
-    files["pool/arms.npy"] = npy_bytes(np.packbits(masks, axis=2))
     about = {
-        "pool": _digest({name: data for name, data in files.items() if name != "pool/arms.npy"}),
+        "pool": _digest(digests),
         "vocab_size": pool.vocab_size,
         "eos": pool.eos,
         "documents": len(pool),
         "contrasts": [[c.name, c.design, c.judged] for c in contrasts],
     }
-    files["pool/about.json"] = json.dumps(about, sort_keys=True).encode()
-    files[TOKENIZER] = tokenizer.to_bytes()
     texts = {
         "references": [[r.name, list(r.texts)] for r in held],
         "questions": [asdict(q) for q in questions],
     }
-    files["scored.json"] = json.dumps(texts, ensure_ascii=False).encode("utf-8", "replace")
+    files = {
+        "pool/arms.npy": npy_bytes(np.packbits(masks, axis=2)),
+        "pool/about.json": json.dumps(about, sort_keys=True).encode(),
+        TOKENIZER: tokenizer.to_bytes(),
+        "scored.json": json.dumps(texts, ensure_ascii=False).encode("utf-8", "replace"),
+    }
     for name, data in sorted(files.items()):
         store.write_bytes(name, data)
-    return _digest(files)
+        digests[name] = xxhash.xxh3_128_digest(data)
+    return _digest(digests)
 
 
 def _digest(files: Mapping[str, bytes]) -> str:
-    """Hex digest of files by name."""
+    """Hex digest of files by name, from the digest of each."""
     digest = xxhash.xxh3_128()
-    for name, data in sorted(files.items()):
-        digest.update(name.encode() + b"\0" + xxhash.xxh3_128_digest(data))
+    for name, one in sorted(files.items()):
+        digest.update(name.encode() + b"\0" + one)
     return digest.hexdigest()
 
 
