@@ -66,17 +66,17 @@ class Store:
     def list(self, prefix: str) -> list[str]:
         """All files below `prefix`, relative to the run, sorted; temporary ones left out."""
         self._fs.invalidate_cache()
-        found = self._fs.find(self.path(prefix))
+        places = self._fs.find(self.path(prefix))
         start = len(self._root) + 1
-        names = (name[start:] for name in found)
+        names = (name[start:] for name in places)
         return sorted(name for name in names if not _is_temporary(name))
 
     def sizes(self, prefix: str) -> dict[str, int]:
         """Bytes of every file below `prefix`, by relative path, from one listing."""
         self._fs.invalidate_cache()
-        found = self._fs.find(self.path(prefix), detail=True)
+        details = self._fs.find(self.path(prefix), detail=True)
         start = len(self._root) + 1
-        return {name[start:]: int(info["size"]) for name, info in found.items()}
+        return {name[start:]: int(info["size"]) for name, info in details.items()}
 
     def open(self, relative: str) -> BinaryIO:
         return self._fs.open(self.path(relative), "rb")  # type: ignore[return-value]
@@ -182,11 +182,11 @@ class Store:
     ) -> Iterator[pa.RecordBatch]:
         """The rows of a parquet file in order, `batch_rows` at a time, in bounded memory."""
         with self.parquet(relative) as file:
-            wanted = list(columns) if columns is not None else None
+            names = list(columns) if columns is not None else None
             # One row group at a time: a batch that spans several would hold them all.
             for group in range(file.num_row_groups):
                 batches = file.iter_batches(
-                    batch_rows, row_groups=[group], columns=wanted, use_threads=False
+                    batch_rows, row_groups=[group], columns=names, use_threads=False
                 )
                 while True:
                     with self.named_damage(relative):

@@ -56,8 +56,8 @@ class _PieceCollector:
         self._number = number
         self._config = config
         self._schema = piece_schema(published_schema(store, config))
-        self._held: list[pa.Table] = []
-        self._held_bytes = 0
+        self._buffer: list[pa.Table] = []
+        self._buffer_bytes = 0
         self._digest = 0
         self._counts: dict[str, Any] = {
             "in": 0, "tokens": 0, "text_bytes": 0, "emails_replaced": 0, "ips_replaced": 0
@@ -73,9 +73,9 @@ class _PieceCollector:
         ):
             line = hashlib.sha256(f"{record_id}\0{text}".encode("utf-8", "surrogatepass"))
             self._digest = (self._digest + int.from_bytes(line.digest(), "big")) % (1 << 256)
-        self._held.append(table)
-        self._held_bytes += table.nbytes
-        if self._held_bytes >= SORT_BYTES:
+        self._buffer.append(table)
+        self._buffer_bytes += table.nbytes
+        if self._buffer_bytes >= SORT_BYTES:
             self._flush()
 
     def replaced(self, emails: int, ips: int) -> None:
@@ -99,10 +99,10 @@ class _PieceCollector:
         return table.append_column("order", pa.array(keys, pa.uint64())).select(self._schema.names)
 
     def _flush(self) -> None:
-        if not self._held:
+        if not self._buffer:
             return
-        table = pa.concat_tables(self._held).cast(self._schema)
-        self._held, self._held_bytes = [], 0
+        table = pa.concat_tables(self._buffer).cast(self._schema)
+        self._buffer, self._buffer_bytes = [], 0
         for dump in sorted(pc.unique(table.column("dump")).to_pylist()):
             rows = sort_rows(table.filter(pc.equal(table.column("dump"), dump)))
             entry = self._dumps.setdefault(

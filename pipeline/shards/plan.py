@@ -37,9 +37,9 @@ def plan_shards(joined: Iterable[Mapping[str, Any]], config: ShardConfig) -> lis
     for counts in joined:
         for dump, entry in counts["dumps"].items():
             totals[dump] = totals.get(dump, 0) + entry["text_bytes"]
-            held = blocks.setdefault(dump, {})
+            sizes = blocks.setdefault(dump, {})
             for block, size in entry["blocks"].items():
-                held[int(block)] = held.get(int(block), 0) + size
+                sizes[int(block)] = sizes.get(int(block), 0) + size
     plans = []
     for dump in sorted(totals):
         target = config.target_bytes

@@ -122,7 +122,7 @@ class PieceReader:
         self._store, self._path = store, path
         self._source, self._sealed = open_arrow(store, path)
         self._span = span
-        self._held: pa.Table | None = None
+        self._rest: pa.Table | None = None
         with self._store.named_damage(self._path):
             # The source is a Python object: none of Arrow's threads may be the last to hold it.
             here = pa.ipc.IpcReadOptions(use_threads=False)
@@ -132,16 +132,16 @@ class PieceReader:
     def take_below(self, bound: int) -> Iterator[pa.Table]:
         """All rows not yet taken whose order key is below `bound`."""
         while True:
-            held = self._held
-            if held is None or held.num_rows == 0:
+            rows = self._rest
+            if rows is None or rows.num_rows == 0:
                 if self._next >= self._file.num_record_batches:
                     return
-                held = self._load()
-            keys = held.column("order").to_numpy()
+                rows = self._load()
+            keys = rows.column("order").to_numpy()
             cut = len(keys) if bound >= ORDER_SPAN else int(np.searchsorted(keys, np.uint64(bound)))
             if cut:
-                yield held.slice(0, cut)
-            self._held = held.slice(cut)
+                yield rows.slice(0, cut)
+            self._rest = rows.slice(cut)
             if cut < len(keys):
                 return
 

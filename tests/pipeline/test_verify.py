@@ -99,3 +99,16 @@ def test_what_is_named_can_be_deleted_and_is_made_again(run, made):
     assert execute_run(RunRequest(config, str(run), (crawl,), workers=0)) in (0, 3)
     assert kept.read_bytes() == whole
     assert verify(str(run)).wrong == []
+
+
+def test_a_damaged_table_is_made_again_by_the_run_that_meets_it(run, made, capsys):
+    texts = run / "1-extracted/00000.parquet"
+    whole, ledger = texts.read_bytes(), (run / "ledger.json").read_bytes()
+    flip(texts, 100)
+    for path in (run / "2-filtered", run / "manifests/filter"):
+        shutil.rmtree(path)
+    config, crawl = str(OLD / "config.yaml"), str(made.parent / "crawl")
+    assert execute_run(RunRequest(config, str(run), (crawl,), workers=0)) in (0, 3)
+    assert "1-extracted/00000.parquet is damaged (block 1 of 1" in capsys.readouterr().err
+    assert (texts.read_bytes(), (run / "ledger.json").read_bytes()) == (whole, ledger)
+    assert verify(str(run)).wrong == []
