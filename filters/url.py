@@ -1,4 +1,4 @@
-"""The first URL rule that a page's address breaks: FineWeb §3.3, datatrove's URLFilter.
+"""The first URL rule that a page's address breaks, as datatrove's URLFilter decides (see SOURCE).
 
 Six rules in the reference's order, first hit wins. Two of them have defects that change the corpus;
 both stay by default, because FineWeb was made with them, and both can be mended by an option:

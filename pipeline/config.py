@@ -61,7 +61,7 @@ class InputConfig(Section):
 
 
 class UrlConfig(Section):
-    """URL rules (FineWeb §2); the two options mend defects of the reference, off as in FineWeb."""
+    """URL rules (filters/url.py); two options mend defects of the reference, off as in FineWeb."""
 
     enabled: bool = True  # false: no URL rule drops a page
     match_listed_urls: bool = False  # the reference compares with a scheme and never hits
@@ -121,7 +121,7 @@ class LinesConfig(Section):
 
 
 class DedupConfig(Section):
-    """MinHash near-duplicates (FineWeb §3.7; datatrove dedup/minhash.py); see pipeline/DEDUP.md."""
+    """MinHash near-duplicates, as FineWeb and datatrove find them; see pipeline/DEDUP.md."""
 
     enabled: bool = True  # false: nothing is a duplicate
     mode: Literal["cluster", "greedy"] = "cluster"  # greedy: only what is near one that stays goes

@@ -232,7 +232,7 @@ def load_questions(
     task = task_named(name)
     if task.folder == GENERATED:
         path, made = Path(name), generated.rows(name, limit or generated.QUESTIONS, seed)
-        found = ((number, BenchmarkRow(row)) for number, row in enumerate(made, 1))
+        found = ((number, TaskRow(row)) for number, row in enumerate(made, 1))
     else:
         path = _find_file(Path(root), task)
         found = _rows(path)
@@ -256,7 +256,7 @@ def _find_file(root: Path, task: Benchmark) -> Path:
     )
 
 
-def _rows(path: Path) -> Iterator[tuple[int, BenchmarkRow]]:
+def _rows(path: Path) -> Iterator[tuple[int, TaskRow]]:
     """Each row with the number of its line."""
     opened = gzip.open if path.suffix == ".gz" else open
     try:
@@ -268,11 +268,8 @@ def _rows(path: Path) -> Iterator[tuple[int, BenchmarkRow]]:
         raise BenchmarkError(f"{path}: cannot be read: {error}") from error
 
 
-class BenchmarkRow(dict[str, Any]):
-    """A row whose fields have values: one that is null, or holds a null, raises TypeError.
-
-    In an f-string a null would become the word "None", and be scored as an option.
-    """
+class TaskRow(dict[str, Any]):
+    """A row in which a null raises TypeError: a prompt would hold the word "None" instead."""
 
     def __getitem__(self, field: str) -> Any:
         value = super().__getitem__(field)
@@ -283,27 +280,22 @@ class BenchmarkRow(dict[str, Any]):
 def _refuse_null(value: Any, name: str) -> None:
     if value is None:
         raise TypeError(f"{name} is null")
-    if isinstance(value, Mapping):
-        for key, inner in value.items():
-            _refuse_null(inner, f"{name}.{key}")
-    elif isinstance(value, list):
-        for place, inner in enumerate(value):
-            _refuse_null(inner, f"{name}[{place}]")
+    if isinstance(value, Mapping | list):
+        for key, part in value.items() if isinstance(value, Mapping) else enumerate(value):
+            _refuse_null(part, f"{name}[{key!r}]")
 
 
-def _object(line: str, path: Path, number: int) -> BenchmarkRow:
+def _object(line: str, path: Path, number: int) -> TaskRow:
     try:
         row = json.loads(line)
     except (ValueError, RecursionError) as error:
         raise BenchmarkError(f"{path}:{number}: not JSON: {error}") from None
     if not isinstance(row, dict):
         raise BenchmarkError(f"{path}:{number}: expected an object with fields, found {row!r:.60}")
-    return BenchmarkRow(row)
+    return TaskRow(row)
 
 
-def _question(
-    task: Benchmark, row: BenchmarkRow, prompts: Prompts, where: str, number: int
-) -> Question:
+def _question(task: Benchmark, row: TaskRow, prompts: Prompts, where: str, number: int) -> Question:
     """The question of a row; `where` names its file and line in errors."""
     try:
         asked = task.ask(row, prompts)
@@ -330,7 +322,7 @@ def variant(root: str | Path, name: str) -> str:
     task = task_named(name)
     if task.folder == GENERATED:
         return "generated from the sample crawl's grammar"
-    _, first = next(_rows(_find_file(Path(root), task)), (0, BenchmarkRow()))
+    _, first = next(_rows(_find_file(Path(root), task)), (0, TaskRow()))
     if name == "hellaswag":
         return "ctx_a + ctx_b capitalised" if "ctx_a" in first else "ctx as it is"
     return "standard"

@@ -1,15 +1,13 @@
-"""FineWeb's blocklists, opened: 4.6 million domains and 20,000 URLs as one memory-mapped file.
+"""FineWeb's lists of blocked domains and URLs, opened in milliseconds as one memory-mapped file.
 
-The lists ship in datatrove's wheel (UT1/Toulouse "adult", snapshot of December 2024). The reference
-reads them into Python sets: 6.5 s and 1.2 GB in every process. Here the first process of a machine
-turns them into 73 MB of sorted 128-bit hashes in the cache folder; every later one maps that file
-in milliseconds and shares its pages with the others.
+The lists ship in datatrove's wheel (UT1/Toulouse "adult", snapshot of December 2024): 4.6 million
+domains and 20,000 URLs, which the reference reads into Python sets. Here the first process of a
+machine writes 128-bit hashes of them, sorted, to the cache folder; every later one maps that file
+and shares its pages with the others.
 
-Only the 64 high bits are searched; the 64 low bits stand in a second array whose pages
-are touched at a hit alone, so a lookup walks 36 MB for the 4.6 million FineWeb entries, not 73 MB.
-
-A string that is not in the set is found only if all 128 bits agree: for n entries and m lookups,
-at most n·m / 2^128, which is 1.4e-20 for 4.6 million entries and a trillion lookups.
+A lookup searches the 64 high bits; the 64 low bits stand in a second array that only a hit touches.
+A string that is not in a list is found only if all 128 bits agree: for n entries and m lookups at
+most n·m / 2^128, which is 1.4e-20 for 4.6 million entries and a trillion lookups.
 """
 
 import contextlib

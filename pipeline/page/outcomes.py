@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 from decant.filters.rule import RecordRule
 
-READER = "FineWeb, Penedo et al. 2024, §3.1; datatrove WarcReader"
-EXTRACTOR = "FineWeb, Penedo et al. 2024, §3.2; datatrove Trafilatura"
+TEXT_EXTRACTION = "FineWeb, Penedo et al. 2024, §3.2"
+READER = f"{TEXT_EXTRACTION}; datatrove WarcReader"
+EXTRACTOR = f"{TEXT_EXTRACTION}; datatrove Trafilatura"
 
 NOT_HTML = RecordRule("not_html", "payload type is HTML or XHTML", READER, None)
 EMPTY_PAYLOAD = RecordRule("empty_payload", "payload has bytes", READER, None)

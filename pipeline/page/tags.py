@@ -1,14 +1,13 @@
-"""Counts of a page's tags, read byte by byte as HTML parsers do.
+"""Counts what a page's tags would cost an HTML parser, in one pass over its bytes.
 
-`page` is uint8 [bytes] everywhere. Time is linear in the page whatever it holds: the first two
-counts look at every `<` on its own, and the third moves only forwards.
+A page with very many or very deep tags, or a tag with very many attributes, takes a parser minutes.
+`page` is uint8 [bytes] everywhere, and time is linear in the page, whatever it holds.
 
-Whether no start tag of a page can have many attributes: seen at a few places, not counted.
-
+Attributes are the dear count, so `has_few_attributes` first looks whether it is needed at all.
 Outside its quoted values a tag holds no `>`, and a value opens with a quote behind a `=`. So where
 neither the last `"` nor the last `'` before a `>` stands behind a `=`, that `>` is in no value: it
-is a *sure end*, which no tag reaches across, whatever came before it. An attribute has two bytes or
-more with what parts it from the next, so no tag between sure ends 2 n bytes apart has more than n.
+is a *sure end*, which no tag reaches across. An attribute has two bytes or more with what parts it
+from the next, so no tag between sure ends 2 n bytes apart has more than n.
 """
 
 import numpy as np

@@ -1,9 +1,9 @@
 """trafilatura's own extraction, step by step on the same tree: clean, convert, prune, collect.
 
-What is saved: rules come as bits (`fast_predicates`), tags that a page does not have are not looked
+What is saved: rules come as bits (`predicates`), tags that a page does not have are not looked
 for, a backup is copied only where it may be needed, and a block's text is collected only where it
 holds links and no inner block has shown it to be long. How single elements become text is left to
-the library's own handlers (`fast_elements`).
+the library's own handlers (`elements`).
 """
 
 from __future__ import annotations

@@ -1,19 +1,10 @@
-"""trafilatura's two helpers that every handler of an element calls, `process_node` and another.
-
-They do what the library's do, with each text read once, written only where it changes, and repeated
-paragraphs remembered in the page's own options instead of in the process.
-
-A table as trafilatura's `handle_table` makes it.
-
-The same steps in the same order. What is saved: a cell's span is read for its own row and those
-around it, not once more for each of them, and the set of tags that a cell may hold is made once per
-table instead of once per element.
-
-How single elements become text: the library's own handlers, bound to faster helpers.
+"""How single elements of a page become text: trafilatura's own handlers, bound to faster helpers.
 
 `handle_textelem` and the handlers it calls are trafilatura's code objects with a namespace of our
 own, in which `process_node`, `handle_textnode`, `handle_table` and the logger are ours; the
-library's module keeps its own.
+library's module keeps its own. Ours do what the library's do, in the same order, with each text
+read once and written only where it changes, repeated paragraphs remembered in the page's options
+instead of in the process, and a table cell's span read once instead of once for each row around it.
 """
 
 from __future__ import annotations

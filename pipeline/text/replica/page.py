@@ -8,21 +8,17 @@ calls the library's functions for single elements; nothing of the library is rep
 
 | file | what it saves |
 |---|---|
-| fast_predicates | XPath rules decided once per distinct attribute value, not per element |
-| fast_tree | elements without lxml.html's Python class lookup |
-| fast_content | tags, copies and texts that a page does not need are not made or read |
-| fast_links | texts of blocks without links, or around long ones, are not read |
-| fast_elements, fast_handlers | texts read once, repeated paragraphs remembered per page |
-| fast_table | cells read once |
-| fast_bound | no Readability where its article would not be chosen: half of all pages |
-| fast_readability | block elements asked of the tree, counts only as far as they decide |
-| fast_scores | regexes once per distinct value, link densities only where they decide |
-| fast_justext | the settings trafilatura uses, as one walk and two sweeps |
-| fast_output | one walk with the cell context handed down instead of an XPath per element |
+| predicates | XPath rules decided once per distinct attribute value, not per element |
+| tree | elements without lxml.html's Python class lookup |
+| content | tags, copies and texts that a page does not need are not made or read |
+| links | texts of blocks without links, or around long ones, are not read |
+| elements | texts and table cells read once, repeated paragraphs remembered per page |
+| bound | no Readability where its article would not be chosen: half of all pages |
+| readability | block elements asked of the tree, counts only as far as they decide |
+| justext | the settings trafilatura uses, as one walk and two sweeps |
+| page | the text written in one walk, the cell context handed down instead of an XPath each |
 
 A page that meets anything unforeseen raises `Unproven`, and the caller runs the library itself.
-
-The text of a body in trafilatura's tags, as its `xmltotxt` writes it without formatting.
 """
 
 from __future__ import annotations

@@ -1,13 +1,10 @@
 """Readability's choice of an article, as trafilatura's fork of readability-lxml makes it.
 
-Same steps in the same order on the same tree. What is saved: whether a <div> holds block elements
-is asked of the tree instead of its serialisation, and counts are taken only when the decision
-reaches them. Its scores are in `fast_scores`.
-
-Readability's scores of a page's blocks, and the best of them.
-
-Class and id are searched once per distinct value, a link's text is read once, and a link density,
-which takes all text of a block, only where it can decide something.
+Every block of a page gets a score, and the best block with its siblings is the article: the same
+steps in the same order on the same tree. What is saved: whether a <div> holds block elements is
+asked of the tree instead of its serialisation, class and id are searched once per distinct value, a
+link's text is read once, and a link density, which takes all text of a block, only where it can
+decide something.
 """
 
 from __future__ import annotations
