@@ -36,10 +36,10 @@ def full(scores: dict[str, Any], arm: str) -> str:
 
 def with_spread(scores: dict[str, Any], arm: str) -> str:
     """As `full`, each with one sd between the trainings of the arm where there are several."""
-    means, sds = scores[arm], scores[f"{arm}_sd"]
+    means, sds = scores[arm], scores.get(f"{arm}_sd", {})
     parts = []
     for name, text in zip(("acc", "acc_norm", "gold_bpb"), full(scores, arm).split(), strict=True):
-        sd = sds[name]
+        sd = sds.get(name)
         known = sd is not None and not math.isnan(sd)
         parts.append(f"{text} ± {sd:.3f}" if known and name in means else text)
     return " · ".join(parts)
@@ -73,7 +73,7 @@ def markdown(outcome: RungOutcome) -> list[str]:
 
 def short(outcome: RungOutcome) -> list[str]:
     """acc and acc_norm of the best-known tasks, for a terminal."""
-    tasks = [task for task in task_names(outcome) if task in FIRST]
+    tasks = [t for t in task_names(outcome) if t in FIRST] or task_names(outcome)[: len(FIRST)]
     table = rows(outcome, tasks, accuracy)
     if not tasks or not table:
         return []
