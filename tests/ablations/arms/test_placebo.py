@@ -51,3 +51,16 @@ def test_topics_leave_by_the_share_of_one_word(pool):
     assert share == pytest.approx(expected)
     drop = drop_highest(pool, share, np.zeros(400), np.ones(400, dtype=bool), 0.2)
     assert share[drop].min() >= share[~drop].max() - 1e-12
+
+
+@pytest.mark.parametrize("number", range(5))
+def test_a_small_drop_reaches_its_share_past_documents_that_are_too_large_for_it(number):
+    """Every third document is larger than the whole drop: the first of them would end it."""
+    lengths = np.where(np.arange(300) % 3 == 0, 1000, 10)
+    first = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    identity = hashing.hash_strings(map(str, range(300)))
+    tokens = np.zeros(first[-1], dtype=np.int32)
+    pool = Pool(tokens, first, lengths * 4, identity, identity, 2, 1)
+    drop = placebo_drop(pool, "tokens", np.ones(300, dtype=bool), 0.002, 1, number)
+    target = 0.002 * lengths.sum()  # 204 tokens: twenty small documents
+    assert 0.9 * target <= lengths[drop].sum() <= target

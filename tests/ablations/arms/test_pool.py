@@ -88,3 +88,28 @@ def test_mixed_hashes_are_uniform_and_seeds_are_independent():
     one, other = hashing.uniform(hashes, 1), hashing.uniform(hashes, 2)
     assert abs(one.mean() - 0.5) < 4 * np.sqrt(1 / 12 / 4000)
     assert abs(np.corrcoef(one, other)[0, 1]) < 4 / np.sqrt(4000)
+
+
+def test_a_reading_order_keeps_the_documents_and_spreads_the_small_ones_that_fill_up():
+    lengths = [50] * 20 + [1] * 20
+    pool = make_pool(lengths)
+    everything = np.ones(40, dtype=bool)
+    place = pool.priority(1)
+    plain = draw(pool.lengths, pool.lengths, everything, place, 515)
+    reading = hashing.mix(pool.identity, 7)
+    shuffled = draw(pool.lengths, pool.lengths, everything, place, 515, reading)
+    assert sorted(shuffled.documents) == sorted(plain.documents)
+    assert shuffled.tokens == plain.tokens == 515
+    small = {k for k, d in enumerate(plain.documents) if lengths[d] == 1}
+    last = max(k for k, d in enumerate(plain.documents) if lengths[d] == 50)
+    assert any(k > last for k in small)  # the budget is filled up with small ones, at the end
+    at = [k for k, d in enumerate(shuffled.documents) if lengths[d] == 1]
+    assert min(at) < len(shuffled.documents) / 2
+
+
+def test_every_pass_over_a_small_arm_has_an_order_of_its_own():
+    pool = make_pool([5] * 10)
+    read = draw(pool.lengths, pool.lengths, np.ones(10, bool), pool.priority(1), 100, pool.identity)
+    first, second = read.documents[:10].tolist(), read.documents[10:].tolist()
+    assert sorted(first) == sorted(second) == list(range(10))
+    assert first != second
