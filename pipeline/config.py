@@ -50,7 +50,7 @@ class InputConfig(Section):
     keep_columns: tuple[str, ...] = ()  # of documents, carried to the published set
     max_row_bytes: Bytes = 32_000_000  # of a document's text, or line of JSON
     scores: str | None = None  # parquet with an id and numbers, which `column` rules compare
-    scores_id: str = "id"
+    scores_id: str = "id"  # its column that names the document
     dump: str | None = None  # else the CC-MAIN-… in the path, else warcinfo's isPartOf
     base_url: str = "https://data.commoncrawl.org/"  # stands before relative names of a list
     split_bytes: Bytes = 256_000_000  # a larger file becomes several partitions

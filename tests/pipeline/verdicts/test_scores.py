@@ -153,6 +153,20 @@ def test_other_bounds_follow_from_stored_scores(tmp_path):
         assert str(rows(again, folder)) == str(rows(full, folder))
 
 
+def test_a_table_of_scores_may_come_after_the_run(tmp_path):
+    path = write(tmp_path, "a.parquet", documents(False))
+    first, _ = run(tmp_path, path, settings=("filter.rules=[]",))
+    scores = table(tmp_path / "s.parquet", IDS[::-1], SCORES[::-1])
+    full, _ = run(tmp_path, path, name="full", settings=(rule(), scores))
+    request = RunRequest(CONFIG, str(tmp_path / "again"), workers=0, settings=(rule(), scores),
+                         stages=("filter",), source=first.url)  # fmt: skip
+    assert execute_run(request) == 0
+    again = Store(str(tmp_path / "again"))
+    assert stages(again)["filter"] == stages(full)["filter"]
+    for folder in ("2-filtered/kept", "2-filtered/dropped"):
+        assert str(rows(again, folder)) == str(rows(full, folder))
+
+
 WRONG = {
     "no such column": ({}, ["'edu'", "a.parquet"]),
     "a column of strings": ({"edu": "high"}, ["'edu'", "string", "a number"]),
