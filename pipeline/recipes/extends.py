@@ -161,6 +161,9 @@ def named(step: Any) -> tuple[str, Any]:
     """The name of a step's rule or edit, and its bounds and options; ("", None) for neither."""
     if isinstance(step, dict) and len(step) == 1:
         ((key, value),) = step.items()
+        if key == "column" and isinstance(value, dict) and isinstance(value.get("name"), str):
+            options = {option: one for option, one in value.items() if option != "name"}
+            return value["name"].rsplit(".", 1)[-1], options
         return named(value) if key == "edit" else (str(key), value)
     return (step, None) if isinstance(step, str) else ("", None)
 
@@ -192,8 +195,15 @@ def changed(step: Any, options: Any) -> Any:
         options = {**kept, **options}
     else:
         options = before if options is None else options
-    is_edit = isinstance(step, dict) and list(step) == ["edit"]
-    return {"edit": {name: options}} if is_edit else {name: options}
+    return with_options(step, name, options)
+
+
+def with_options(step: Any, name: str, options: Any) -> dict[str, Any]:
+    """The step of this name with other options."""
+    kind = next(iter(step)) if isinstance(step, dict) else name
+    if kind == "column":
+        return {"column": {"name": step["column"]["name"], **(options or {})}}
+    return {"edit": {name: options}} if kind == "edit" else {name: options}
 
 
 def _placed(step: Any, known: Sequence[Any], where: str) -> tuple[Any, int | None]:
@@ -210,8 +220,7 @@ def _placed(step: Any, known: Sequence[Any], where: str) -> tuple[Any, int | Non
         )
     place = position(options[words[0]], known, where) + (words[0] == "after")
     options = {key: value for key, value in options.items() if key not in PLACES}
-    is_edit = isinstance(step, dict) and list(step) == ["edit"]
-    return ({"edit": {name: options}} if is_edit else {name: options}), place
+    return with_options(step, name, options), place
 
 
 def set_rule(data: dict[str, Any], lines: Lines, key: str, value: Any) -> bool:

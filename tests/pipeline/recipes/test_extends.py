@@ -82,6 +82,16 @@ def test_rules_are_left_out_put_in_and_put_at_the_end(extended):
     assert [edit.name for edit in config.recipe().edits] == ["c4_lines", "refinedweb_lines"]
 
 
+def test_two_columns_are_two_steps_and_one_named_again_is_changed(extended, tmp_path):
+    two = "filter:\n  rules:\n    - column: {name: a.edu, at_least: 3, missing: keep}\n"
+    two += "    - column: {name: toxicity, at_most: 0.5, after: edu}\n"
+    assert rule_names(extended(two)) == [*NAMES, "edu", "toxicity"]
+    (tmp_path / "mine.yaml").rename(tmp_path / "two.yaml")
+    again = extended("filter:\n  rules:\n    - column: {name: a.edu, at_least: 4}\n", "two.yaml")
+    rule = again.recipe().rules[len(NAMES)]
+    assert (rule.name, rule.keep.low, rule.keep.keeps_nan) == ("edu", 4.0, True)
+
+
 def test_the_base_is_recorded_with_a_digest_of_what_it_says(extended, tmp_path):
     assert extended("seed: 2\n").based_on == FINEWEB.based_on
     base = tmp_path / "base.yaml"
