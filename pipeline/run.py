@@ -214,9 +214,18 @@ def _refuse_other_configuration(store: Store, config: RunConfig) -> None:
         key, then, now = changed[0] if changed else ("another key", "another value", "this")
         raise RunError(
             f"{store.url}: stage {stage.name} is finished with {key} = {then!r}, the "
-            f"configuration now says {now!r}; use another --output, or delete "
-            f"{stage.folder}/ and what follows it, with their manifests, to redo it"
+            f"configuration now says {now!r}{_changed_base(store, config)}; use another --output, "
+            f"or delete {stage.folder}/ and what follows it, with their manifests, to redo it"
         )
+
+
+def _changed_base(store: Store, config: RunConfig) -> str:
+    """Which recipe says something else than when the run began, as an upgrade may make it."""
+    then = {base.name: base.digest for base in stored_config(store).based_on}
+    names = [
+        base.name for base in config.based_on if then.get(base.name, base.digest) != base.digest
+    ]
+    return f" (the recipe {names[0]} has changed since this run began)" if names else ""
 
 
 def _is_done(

@@ -5,8 +5,10 @@ from pathlib import Path
 import pytest
 
 from decant.pipeline.config import RunConfig, load
+from decant.pipeline.engine.storage import Store
 from decant.pipeline.engine.strict_yaml import ConfigError
 from decant.pipeline.recipes.shipped import shipped
+from decant.pipeline.run import _changed_base, write_run_files
 
 FINEWEB = load("fineweb")
 LOREM_LINE = 1 + next(
@@ -187,3 +189,16 @@ def test_a_path_of_a_base_starts_at_the_extending_file(tmp_path, monkeypatch):
     (tmp_path / "base.yaml").write_text("seed: 4\n")
     (tmp_path / "mine.yaml").write_text("extends: base.yaml\n")
     assert load(tmp_path / "mine.yaml").seed == 4
+
+
+def test_a_base_that_changed_since_a_run_began_is_named_when_it_is_resumed(tmp_path):
+    store = Store(str(tmp_path / "run"))
+    base = tmp_path / "base.yaml"
+    base.write_text("filter: {rules: [gopher_text_chars]}\n")
+    (tmp_path / "mine.yaml").write_text("extends: base.yaml\n")
+    config = load(tmp_path / "mine.yaml")
+    write_run_files(store, config)
+    assert _changed_base(store, load(tmp_path / "mine.yaml")) == ""
+    base.write_text("filter: {rules: [gopher_stop_words]}\n")
+    changed = _changed_base(store, load(tmp_path / "mine.yaml"))
+    assert changed == " (the recipe base.yaml has changed since this run began)"
