@@ -179,7 +179,7 @@ def cluster_labels(steps: Steps) -> tuple[str, dict[str, dict]]:
 
 
 def with_earlier_followers(steps: Steps, pairs: str) -> str:
-    """The folder of pairs and of who followed whom in the runs of the index."""
+    """The folder of pairs and of who followed whom in the entries of the index."""
     steps.per_slot("followed", spill_followed)
     names = [
         [one.path, one.first, one.bins, one.rows]

@@ -46,7 +46,7 @@ def compare(steps: Steps, name: str, pairs: str, banded: bool) -> tuple[str, dic
 
 
 def pairs_to_compare(task: SlotTask) -> np.ndarray:
-    """The pairs of one slot that are to be compared, as often as they were found."""
+    """The pairs of one slot that are to be compared, as often as they met."""
     dtype = (pair_type if task.args["banded"] else link_type)(task.doc_type)
     pairs = task.read_whole("pairs", dtype)
     return pairs[(pairs["doc"] != pairs["other"]) & (pairs["doc"] >= task.layout.earlier)]
@@ -112,7 +112,7 @@ def score_pairs(task: SlotTask, scores: np.ndarray) -> int:
     """Fill in the scores of pairs ordered by `other`; how many found their answer."""
     layout, count = task.layout, 0
     left = task.places(scores["doc"])
-    own = Sketches(task.store, task.args["sketches"], task.slot, layout).of(left)
+    sketches = Sketches(task.store, task.args["sketches"], task.slot, layout).of(left)
     dtype = sketch_type(task.doc_type, layout.permutations)
     rows = max(64, layout.payload // (4 * layout.permutations))
     for answers in task.read("answers", dtype, rows, by=""):
@@ -122,7 +122,7 @@ def score_pairs(task: SlotTask, scores: np.ndarray) -> int:
         places[places == len(answered)] = 0
         here = np.flatnonzero(answered[places] == scores["other"])
         sides = left[here], np.ascontiguousarray(answers["sketch"]), order[places[here]]
-        matches, met = compare_rows(own, *sides, layout.bands, layout.rows)
+        matches, met = compare_rows(sketches, *sides, layout.bands, layout.rows)
         scores["matches"][here], scores["met"][here] = matches, met
         count += len(here)
     return count

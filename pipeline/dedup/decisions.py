@@ -63,8 +63,8 @@ def read_slot(task: StepTask, slot: int) -> SlotDecisions:
     kind = task.doc_type
     types = {"choices": choice_type(kind), "scores": score_type(kind), "names": id_type(kind)}
     low, high = task.layout.span(slot)
-    own = {**task.limits(""), "doc": (low, high)}
-    limits = {"choices": own, "scores": own, "names": task.limits("")}
+    in_slot = {**task.limits(""), "doc": (low, high)}
+    limits = {"choices": in_slot, "scores": in_slot, "names": task.limits("")}
     return SlotDecisions(
         **{
             name: read_whole(task.store, folder, slot, slot + 1, dtype, limits[name])
@@ -130,13 +130,13 @@ def dropped_table(
     """The rows of `3-deduplicated/dropped` for the dropped documents of one partition."""
     docs = rows["doc"].astype(np.int64)
     file, offset = row_keys(task.job, part, docs)
-    own = columns_at(task.store, part.number, offset, ["id", "url"])
+    names = columns_at(task.store, part.number, offset, ["id", "url"])
     jaccard, met = decisions.similarity(docs, task.layout.permutations)
     estimate = pa.array(jaccard, pa.float64(), from_pandas=True)  # NaN becomes null
     count = len(rows)
     columns = {
-        "id": pa.array(own["id"], pa.string()),
-        "url": pa.array(own["url"], pa.string()),
+        "id": pa.array(names["id"], pa.string()),
+        "url": pa.array(names["url"], pa.string()),
         "file": pa.array(file),
         "offset": pa.array(offset),
         "stage": pa.array(["deduplicate"] * count),

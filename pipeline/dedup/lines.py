@@ -3,7 +3,7 @@
     decided ─ line-hashes ─▶ hashes of windows by bin ─ line-repeats ─▶ repeats by partition
             ─ lines ─▶ 3-deduplicated/lines, 3-deduplicated/dropped
 
-Off in every shipped configuration: FineWeb found models worse for it (Penedo et al. 2024, §3.4).
+Off in every shipped configuration: FineWeb found models worse for it (`rules.FINEWEB`).
 What a repeat is stands in `filters/repeated_lines.py`; two windows are taken as equal when 128 bits
 of xxh3 are, by chance once among 10^11 different windows with probability 10^-17. A partition is
 the unit of the first and last step, a range of hashes that of the second, within

@@ -161,10 +161,10 @@ def check_schema(schema: pa.Schema, config: RunConfig, path: str) -> None:
             f"says {config.dedup.bands} bands x {config.dedup.rows} rows = "
             f"{expected['permutations']}"
         )
-    made = json.loads((schema.metadata or {}).get(METADATA_KEY, b"null"))
-    if made is not None and made != expected:
-        changed = [name for name in expected if made.get(name) != expected[name]]
-        then, now = ({name: one.get(name) for name in changed} for one in (made, expected))
+    stored = json.loads((schema.metadata or {}).get(METADATA_KEY, b"null"))
+    if stored is not None and stored != expected:
+        changed = [name for name in expected if stored.get(name) != expected[name]]
+        then, now = ({name: one.get(name) for name in changed} for one in (stored, expected))
         raise SignatureError(
             f"{path}: signatures were made with {then}, the configuration says {now}; "
             "run the filter stage again"

@@ -64,10 +64,14 @@ def write_spill(
     tables = offsets.tobytes() + np.array(sums, "<u8").tobytes()
     text += b" " * (-(FIXED.size + 8 + len(text) + len(tables)) % ALIGNMENT)
     head = struct.pack("<Q", len(text)) + text + tables
-    with store.local_draft(path) as draft, open(draft, "wb") as file:
-        file.write(FIXED.pack(MAGIC, len(head), head_checksum(head)))
-        file.write(head)
-        file.write(data)
+    whole = (
+        xxhash.xxh3_128()
+    )  # of the file, for the manifest: updated while a piece is in the cache
+    pieces = (data[at : at + READ_BYTES] for at in range(0, len(data), READ_BYTES))
+    with store.local_draft(path, whole.hexdigest) as draft, open(draft, "wb") as file:
+        for piece in (FIXED.pack(MAGIC, len(head), head_checksum(head)), head, *pieces):
+            file.write(piece)
+            whole.update(piece)
     return [path, first, len(counts), len(records)]
 
 
@@ -126,8 +130,8 @@ class SpillFile:
         """Refuse a file whose records lack a field of `dtype`, or have another type for it."""
         for name in dtype.names or ():
             stored = self.dtype[name] if name in (self.dtype.names or ()) else None
-            wanted = dtype[name]
-            if stored != wanted and (stored is None or not stored.kind == wanted.kind == "S"):
+            expected = dtype[name]
+            if stored != expected and (stored is None or not stored.kind == expected.kind == "S"):
                 where = f"{self._store.url}/{self._path}"
                 raise StorageError(f"{where} has records of {self.dtype}, not {dtype}")
 

@@ -10,7 +10,7 @@ import os
 import socket
 import tempfile
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, BinaryIO
@@ -106,8 +106,13 @@ class Store:
                     self._fs.rm(name)
 
     @contextlib.contextmanager
-    def local_draft(self, relative: str) -> Iterator[str]:
-        """A local path to write to, which becomes `relative` on clean exit, else vanishes."""
+    def local_draft(
+        self, relative: str, checksum: Callable[[], str] | None = None
+    ) -> Iterator[str]:
+        """A local path to write to, which becomes `relative` on clean exit, else vanishes.
+
+        `checksum`, called then, is for writers that know the file's xxh3_128 without reading it.
+        """
         target = self.path(relative)
         mark = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
         if self.is_local:
@@ -117,7 +122,8 @@ class Store:
             draft = os.path.join(tempfile.gettempdir(), f"decant-{mark}.tmp")
         try:
             yield draft
-            self.written.append(Written(relative, os.path.getsize(draft), file_checksum(draft)))
+            digest = checksum() if checksum else file_checksum(draft)
+            self.written.append(Written(relative, os.path.getsize(draft), digest))
             if self.is_local:
                 os.replace(draft, target)
             else:

@@ -13,7 +13,8 @@ checksums, ends of lines). The file is then read as the pipeline reads it, in a 
 - CRASH: another exception, or the end of the process
 
 A second of processor time gives some 500 flips; 1,000 a kind take about half a minute. The exit
-code is 1 where anything is SILENT or a CRASH.
+code is 1 where anything is SILENT or a CRASH. Deduplication's spills, which no finished run keeps,
+have a campaign of their own: `python -m tests.bench.dedup_flips`.
 """
 
 import argparse

@@ -119,17 +119,17 @@ def decide_in_order(starts, buckets, bands, kept, announced, docs, sketches, row
     owner = np.empty(members, np.int64)
     compared = np.full(count, -1, np.int64)
     for document in range(count):
-        found, found_round, own_round = NEVER, NEVER, np.int64(0)
+        follows, follows_round, free_round = NEVER, NEVER, np.int64(0)
         if announced[document] != NEVER:
-            found, found_round = announced[document], np.int64(0)
+            follows, follows_round = announced[document], np.int64(0)
         for member in range(starts[document], starts[document + 1]):
             bucket = buckets[member]
-            own_round = max(own_round, free_at[bucket])
+            free_round = max(free_round, free_at[bucket])
             entry = last[bucket]
             while entry >= 0:
                 other = owner[entry]
                 entry = previous[entry]
-                if rounds[other] + 1 > found_round:
+                if rounds[other] + 1 > follows_round:
                     continue
                 if compared[other] == document:
                     continue
@@ -138,12 +138,12 @@ def decide_in_order(starts, buckets, bands, kept, announced, docs, sketches, row
                 ):
                     continue
                 compared[other] = document
-                if rounds[other] + 1 < found_round or docs[other] < found:
-                    found, found_round = docs[other], rounds[other] + 1
-        if found != NEVER:
-            root[document], rounds[document] = found, found_round
+                if rounds[other] + 1 < follows_round or docs[other] < follows:
+                    follows, follows_round = docs[other], rounds[other] + 1
+        if follows != NEVER:
+            root[document], rounds[document] = follows, follows_round
         else:
-            root[document], rounds[document] = docs[document], own_round
+            root[document], rounds[document] = docs[document], free_round
         for member in range(starts[document], starts[document + 1]):
             bucket = buckets[member]
             entry = last[bucket]
@@ -151,11 +151,11 @@ def decide_in_order(starts, buckets, bands, kept, announced, docs, sketches, row
                 pairs += rounds[owner[entry]] < rounds[document]
                 entry = previous[entry]
             full = kept[bucket] >= most
-            kept[bucket] += found == NEVER
+            kept[bucket] += follows == NEVER
             if full:
                 continue
             free_at[bucket] = max(free_at[bucket], rounds[document] + 1)
-            if found == NEVER:
+            if follows == NEVER:
                 owner[member], previous[member] = document, last[bucket]
                 last[bucket] = member
     return root, pairs

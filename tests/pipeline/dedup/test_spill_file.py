@@ -12,7 +12,7 @@ from decant.pipeline.dedup.spill_file import SpillFile, document_limits, write_s
 from decant.pipeline.dedup.tasks import BinTask, SlotTask
 from decant.pipeline.engine.damage import DamagedFile
 from decant.pipeline.engine.execute import Job, Task
-from decant.pipeline.engine.storage import StorageError, Store
+from decant.pipeline.engine.storage import StorageError, Store, file_checksum
 from tests.pipeline.dedup.dedup_runs import layout_of
 
 PAIR = formats.pair_type("<u4")
@@ -43,6 +43,14 @@ def test_every_flipped_bit_is_noticed_when_all_is_read(store):
         store.write_bytes("flipped.spill", bytes(flipped))
         with pytest.raises(DamagedFile, match=r"flipped\.spill is damaged: "):
             everything(store, "flipped.spill")
+
+
+def test_the_manifest_gets_the_checksum_of_the_file_that_was_written(store):
+    for count in (0, 1, 300_000):  # 2.7 MB: more than one piece
+        write_spill(store, "one.spill", pairs(count), np.array([count]))
+        written = store.written[-1]
+        assert written.checksum == file_checksum(store.path("one.spill"))
+        assert written.bytes == store.size("one.spill")
 
 
 def test_a_file_cut_off_anywhere_or_missing_is_named(store):
