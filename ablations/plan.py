@@ -92,12 +92,12 @@ def _budget(study: Study, rung: str) -> str:
 def _neural_cost(rung: str, tokens: float, vocab_size: int) -> str:
     """FLOPs, and hours and energy on one device of each kind."""
     step = named(rung).with_vocab(vocab_size)
-    found = [estimate(step, tokens, machine(name)) for name in MACHINES]
+    estimates = [estimate(step, tokens, machine(name)) for name in MACHINES]
     hours = ", ".join(
         f"{one.hours:.2g} h ({one.kwh:.2g} kWh) on one {name}"
-        for one, name in zip(found, MACHINES, strict=True)
+        for one, name in zip(estimates, MACHINES, strict=True)
     )
-    return f"{found[0].flops:.2g} FLOP, {hours}"
+    return f"{estimates[0].flops:.2g} FLOP, {hours}"
 
 
 def check_storage(config: StudyConfig, store: Store) -> None:

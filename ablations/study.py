@@ -93,25 +93,25 @@ def prepare(config: StudyConfig, store: Store) -> Study:
     other = None
     if config.arms.against:
         pool, other = _both_runs(config, pool, tokenizer, run_config)
-    found = contrasts(pool, config.arms, other)
-    held = references.load_references(
+    every_contrast = contrasts(pool, config.arms, other)
+    heldout = references.load_references(
         config.heldout.root, _listed(config.heldout.sets), config.heldout.max_chars, config.seed
     )
     questions = _questions(config)
-    hits = _contamination(source, documents.ids, held, questions)
-    asked = {f"{q.task}/{q.key}" for q in questions}
-    hits = [h for h in hits if h.owner in asked or h.share >= contamination.LEAKED_SHARE]
+    hits = _contamination(source, documents.ids, heldout, questions)
+    owners = {f"{q.task}/{q.key}" for q in questions}
+    hits = [h for h in hits if h.owner in owners or h.share >= contamination.LEAKED_SHARE]
     leaked = {hit.owner for hit in hits}
     questions = [q for q in questions if f"{q.task}/{q.key}" not in leaked]
-    held = _without_leaks(held, leaked)
+    heldout = _without_leaks(heldout, leaked)
     design = _design(config)
-    address = save(store, pool, found, tokenizer, held, questions)
-    scored = [f"heldout:{r.name}" for r in held]
+    address = save(store, pool, every_contrast, tokenizer, heldout, questions)
+    scored = [f"heldout:{r.name}" for r in heldout]
     scored += [f"task:{t}" for t in dict.fromkeys(q.task for q in questions)]
-    facts = _facts(config, pool, questions, held)
+    facts = _facts(config, pool, questions, heldout)
     return Study(
-        store, config, pool, found, design, budgets(pool, found, design), scored, hits, facts,
-        address,
+        store, config, pool, every_contrast, design,
+        budgets(pool, every_contrast, design), scored, hits, facts, address,
     )  # fmt: skip
 
 
@@ -163,23 +163,23 @@ def _questions(config: StudyConfig) -> list[benchmarks.Question]:
 def _contamination(
     source: Store,
     ids: list[str],
-    held: list[references.ReferenceSet],
+    heldout: list[references.ReferenceSet],
     questions: list[benchmarks.Question],
 ) -> list[contamination.Hit]:
     """Scored texts found in the pool: a question with its right answer, a held-out document."""
     texts = [
         (f"{q.task}/{q.key}", f"{q.contexts[q.gold]} {q.continuations[q.gold]}") for q in questions
     ]
-    texts += [(f"{r.name}/{k}", text) for r in held for k, text in enumerate(r.texts)]
+    texts += [(f"{r.name}/{k}", text) for r in heldout for k, text in enumerate(r.texts)]
     return contamination.find_hits(contamination.scored_ngrams(texts), ids, read_texts(source))
 
 
 def _without_leaks(
-    held: list[references.ReferenceSet], leaked: set[str]
+    heldout: list[references.ReferenceSet], leaked: set[str]
 ) -> list[references.ReferenceSet]:
     """Reference sets less the documents that stand in the pool; an emptied set is left out."""
     kept = []
-    for one in held:
+    for one in heldout:
         texts = tuple(t for k, t in enumerate(one.texts) if f"{one.name}/{k}" not in leaked)
         if texts:
             kept.append(references.ReferenceSet(one.name, texts))
@@ -195,7 +195,7 @@ def _design(config: StudyConfig) -> Design:
     )  # fmt: skip
 
 
-def _facts(config: StudyConfig, pool: Pool, questions: list, held: list) -> dict[str, Any]:
+def _facts(config: StudyConfig, pool: Pool, questions: list, heldout: list) -> dict[str, Any]:
     root = config.benchmarks.root or benchmarks.BUNDLED
     variants = {t: benchmarks.variant(root, t) for t in config.benchmarks.tasks}
     return {
@@ -205,7 +205,7 @@ def _facts(config: StudyConfig, pool: Pool, questions: list, held: list) -> dict
         "domains": len(np.unique(pool.domain)),
         "vocabulary": pool.vocab_size,
         "questions": len(questions),
-        "reference_documents": sum(len(r.texts) for r in held),
+        "reference_documents": sum(len(r.texts) for r in heldout),
         "prompts": config.benchmarks.prompts,
         "task_files": variants,
     }

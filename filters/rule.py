@@ -208,7 +208,7 @@ def text_rule(
     """A rule whose measure is a plain function of the text.
 
     >>> text_rule("exclamation_marks", lambda text: text.count("!"), at_most(9)).keep
-    Bounds(low=-inf, high=9.0, low_open=False, high_open=False)
+    Bounds(low=-inf, high=9.0, low_open=False, high_open=False, keeps_nan=False)
     """
     return Rule(name, lambda doc: function(doc.text), keep, unit, source)
 

@@ -52,8 +52,8 @@ def judge_partitions(
     tasks = []
     for one in inputs.load(store):
         name = partition_name(one.number)
-        made = before[name].outputs if name in before else ()
-        checksums = {output.path: output.checksum for output in made}
+        outputs = before[name].outputs if name in before else ()
+        checksums = {output.path: output.checksum for output in outputs}
         args = {"scores": beside[one.number]} if beside else {}
         tasks.append(Task(name, {"partition": one.number, **args}, checksums))
     batches = loaded(config)[0].batches

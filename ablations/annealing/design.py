@@ -110,8 +110,8 @@ class Layout:
         step = self.design.step(self.pool.vocab_size)
         size = self.pool.lengths + 1  # with the token that ends a document
         supply = min(size[self.kept & (self.part == t)].sum() for t in range(self.design.trunks))
-        asked = self.design.trunk_tokens or int(step.tokens)
-        return step.steps(min(int(supply), asked)) * step.batch_tokens
+        budget = self.design.trunk_tokens or int(step.tokens)
+        return step.steps(min(int(supply), budget)) * step.batch_tokens
 
     def branch_tokens(self, number: int) -> int:
         """Tokens of each branch of a contrast: no document of a set is read twice.

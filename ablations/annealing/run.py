@@ -66,8 +66,8 @@ def measure(study: Study, engine: Engine, settings: Settings) -> tuple[RungOutco
     gpus = 0.0 if section.device == "cpu" else section.gpus_per_run
     chosen = [k for k in layout.judged if not layout.problem(k)]
     trunks = train_trunks(engine, args, gpus)
-    found = train_branches(engine, args, layout, chosen, gpus)
-    return conclude(layout, study.signals, settings, trunks, found)
+    scores = train_branches(engine, args, layout, chosen, gpus)
+    return conclude(layout, study.signals, settings, trunks, scores)
 
 
 def plan_line(study: Study) -> str:

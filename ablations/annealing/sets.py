@@ -97,9 +97,9 @@ def matched_set(
             rows = rows[len(taken) :]
             if not len(taken):
                 break
-    found = chosen >= 0
-    documents = chosen[found]
-    return DocumentSet(documents, np.minimum(like.cut[found], pool.lengths[documents]))
+    is_matched = chosen >= 0
+    documents = chosen[is_matched]
+    return DocumentSet(documents, np.minimum(like.cut[is_matched], pool.lengths[documents]))
 
 
 def match_of(pool: Pool, like: DocumentSet, placebo: DocumentSet) -> Match:
@@ -122,28 +122,28 @@ class _Sites:
         self._sites: list[np.ndarray] = np.split(rows, starts[1:]) if len(rows) else []
         self._lengths = pool.lengths
 
-    def take(self, wanted: np.ndarray) -> np.ndarray:
-        """Documents for the first of `wanted` lengths (longest first), of one domain, int64 [m]."""
+    def take(self, lengths: np.ndarray) -> np.ndarray:
+        """Documents for the first of `lengths` (longest first), of one domain, int64 [m]."""
         for at, site in enumerate(self._sites):
-            found = self._fit(site, wanted)
-            if found is not None:
+            documents = self._fit(site, lengths)
+            if documents is not None:
                 del self._sites[at]
-                return found
+                return documents
         if not self._sites:
             return np.zeros(0, dtype=np.int64)
         largest = max(range(len(self._sites)), key=lambda k: (len(self._sites[k]), -k))
-        return self._sites.pop(largest)[: len(wanted)]
+        return self._sites.pop(largest)[: len(lengths)]
 
-    def _fit(self, site: np.ndarray, wanted: np.ndarray) -> np.ndarray | None:
+    def _fit(self, site: np.ndarray, lengths: np.ndarray) -> np.ndarray | None:
         """For each length the shortest document of the site that is as long; None if one lacks."""
         size = self._lengths[site]
-        if len(site) < len(wanted) or (size[: len(wanted)] < wanted).any():
+        if len(site) < len(lengths) or (size[: len(lengths)] < lengths).any():
             return None
-        found = np.empty(len(wanted), dtype=np.int64)
+        documents = np.empty(len(lengths), dtype=np.int64)
         last = len(site)
         # From the shortest up: the k-th longest may be taken while k longer ones are still needed.
-        for k in range(len(wanted) - 1, -1, -1):
-            enough = int(np.searchsorted(-size[:last], -wanted[k], side="right"))
+        for k in range(len(lengths) - 1, -1, -1):
+            enough = int(np.searchsorted(-size[:last], -lengths[k], side="right"))
             last = min(enough, last) - 1
-            found[k] = site[last]
-        return found
+            documents[k] = site[last]
+        return documents

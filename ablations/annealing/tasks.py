@@ -38,8 +38,8 @@ def train_trunks(engine: Engine, args: Mapping[str, Any], gpus: float = 0.0) -> 
     """Signals of every trunk at each quarter of its tokens, [quarters, trunks, 1, signals]."""
     numbers = range(args["design"]["trunks"])
     tasks = [Task(f"{n}", {**args, "trunk": n}) for n in numbers]
-    found = engine.map(f"{STEP}/trunks", train_trunk, tasks, _digest(args), VERSION, gpus)
-    values = np.array([found[task.key]["signals"] for task in tasks])
+    results = engine.map(f"{STEP}/trunks", train_trunk, tasks, _digest(args), VERSION, gpus)
+    values = np.array([results[task.key]["signals"] for task in tasks])
     return values.transpose(1, 0, 2)[:, :, None, :]
 
 
@@ -48,10 +48,10 @@ def train_branches(
     gpus: float = 0.0,
 ) -> dict[int, tuple[Scores, dict[str, Any]]]:  # fmt: skip
     """Scores of each chosen contrast's branches, and the tasks' metrics of its two arms."""
-    wanted = [branch for number in chosen for branch in branches(layout, number)]
-    tasks = [Task(branch.key, {**args, "branch": asdict(branch)}) for branch in wanted]
-    found = engine.map(f"{STEP}/branches", train_branch, tasks, _digest(args), VERSION, gpus)
-    return {number: _gathered(layout, number, found) for number in chosen}
+    branches_needed = [branch for number in chosen for branch in branches(layout, number)]
+    tasks = [Task(branch.key, {**args, "branch": asdict(branch)}) for branch in branches_needed]
+    results = engine.map(f"{STEP}/branches", train_branch, tasks, _digest(args), VERSION, gpus)
+    return {number: _gathered(layout, number, results) for number in chosen}
 
 
 def _gathered(
@@ -97,8 +97,8 @@ def train_branch(job: Job) -> dict[str, Any]:
     at_work, branch = _at_work(job), Branch(**job.task.args["branch"])
     path = f"models/{RUNG}/branches/{at_work.name_of(branch)}.json"
     if not job.store.exists(path):
-        made = at_work.scores(branch)
-        job.store.write_bytes(path, json.dumps(made).encode())
+        scores = at_work.scores(branch)
+        job.store.write_bytes(path, json.dumps(scores).encode())
     return json.loads(job.store.read_bytes(path))
 
 
@@ -131,8 +131,8 @@ class _AtWork:
     def trunk_folder(self, number: int) -> Path:
         """Where a trunk lies: the name holds all that shapes its weights."""
         if number not in self._folders:
-            asked = [self._recipe(), number, trunk_stream(self.layout, number).digest()]
-            digest = xxhash.xxh3_128_hexdigest(json.dumps(asked, sort_keys=True).encode())
+            identity = [self._recipe(), number, trunk_stream(self.layout, number).digest()]
+            digest = xxhash.xxh3_128_hexdigest(json.dumps(identity, sort_keys=True).encode())
             self._folders[number] = self._models / f"trunk-{digest}"
         return self._folders[number]
 
@@ -140,8 +140,8 @@ class _AtWork:
         """Hex name of what the branch starts from, reads and is scored on."""
         stream = self.sets(branch).stream(branch)
         trunk = self.trunk_folder(branch.trunk).name
-        asked = [self._recipe(), trunk, stream.digest(), _represents(branch, self.layout.design)]
-        state = xxhash.xxh3_128(json.dumps(asked, sort_keys=True).encode())
+        identity = [self._recipe(), trunk, stream.digest(), _represents(branch, self.layout.design)]
+        state = xxhash.xxh3_128(json.dumps(identity, sort_keys=True).encode())
         state.update(self._texts)
         return state.hexdigest()
 

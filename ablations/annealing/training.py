@@ -45,11 +45,11 @@ class Trainer:
             step, stream, seed=number, out_dir=folder, tokens=_whole(step, stream),
             eos=self.layout.pool.eos, device=self.device, snapshots=SNAPSHOTS,
         )  # fmt: skip
-        found = []
+        signals = []
         for path in sorted((folder / "snapshots").glob("*.safetensors")):
             from_transformers(model.model, load_weights(path))
-            found.append(self.signals(model))
-        return np.stack(found)
+            signals.append(self.signals(model))
+        return np.stack(signals)
 
     def branch(self, branch: Branch, sets: Sets, trunk: Path) -> NeuralModel:
         """The trunk's weights after a warm-up and a decay to zero over the branch's documents."""

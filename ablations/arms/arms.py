@@ -85,8 +85,8 @@ class Steps:
 
 def recipe_steps(rules: Sequence[str], config: ArmsConfig) -> Steps:
     """The steps that the study judges; rules in no group are part of every arm's base."""
-    asked = config.groups if config.groups is not None else {r: (r,) for r in rules}
-    groups = {name: _expand(name, patterns, rules) for name, patterns in asked.items()}
+    patterns_of = config.groups if config.groups is not None else {r: (r,) for r in rules}
+    groups = {name: _expand(name, patterns, rules) for name, patterns in patterns_of.items()}
     place = {rule: k for k, rule in enumerate(rules)}
     ordered = sorted(groups, key=lambda g: min(place[m] for m in groups[g]))
     names = (*ordered, DEDUP) if config.dedup else tuple(ordered)
@@ -137,7 +137,7 @@ def contrasts(pool: Pool, config: ArmsConfig, other: np.ndarray | None = None) -
     """Every contrast of the configured designs; `other` is the mask of the run compared with."""
     steps = recipe_steps(pool.rules, config)
     arms = Arms(pool, steps)
-    made = {
+    by_design = {
         "leave-one-out": _leave_one_out,
         "add-one-in": _add_one_in,
         "cumulative": _cumulative,
@@ -147,18 +147,18 @@ def contrasts(pool: Pool, config: ArmsConfig, other: np.ndarray | None = None) -
     }
     if other is not None and config.designs != ("recipe-vs-recipe",):
         raise ArmsError("a study against another run compares the two recipes and nothing else")
-    found: list[Contrast] = []
+    chosen: list[Contrast] = []
     for design in config.designs:
-        if design in made:
-            found += made[design](arms)
+        if design in by_design:
+            chosen += by_design[design](arms)
         elif design == "threshold-sweep":
-            found += _sweeps(arms, config.sweeps)
+            chosen += _sweeps(arms, config.sweeps)
         elif other is None:
             raise ArmsError("arms.against names no run to compare with")
         else:
             mine = arms.keep(steps.names)
-            found.append(Contrast("this recipe", design, without=other, with_rule=mine))
-    return found
+            chosen.append(Contrast("this recipe", design, without=other, with_rule=mine))
+    return chosen
 
 
 def _leave_one_out(arms: Arms) -> list[Contrast]:

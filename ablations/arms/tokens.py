@@ -92,9 +92,9 @@ def tokenise(
     with tempfile.TemporaryFile(prefix="decant-tokens-") as spool:
         for batch in _batches(texts):
             sizes.append(np.array([len(t.encode("utf-8", "replace")) for t in batch], np.int64))
-            found = tokenizer.encode_batch(batch)
-            counts.append(np.array([len(ids) for ids in found], np.int64))
-            spool.write(np.fromiter(chain.from_iterable(found), np.int32).tobytes())
+            encodings = tokenizer.encode_batch(batch)
+            counts.append(np.array([len(ids) for ids in encodings], np.int64))
+            spool.write(np.fromiter(chain.from_iterable(encodings), np.int32).tobytes())
         spool.flush()
         first = np.cumsum(np.concatenate(counts))
         flat = np.memmap(spool, np.int32, "r") if first[-1] else np.zeros(0, dtype=np.int32)

@@ -107,12 +107,12 @@ def _lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
 
 def _object(where: str, line: str) -> dict[str, Any]:
     try:
-        found = json.loads(line)
+        data = json.loads(line)
     except (ValueError, RecursionError) as error:
         raise ResultsError(f"{where} is no JSON: {error}") from error
-    if not isinstance(found, dict):
+    if not isinstance(data, dict):
         raise ResultsError(f"{where} is no object")
-    return found
+    return data
 
 
 def _samples(path: Path) -> Iterator[tuple[str, Row]]:

@@ -156,5 +156,5 @@ def _on(values: np.ndarray, signal: int | None) -> np.ndarray:
 
 def _of_mean(values: np.ndarray) -> Spread:
     """The variance of the mean of `values`."""
-    found = statistics.spread(values)
-    return Spread(found.variance / max(len(values), 1), found.df)
+    single = statistics.spread(values)
+    return Spread(single.variance / max(len(values), 1), single.df)

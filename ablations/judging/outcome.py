@@ -23,21 +23,21 @@ def lines(rates: Sequence[float], control: Sequence[float]) -> list[str]:
     if len(rates) < 2:
         return []
     shown = ", ".join(f"{bpb:.4f} at {rate:g}" for rate, bpb in zip(rates, control, strict=True))
-    found = [
+    said = [
         f"Learning rates, times the rung's own, and the bits per byte that the control arm "
         f"reaches: {shown}. The verdicts are of rate {rates[0]:g}; HELPS and HURTS are retried at "
         "the others."
     ]
     best = rates[int(np.argmin(control))]
     if best != rates[0]:
-        found.append(f"The control arm is better at {best:g} than at the rate of the verdicts.")
+        said.append(f"The control arm is better at {best:g} than at the rate of the verdicts.")
     if len(rates) > 2 and best in (min(rates), max(rates)):
         end = "lowest" if best == min(rates) else "highest"
-        found.append(
+        said.append(
             f"The best rate is the {end} that was tried: a better one may lie beyond it. Widen "
             "neural.learning_rates."
         )
-    return found
+    return said
 
 
 # A signal must fall by this many times its own noise when the data grows fourfold.

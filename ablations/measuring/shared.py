@@ -35,7 +35,7 @@ def save(
     pool: Pool,
     contrasts: Sequence[Contrast],
     tokenizer: StudyTokenizer,
-    held: Sequence[ReferenceSet],
+    references: Sequence[ReferenceSet],
     questions: Sequence[Question],
 ) -> str:
     """Write what workers read; returns the address: a digest of every byte of it."""
@@ -50,7 +50,7 @@ def save(
         "contrasts": [[c.name, c.design, c.judged] for c in contrasts],
     }
     texts = {
-        "references": [[r.name, list(r.texts)] for r in held],
+        "references": [[r.name, list(r.texts)] for r in references],
         "questions": [asdict(q) for q in questions],
     }
     files = {
@@ -95,14 +95,14 @@ def load(url: str, _address: str) -> Prepared:
         for (name, design, judged), pair in zip(about["contrasts"], masks, strict=True)
     ]
     texts = json.loads(store.read_bytes("scored.json"))
-    held = [ReferenceSet(name, tuple(found)) for name, found in texts["references"]]
+    references = [ReferenceSet(name, tuple(documents)) for name, documents in texts["references"]]
     questions = [
         Question(**{**q, "contexts": tuple(q["contexts"]),
                     "continuations": tuple(q["continuations"])})
         for q in texts["questions"]
     ]  # fmt: skip
     tokenizer = StudyTokenizer.from_bytes(store.read_bytes(TOKENIZER))
-    return Prepared(pool, about["pool"], contrasts, scored.encode(tokenizer, held, questions))
+    return Prepared(pool, about["pool"], contrasts, scored.encode(tokenizer, references, questions))
 
 
 def effect_to_json(effect: Effect) -> dict[str, Any]:

@@ -38,14 +38,14 @@ def as_html(
 ) -> str:
     """The page; `figures` are SVG texts by rung and file name."""
     facts = study.facts
-    told = (
+    numbers = (
         f"{facts['documents']:,} documents of {facts['domains']:,} domains, "
         f"{facts['tokens'] / 1e6:.2f} million tokens. Scored on {facts['reference_documents']} "
         f"held-out texts and {facts['questions']:,} questions; {len(study.hits)} scored texts "
         "stand in the pool and were left out."
     )
     title = f"Study of {study.config.run}"
-    parts = [f"<h1>{escape(title)}</h1>", f"<p>{escape(told)}</p>"]
+    parts = [f"<h1>{escape(title)}</h1>", f"<p>{escape(numbers)}</p>"]
     for outcome in outcomes:
         parts += _rung(outcome, figures.get(outcome.rung, {}))
     items = "".join(f"<li>{escape(f'{name}: {value}')}</li>" for name, value in cost.items())

@@ -84,17 +84,17 @@ def curves(
     grey and dashed, and what is no number left out.
     """
     height = 460
-    whole = {name: found for name, found in series.items() if np.isfinite(found).all()}
-    relative = {name: found / found[0] for name, found in whole.items()}
+    whole = {name: values for name, values in series.items() if np.isfinite(values).all()}
+    relative = {name: values / values[0] for name, values in whole.items()}
     across = Axis(0.0, max(shares), 70, WIDTH - RIGHT - 40)
-    ends = [v for found in relative.values() for v in found.ravel()] or [1.0]
+    ends = [v for values in relative.values() for v in values.ravel()] or [1.0]
     up = Axis(min(ends), max(ends), height - BOTTOM, TOP)
     parts, labels = [], []
-    for k, (name, found) in enumerate(relative.items()):
+    for k, (name, values) in enumerate(relative.items()):
         well = name in healthy
         colour = f"hsl({360 * k / len(relative):.0f} 55% 45%)" if well else "#8a8a8a"
-        parts += _curve(found, shares, across, up, colour, "" if well else "6 4")
-        labels.append((up.at(float(found[-1].mean())), name, colour))
+        parts += _curve(values, shares, across, up, colour, "" if well else "6 4")
+        labels.append((up.at(float(values[-1].mean())), name, colour))
     for y, (at, name, colour) in zip(_apart([y for y, _, _ in labels]), labels, strict=True):
         parts.append(_line(across.end + 2, at, across.end + 12, y, colour))
         parts.append(_text(across.end + 15, y + 4, name, "start", colour))
@@ -105,10 +105,10 @@ def curves(
 
 
 def _curve(
-    found: np.ndarray, shares: Sequence[float], across: Axis, up: Axis, colour: str, dashes: str
+    values: np.ndarray, shares: Sequence[float], across: Axis, up: Axis, colour: str, dashes: str
 ) -> list[str]:
-    mean = found.mean(axis=1)
-    sd = _sds(found)
+    mean = values.mean(axis=1)
+    sd = _sds(values)
     upper = [(across.at(s), up.at(m + d)) for s, m, d in zip(shares, mean, sd, strict=True)]
     lower = [(across.at(s), up.at(m - d)) for s, m, d in zip(shares, mean, sd, strict=True)]
     middle = [(across.at(s), up.at(m)) for s, m in zip(shares, mean, strict=True)]

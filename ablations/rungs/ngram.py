@@ -45,12 +45,12 @@ class _Level:
         return _find(self.keys, keys), _find(self.contexts, keys // vocab_size)
 
 
-def _find(sorted_keys: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-    """Positions of `wanted` in `sorted_keys`, -1 where absent."""
+def _find(sorted_keys: np.ndarray, keys: np.ndarray) -> np.ndarray:
+    """Positions of `keys` in `sorted_keys`, -1 where absent."""
     if not len(sorted_keys):
-        return np.full(len(wanted), -1, dtype=np.int64)
-    at = np.minimum(np.searchsorted(sorted_keys, wanted), len(sorted_keys) - 1)
-    return np.where(sorted_keys[at] == wanted, at, -1)
+        return np.full(len(keys), -1, dtype=np.int64)
+    at = np.minimum(np.searchsorted(sorted_keys, keys), len(sorted_keys) - 1)
+    return np.where(sorted_keys[at] == keys, at, -1)
 
 
 @dataclass(frozen=True)
@@ -152,13 +152,19 @@ class _Counts:
 
     @classmethod
     def of(cls, level: _Level, first: np.ndarray, copies: np.ndarray) -> _Counts:
-        found = cls(
+        counts = cls(
             np.zeros(len(level.keys)), np.zeros(len(level.contexts)), np.zeros(len(level.contexts))
         )
         _count(
-            level.type_of, level.context_of, first, copies, found.types, found.totals, found.kinds
+            level.type_of,
+            level.context_of,
+            first,
+            copies,
+            counts.types,
+            counts.totals,
+            counts.kinds,
         )
-        return found
+        return counts
 
 
 @dataclass(frozen=True)
@@ -246,7 +252,7 @@ def _interpolate(counts, totals, kinds, types, contexts, p):
     for at in range(len(p)):
         context = contexts[at]
         if context >= 0 and totals[context] > 0:
-            own = 0.0
+            estimate = 0.0
             if types[at] >= 0 and counts[types[at]] > DISCOUNT:
-                own = counts[types[at]] - DISCOUNT
-            p[at] = (own + DISCOUNT * kinds[context] * p[at]) / totals[context]
+                estimate = counts[types[at]] - DISCOUNT
+            p[at] = (estimate + DISCOUNT * kinds[context] * p[at]) / totals[context]

@@ -55,10 +55,10 @@ def measure_rates(
     """The noise of each rate; finished runs under `folder` are read back."""
     part = pool.data_seeds(round(1 / HELDOUT_SHARE), seed=0)
     read = draw(pool.lengths, pool.lengths, part != 0, pool.priority(1), tokens).documents
-    asked = draw(pool.lengths, pool.lengths, part == 0, pool.priority(2), HELDOUT_TOKENS).documents
-    texts = [pool.tokens[pool.first[d] : pool.first[d + 1]].tolist() for d in asked]
-    size = pool.size_bytes[asked].sum()
-    found = []
+    sample = draw(pool.lengths, pool.lengths, part == 0, pool.priority(2), HELDOUT_TOKENS).documents
+    texts = [pool.tokens[pool.first[d] : pool.first[d + 1]].tolist() for d in sample]
+    size = pool.size_bytes[sample].sum()
+    noises = []
     for rate in rates:
         bpb: list[float] = []
         for run in range(runs):
@@ -74,33 +74,33 @@ def measure_rates(
                 break
             nats = model.loglikelihood([[pool.eos]] * len(texts), texts).sum()
             bpb.append(float(bits_per_byte(nats, size)))
-        found.append(RateNoise(rate, tuple(bpb)))
-    return found
+        noises.append(RateNoise(rate, tuple(bpb)))
+    return noises
 
 
-def choose(found: Sequence[RateNoise]) -> RateNoise:
+def choose(noises: Sequence[RateNoise]) -> RateNoise:
     """The quietest of the rates whose mean is within one of its own sd of the best mean.
 
     >>> loud, quiet = RateNoise(3e-3, (3.34, 3.30, 3.38)), RateNoise(1e-3, (3.33, 3.32, 3.34))
     >>> choose([loud, quiet]).rate
     0.001
     """
-    best = min(one.mean for one in found)
-    return min((one for one in found if one.mean - one.sd <= best), key=lambda one: one.sd)
+    best = min(one.mean for one in noises)
+    return min((one for one in noises if one.mean - one.sd <= best), key=lambda one: one.sd)
 
 
-def table(found: Sequence[RateNoise], step: Rung) -> list[str]:
+def table(noises: Sequence[RateNoise], step: Rung) -> list[str]:
     """The rates as a table, and the line of the ladder that they ask for."""
     rows = [
         "| rate | times the rung's | mean bpb | sd between runs | runs |",
         "|---|---|---|---|---|",
     ]
-    for one in found:
+    for one in noises:
         times = one.rate / step.learning_rate
         rows.append(
             f"| {one.rate:.2g} | {times:.2g} | {one.mean:.4f} | {one.sd:.4f} | {len(one.bpb)} |"
         )
-    best = choose(found)
+    best = choose(noises)
     return [*rows, f"chosen: {best.rate:.2g}, sd {best.sd:.4f} bits per byte between runs"]
 
 
@@ -118,8 +118,8 @@ def main() -> None:
     rates = [times * step.learning_rate for times in options.times]
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(options.output or scratch)
-        found = measure_rates(pool, step, rates, options.runs, options.tokens, folder)
-    print("\n".join(table(found, step)))
+        noises = measure_rates(pool, step, rates, options.runs, options.tokens, folder)
+    print("\n".join(table(noises, step)))
 
 
 if __name__ == "__main__":

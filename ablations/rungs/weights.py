@@ -56,9 +56,9 @@ def write_tensors(
     path: Path, tensors: Mapping[str, Tensor], notes: Mapping[str, str] | None = None
 ) -> None:
     """A safetensors file of the tensors, with `notes` in its header."""
-    own = {name: t.detach().to("cpu").contiguous() for name, t in tensors.items()}
+    on_cpu = {name: t.detach().to("cpu").contiguous() for name, t in tensors.items()}
     header = {"format": "pt", **(notes or {})}
-    write_atomically(path, lambda temporary: save_file(own, temporary, header))
+    write_atomically(path, lambda temporary: save_file(on_cpu, temporary, header))
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:

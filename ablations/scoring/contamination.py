@@ -102,15 +102,15 @@ def find_hits(scored: ScoredNgrams, ids: Sequence[str], texts: Iterable[str]) ->
     time, whatever their number.
     """
     first: dict[int, tuple[str, str]] = {}
-    found = np.zeros(len(scored.hashes), dtype=bool)
+    is_hit = np.zeros(len(scored.hashes), dtype=bool)
     documents = zip(ids, texts, strict=True)
     while batch := list(islice(documents, BATCH_TEXTS)):
         for number, words, ngrams in _hits(scored, [lowered(text) for _, text in batch]):
-            found[ngrams] = True
+            is_hit[ngrams] = True
             for owner in scored.owner[ngrams].tolist():
                 first.setdefault(owner, (batch[number][0], words))
     total = np.bincount(scored.owner, minlength=len(scored.owners))
-    hits = np.bincount(scored.owner[found], minlength=len(scored.owners))
+    hits = np.bincount(scored.owner[is_hit], minlength=len(scored.owners))
     return sorted(
         (
             Hit(scored.owners[owner], document, words, float(hits[owner] / total[owner]))
@@ -122,7 +122,7 @@ def find_hits(scored: ScoredNgrams, ids: Sequence[str], texts: Iterable[str]) ->
 
 def _hits(scored: ScoredNgrams, texts: Sequence[str]) -> list[tuple[int, str, np.ndarray]]:
     """(text, words, numbers of the scored n-grams they are) of each hit, in the texts' order."""
-    found = []
+    hits = []
     for ascii in (True, False):  # of one width each, four bytes a character only where needed
         chosen = [k for k, text in enumerate(texts) if text.isascii() == ascii]
         ends = np.cumsum([len(texts[k]) for k in chosen], dtype=np.int64)
@@ -139,8 +139,8 @@ def _hits(scored: ScoredNgrams, texts: Sequence[str]) -> list[tuple[int, str, np
             high = int(np.searchsorted(scored.hashes, hashes[at], "right"))
             same = [n for n in range(low, high) if scored.ngram(n) == words]
             if same:
-                found.append((number, " ".join(words), np.array(same)))
-    return sorted(found, key=lambda hit: hit[0])
+                hits.append((number, " ".join(words), np.array(same)))
+    return sorted(hits, key=lambda hit: hit[0])
 
 
 def _words_before(text: str, end: int, size: int) -> tuple[str, ...]:
@@ -148,7 +148,7 @@ def _words_before(text: str, end: int, size: int) -> tuple[str, ...]:
     reach = 16 * size
     while True:
         # A word that the cut went through is no whole one: one more is needed.
-        found = _WORD.findall(text, max(end - reach, 0), end)
-        if len(found) > size or reach >= end:
-            return tuple(word.lower() for word in found[-size:])
+        matches = _WORD.findall(text, max(end - reach, 0), end)
+        if len(matches) > size or reach >= end:
+            return tuple(word.lower() for word in matches[-size:])
         reach *= 4

@@ -137,11 +137,11 @@ def agreement(encoded: EncodedQuestions, ours: np.ndarray, theirs: HarnessScores
 
 def near_ties(encoded: EncodedQuestions, values: np.ndarray) -> tuple[int, ...]:
     """Questions whose two best options lie within NEAR_TIE, by likelihood or per character."""
-    found = []
+    ties = []
     for index, (start, end) in enumerate(zip(encoded.first[:-1], encoded.first[1:], strict=True)):
         chars = encoded.chars[start:end]
         plain = np.sort(values[start:end])[::-1]
         per_char = np.sort(values[start:end] / chars)[::-1] * chars.min()
         if len(plain) > 1 and min(plain[0] - plain[1], per_char[0] - per_char[1]) <= NEAR_TIE:
-            found.append(index)
-    return tuple(found)
+            ties.append(index)
+    return tuple(ties)

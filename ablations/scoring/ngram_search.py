@@ -57,10 +57,10 @@ def word_characters() -> np.ndarray:
 
     ASCII capitals count as their small letters, so that ASCII texts need not be lowered.
     """
-    found = np.fromiter((c if chr(c).isalnum() else 0 for c in range(0x110000)), np.uint32)
-    found[ord("_")] = ord("_")
-    found[ord("A") : ord("Z") + 1] += 32
-    return found
+    codes = np.fromiter((c if chr(c).isalnum() else 0 for c in range(0x110000)), np.uint32)
+    codes[ord("_")] = ord("_")
+    codes[ord("A") : ord("Z") + 1] += 32
+    return codes
 
 
 def lowered(text: str) -> str:

@@ -298,7 +298,7 @@ def _object(line: str, path: Path, number: int) -> TaskRow:
 def _question(task: Benchmark, row: TaskRow, prompts: Prompts, where: str, number: int) -> Question:
     """The question of a row; `where` names its file and line in errors."""
     try:
-        asked = task.ask(row, prompts)
+        prompt = task.ask(row, prompts)
         cluster = task.cluster(row)
     except KeyError as error:
         raise BenchmarkError(
@@ -306,15 +306,17 @@ def _question(task: Benchmark, row: TaskRow, prompts: Prompts, where: str, numbe
         ) from None
     except (TypeError, ValueError, AttributeError) as error:
         raise BenchmarkError(f"{where}: {task.name}: wrong kind of value: {error}") from None
-    if not 0 <= asked.gold < len(asked.continuations) or len(asked.continuations) < 2:
+    if not 0 <= prompt.gold < len(prompt.continuations) or len(prompt.continuations) < 2:
         raise BenchmarkError(
-            f"{where}: {task.name}: answer {asked.gold} of {len(asked.continuations)} options"
+            f"{where}: {task.name}: answer {prompt.gold} of {len(prompt.continuations)} options"
         )
     key = f"{number:06d}"
-    contexts = asked.contexts
+    contexts = prompt.contexts
     if len(contexts) == 1:
-        contexts = contexts * len(asked.continuations)
-    return Question(task.name, key, str(cluster or key), contexts, asked.continuations, asked.gold)
+        contexts = contexts * len(prompt.continuations)
+    return Question(
+        task.name, key, str(cluster or key), contexts, prompt.continuations, prompt.gold
+    )
 
 
 def variant(root: str | Path, name: str) -> str:

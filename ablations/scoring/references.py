@@ -44,18 +44,18 @@ def load_references(
     if root == GENERATED:
         return _generated(names, max_chars, seed)
     folder = Path(root) if root is not None else BUNDLED
-    found = {_name(path): path for path in sorted(folder.iterdir())} if folder.is_dir() else {}
-    wanted = names if names is not None else sorted(found)
-    missing = [name for name in wanted if name not in found]
-    if missing or not wanted:
+    by_name = {_name(path): path for path in sorted(folder.iterdir())} if folder.is_dir() else {}
+    chosen = names if names is not None else sorted(by_name)
+    missing = [name for name in chosen if name not in by_name]
+    if missing or not chosen:
         raise HeldoutError(
             f"no reference set {', '.join(missing) or 'at all'} under {folder}; "
-            f"found: {', '.join(sorted(found)) or 'nothing'}"
+            f"found: {', '.join(sorted(by_name)) or 'nothing'}"
         )
-    sets = [ReferenceSet(name, _sample(_texts(found[name]), max_chars, seed)) for name in wanted]
+    sets = [ReferenceSet(name, _sample(_texts(by_name[name]), max_chars, seed)) for name in chosen]
     for one in sets:
         if not one.texts:
-            raise HeldoutError(f"reference set {one.name} ({found[one.name]}) has no text")
+            raise HeldoutError(f"reference set {one.name} ({by_name[one.name]}) has no text")
     return sets
 
 

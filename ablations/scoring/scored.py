@@ -34,8 +34,8 @@ class Scored:
     @property
     def signals(self) -> list[str]:
         """`heldout:NAME` and `task:NAME`."""
-        held = [f"heldout:{r.name}" for r in self.references]
-        return held + [f"task:{name}" for name, _ in self.tasks]
+        heldout = [f"heldout:{r.name}" for r in self.references]
+        return heldout + [f"task:{name}" for name, _ in self.tasks]
 
     @cached_property
     def gold(self) -> tuple[list[list[int]], list[list[int]]]:
@@ -49,30 +49,30 @@ class Scored:
 
     def values(self, likelihoods: np.ndarray) -> np.ndarray:
         """The signals from the log-likelihoods of `gold`, float64 [signals]."""
-        found, at = [], 0
+        signals, at = [], 0
         for reference in self.references:
             end = at + len(reference.contexts)
             size = reference.size_bytes.sum()
-            found.append(float(score.bits_per_byte(likelihoods[at:end].sum(), size)))
+            signals.append(float(score.bits_per_byte(likelihoods[at:end].sum(), size)))
             at = end
         for _, encoded in self.tasks:
             end = at + len(encoded.gold)
             size = encoded.size_bytes[encoded.gold]
-            found.append(float(np.mean(score.bits_per_byte(likelihoods[at:end], size))))
+            signals.append(float(np.mean(score.bits_per_byte(likelihoods[at:end], size))))
             at = end
-        return np.array(found)
+        return np.array(signals)
 
 
 def encode(
     tokenizer: Tokenizer, references: Sequence[ReferenceSet], questions: Sequence[Question]
 ) -> Scored:
     """Reference sets and questions as token ids; tasks in the order they first appear."""
-    held = tuple(score.encode_documents(tokenizer, r.name, r.texts) for r in references)
+    documents = tuple(score.encode_documents(tokenizer, r.name, r.texts) for r in references)
     by_task: dict[str, list[Question]] = {}
     for question in questions:
         by_task.setdefault(question.task, []).append(question)
     tasks = tuple((n, score.encode_questions(tokenizer, q)) for n, q in by_task.items())
-    return Scored(held, tasks)
+    return Scored(documents, tasks)
 
 
 @dataclass(frozen=True)

@@ -206,7 +206,7 @@ def add_shingle_words(
 
     `words.simplify`, then a split of each part that it leaves.
     """
-    found, place = 0, 0
+    count, place = 0, 0
     while place < size:
         length, place = next_part(work.codes, place, size, rules.kinds, work.part_codes)
         if length == 0:
@@ -218,11 +218,11 @@ def add_shingle_words(
             first, last = work.cuts[k], work.cuts[k + 1]
             flags = token_flags(work.part_codes, first, last, rules.token_flags)
             written = decode(work.part_codes, first, last, work.part)
-            table.shingle_tokens[sizes[SHINGLE_WORDS] + found] = intern_token(
+            table.shingle_tokens[sizes[SHINGLE_WORDS] + count] = intern_token(
                 work.part, 0, written, flags, tokens, sizes, seeds, token_shift
             )
-            found += 1
-    return found
+            count += 1
+    return count
 
 
 @leaf_kernel

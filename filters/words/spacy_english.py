@@ -63,8 +63,8 @@ def english_rules() -> SplitRules:
 def host_pattern(url: re.Pattern[str]) -> re.Pattern[str]:
     """The part of spaCy's URL pattern after scheme and user: host, port and path, to the end."""
     user = r"(?:\S+(?::\S*)?@)?"
-    _, found, rest = url.pattern.partition(user)
-    if not found:
+    _, separator, rest = url.pattern.partition(user)
+    if not separator:
         raise ValueError("spaCy's URL pattern has no optional user part; this release is not known")
     return re.compile(rest, url.flags)
 
@@ -156,8 +156,8 @@ class ChunkTokenizer:
             return run if run > 1 else 0
         if first.isalnum() and "$" not in text[start : start + 3]:
             return 0  # US$, C$ and A$ are the prefixes that begin with a letter
-        found = self.rules.prefix.search(text[start : min(stop, start + AFFIX_WINDOW)])
-        return found.end() if found else 0
+        match = self.rules.prefix.search(text[start : min(stop, start + AFFIX_WINDOW)])
+        return match.end() if match else 0
 
     def _suffix_chars(self, text: str, start: int, stop: int) -> int:
         if start >= stop:
@@ -172,8 +172,8 @@ class ChunkTokenizer:
         elif last.isascii() and last.isalnum() and not self._may_end_suffix(text, start, stop):
             return 0
         window = text[max(start, stop - AFFIX_WINDOW) : stop]
-        found = self.rules.suffix.search(window)
-        return len(window) - found.start() if found else 0
+        match = self.rules.suffix.search(window)
+        return len(window) - match.start() if match else 0
 
     def _may_end_suffix(self, text: str, start: int, stop: int) -> bool:
         """Whether letters or digits at the end may be a unit behind a digit, or a genitive 's."""
@@ -234,14 +234,14 @@ class ChunkTokenizer:
 
     def _spans(self, tokens: list[str]) -> list[tuple[int, int]]:
         """Every run of tokens that spells a special case, inside a chunk or across."""
-        found = []
+        spans = []
         for start in range(len(tokens) - 1):
             if (tokens[start], tokens[start + 1]) in self.join_pairs:
                 longest = min(self.longest_join, len(tokens) - start)
                 for length in range(2, longest + 1):
                     if tuple(tokens[start : start + length]) in self.rules.joined:
-                        found.append((start, start + length))
-        return found
+                        spans.append((start, start + length))
+        return spans
 
     def _chosen_spans(self, tokens: list[str]) -> list[tuple[int, int]]:
         """Longest spans first, then the leftmost; a span that lost still blocks its tokens."""

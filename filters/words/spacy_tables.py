@@ -176,8 +176,8 @@ def token_flags(token: str, sentence_ends: frozenset[str]) -> int:
 def units(rules: SplitRules) -> Sequence[str]:
     """What spaCy cuts off behind a digit: ASCII units and currencies, and the plus sign."""
     lists = re.findall(r"\(\?<=\[0-9\]\)\(\?:(.*?)\)\$", rules.suffix.pattern)
-    found = [unit.replace("\\", "") for one in lists for unit in one.split("|")]
-    return [unit for unit in found if unit.isascii()] + ["+"]
+    every_unit = [unit.replace("\\", "") for one in lists for unit in one.split("|")]
+    return [unit for unit in every_unit if unit.isascii()] + ["+"]
 
 
 def unit_key(unit: str) -> int:

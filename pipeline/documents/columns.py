@@ -88,12 +88,12 @@ def folder_values(url: str) -> dict[str, str]:
     >>> folder_values("data/dump=CC-MAIN-2024-10/lang=en/0.parquet")
     {'dump': 'CC-MAIN-2024-10', 'lang': 'en'}
     """
-    found = {}
+    values = {}
     for part in url.split("/")[:-1]:
         name, equals, value = part.partition("=")
         if equals and name.isidentifier() and value != HIVE_NULL:
-            found[name] = unquote(value)
-    return found
+            values[name] = unquote(value)
+    return values
 
 
 def field_at(schema: pa.Schema, path: str) -> pa.Field | None:
@@ -103,13 +103,13 @@ def field_at(schema: pa.Schema, path: str) -> pa.Field | None:
             raise DocumentsError(f"has several columns called {path!r}")
         return schema.field(path)
     first, *inside = path.split(".")
-    found = schema.field(first) if schema.get_field_index(first) >= 0 else None
+    field = schema.field(first) if schema.get_field_index(first) >= 0 else None
     for name in inside:
-        if found is None or not pa.types.is_struct(found.type):
+        if field is None or not pa.types.is_struct(field.type):
             return None
-        at = found.type.get_field_index(name)
-        found = found.type.field(at) if at >= 0 else None
-    return found
+        at = field.type.get_field_index(name)
+        field = field.type.field(at) if at >= 0 else None
+    return field
 
 
 def column_at(batch: pa.RecordBatch, path: str) -> pa.Array:
@@ -191,9 +191,9 @@ def json_at(row: Mapping[str, Any], path: str) -> Any:
     """The value of a column in a JSON object, nested or not; None where there is none."""
     if path in row:
         return row[path]
-    found: Any = row
+    value: Any = row
     for name in path.split("."):
-        if not isinstance(found, dict):
+        if not isinstance(value, dict):
             return None
-        found = found.get(name)
-    return found
+        value = value.get(name)
+    return value

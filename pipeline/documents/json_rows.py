@@ -36,10 +36,10 @@ ROLES = ("id", "url", "date", "dump", "language", NUMERIC_ROLE, "file_path")
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
-def json_rows(found: Iterator[Line], names: ColumnNames, fields: pa.Schema) -> Iterator[Rows]:
+def json_rows(lines: Iterator[Line], names: ColumnNames, fields: pa.Schema) -> Iterator[Rows]:
     """The rows of lines, some at a time; blank lines are none."""
     batch = _Batch(names, fields)
-    for number, line, size in found:
+    for number, line, size in lines:
         if line is not None and not line.strip(b" \t\r"):
             continue
         batch.add(number, line, size)
@@ -169,15 +169,15 @@ def _kind(value: Any) -> str:
     return {dict: "an object", list: "a list", bool: "a boolean"}.get(type(value), "a number")
 
 
-def sample_fields(found: Sequence[Line], names: ColumnNames) -> list[pa.Field]:
+def sample_fields(lines: Sequence[Line], names: ColumnNames) -> list[pa.Field]:
     """The fields that a run carries along, by the first lines of a file.
 
     Raises DocumentsError where none of them has a text.
     """
-    rows = [row for number, line, _ in found if line for row, _ in [parsed(line, number)] if row]
-    filled = any(line and line.strip() for _, line, _ in found)
+    rows = [row for number, line, _ in lines if line for row, _ in [parsed(line, number)] if row]
+    filled = any(line and line.strip() for _, line, _ in lines)
     if filled and not rows:
-        first = next(line for _, line, _ in found if line and line.strip())
+        first = next(line for _, line, _ in lines if line and line.strip())
         raise DocumentsError(f"its first lines are no JSON objects: {first[:40]!r}")
     there = sorted({name for row in rows for name in json_paths(row)})
     for role, given in (("text", None), *names.given.items()):

@@ -109,18 +109,18 @@ def look(file: BinaryIO, container: str, names: ColumnNames) -> list[pa.Field]:
 
 
 def _sample(file: BinaryIO, container: str) -> list[lines.Line]:
-    found, size = [], 0
+    sample, size = [], 0
     read = lines.reader_of(file, container)
     try:
         for line in lines.lines(read, SAMPLE_BYTES):
-            found.append(line)
+            sample.append(line)
             size += line[2]
-            if size >= SAMPLE_BYTES or len(found) >= SAMPLE_ROWS:
+            if size >= SAMPLE_BYTES or len(sample) >= SAMPLE_ROWS:
                 break
     except (pa.ArrowException, OSError, EOFError) as error:
-        if not found:
+        if not sample:
             raise DocumentsError(f"cannot be decompressed: {_short(error)}") from None
-    return found
+    return sample
 
 
 def _may_pass(error: BaseException) -> bool:

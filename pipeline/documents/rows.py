@@ -95,13 +95,13 @@ def table_layout(schema: pa.Schema, names: ColumnNames) -> TableLayout:
 
 
 def _check_role(schema: pa.Schema, role: str, path: str) -> None:
-    found = field_at(schema, path)
-    assert found is not None
+    field = field_at(schema, path)
+    assert field is not None
     fits = {"text": is_text, NUMERIC_ROLE: is_number}.get(role, is_label)
-    if not fits(found.type):
+    if not fits(field.type):
         needed = {"text": "text", NUMERIC_ROLE: "a number"}.get(role, "text, a number or a time")
         raise DocumentsError(
-            f"column {path!r} ({role}) has type {found.type}, where {needed} is needed; "
+            f"column {path!r} ({role}) has type {field.type}, where {needed} is needed; "
             f"name another with input.columns: {{{role}: NAME}}"
         )
 
@@ -110,8 +110,8 @@ def extra_fields(schema: pa.Schema, names: ColumnNames) -> list[pa.Field]:
     """The fields of the columns that a run carries along from this table."""
     fields = []
     for path in names.extra():
-        found = field_at(schema, path)
-        kind = pa.large_string() if found is None else plain_type(found.type)
+        field = field_at(schema, path)
+        kind = pa.large_string() if field is None else plain_type(field.type)
         if path not in names.carried:
             if not is_number(kind):
                 raise DocumentsError(f"column {path!r} has type {kind}; a rule needs a number")

@@ -61,8 +61,8 @@ class ParquetTable:
         yield from self._file.iter_batches(count, row_groups=[group], columns=paths)
 
     def place(self, group: int) -> tuple[int, int]:
-        found = self._file.metadata.row_group(group)
-        columns = [found.column(k) for k in range(found.num_columns)]
+        group_data = self._file.metadata.row_group(group)
+        columns = [group_data.column(k) for k in range(group_data.num_columns)]
         starts = [one.dictionary_page_offset or one.data_page_offset for one in columns]
         return max(0, min(starts, default=0)), sum(
             max(0, one.total_compressed_size) for one in columns

@@ -86,7 +86,7 @@ def declarations(payload: bytes, content_type: str) -> list[str]:
     >>> declarations(b"<meta charset=latin1>", "text/html; charset=Shift_JIS")
     ['cp932', 'cp1252']
     """
-    found = [name for mark, name in _MARKS if payload.startswith(mark)]
+    names = [name for mark, name in _MARKS if payload.startswith(mark)]
     header = _HEADER.search(content_type[:1_000])
     meta = _META.search(payload[:META_BYTES])
     labels = [header.group(1)] if header else []
@@ -94,9 +94,9 @@ def declarations(payload: bytes, content_type: str) -> list[str]:
     for label in labels:
         known = map_encoding_to_html5(label, fallback_utf8=False) or ""
         name = _LARGER.get(known, known)
-        if name and name not in found:
-            found.append(name)
-    return found
+        if name and name not in names:
+            names.append(name)
+    return names
 
 
 def _mostly(payload: bytes, charset: str) -> str | None:

@@ -93,9 +93,9 @@ class Gates:
     def _by_language(self, text: bytes) -> Dropped | None:
         bound = self._config.min_language_score
         if bound is not None:
-            found = self._language.identify(middle(text), self._keep)
-            if found.wanted_score <= bound:
-                return Dropped(LANGUAGE.name, found.language, found.wanted_score, bound)
+            language = self._language.identify(middle(text), self._keep)
+            if language.wanted_score <= bound:
+                return Dropped(LANGUAGE.name, language.language, language.wanted_score, bound)
         return None
 
     def _by_sentences(self, text: bytes) -> Dropped | None:
@@ -120,9 +120,9 @@ def cld2_fraction(languages: str, keep: Collection[str]) -> float | None:
     0.9
     """
     try:
-        found = json.loads(languages)
-        if not found["reliable"]:
+        cld2 = json.loads(languages)
+        if not cld2["reliable"]:
             return None
-        return float(sum(one["text-covered"] for one in found["languages"] if one["code"] in keep))
+        return float(sum(one["text-covered"] for one in cld2["languages"] if one["code"] in keep))
     except (ValueError, KeyError, TypeError, RecursionError):
         return None

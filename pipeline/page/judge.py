@@ -173,12 +173,12 @@ class PageJudge:
             else:
                 yield record, outcome
 
-    def _judge_extraction(self, record: Record, found: Extraction, payload: bytes) -> Outcome:
-        if found.lost:
-            return Failed(found.lost, lost=True)
-        if found.error is not None:
-            return Dropped(EXTRACT_ERROR.name, found.error[:DETAIL_CHARS])
-        lineage, text = None, found.text or ""
+    def _judge_extraction(self, record: Record, extraction: Extraction, payload: bytes) -> Outcome:
+        if extraction.lost:
+            return Failed(extraction.lost, lost=True)
+        if extraction.error is not None:
+            return Dropped(EXTRACT_ERROR.name, extraction.error[:DETAIL_CHARS])
+        lineage, text = None, extraction.text or ""
         if self._has_lineage:
             lineage, _, text = text.partition("\n")
         return self._judge_text(record, text, payload, lineage)
@@ -204,9 +204,9 @@ class PageJudge:
             lambda: transferred_body(response, self._limits.bytes),
             lambda: payload,
         )
-        found = digests.verdict(record, forms)
-        self.digests[found] += 1
-        if found == digests.MISMATCH and self._extract.drop_mismatched:
+        verdict = digests.verdict(record, forms)
+        self.digests[verdict] += 1
+        if verdict == digests.MISMATCH and self._extract.drop_mismatched:
             return Dropped(DIGEST.name)
         return page
 

@@ -103,8 +103,8 @@ def begins(page: np.ndarray, start: int, word: bytes) -> bool:
 def behind(page: np.ndarray, start: int, byte: int) -> int:
     """Behind the next `byte`, or the end of the page."""
     first = page.ctypes.data
-    found = memchr(first + start, byte, len(page) - start)
-    return found - first + 1 if found else len(page)
+    place = memchr(first + start, byte, len(page) - start)
+    return place - first + 1 if place else len(page)
 
 
 @leaf_kernel

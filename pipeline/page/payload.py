@@ -48,8 +48,8 @@ def split_http(content: bytes) -> Response:
         return Response({}, content)
     start = 0
     for _ in range(MAX_HEADS):
-        found = header_end(content, start, start + MAX_HTTP_HEADER_BYTES)
-        fields_end, body_start = found or (len(content), len(content))
+        end = header_end(content, start, start + MAX_HTTP_HEADER_BYTES)
+        fields_end, body_start = end or (len(content), len(content))
         fields = content[content.find(b"\n", start) + 1 : fields_end]
         following = STATUS_LINE.match(content, body_start)
         if following is None or not (INTERIM.match(content, start) or _says_nothing(fields)):

@@ -22,14 +22,14 @@ def path_of(partition: int, offset: int) -> str:
 
 def reasons(store: Store, partition: int) -> dict[int, str]:
     """The reason for each record of a partition that was given up before, by its offset."""
-    found: dict[int, str] = {}
+    by_offset: dict[int, str] = {}
     prefix = f"{FOLDER}/{partition_name(partition)}-"
     for path in store.list(FOLDER):
         if path.startswith(prefix):
             record = next(iter(Reader(io.BytesIO(store.read_bytes(path)))), None)
             offset = int(path[len(prefix) :].removesuffix(".warc.gz"))
-            found[offset] = record.headers.get(REASON, "") if record else ""
-    return {offset: reason for offset, reason in found.items() if reason}
+            by_offset[offset] = record.headers.get(REASON, "") if record else ""
+    return {offset: reason for offset, reason in by_offset.items() if reason}
 
 
 def write(store: Store, partition: int, record: Record, reason: str) -> None:

@@ -69,11 +69,11 @@ def is_one_of(page: np.ndarray, start: int, names: np.ndarray) -> bool:
 @kernel
 def start_tags(page: np.ndarray) -> int:
     """The number of `<` before a letter."""
-    found = 0
+    count = 0
     for i in range(len(page) - 1):
         if page[i] == LT and is_letter(page[i + 1]):
-            found += 1
-    return found
+            count += 1
+    return count
 
 
 @kernel
@@ -100,11 +100,11 @@ def parts_attributes(byte: int) -> bool:
 @kernel
 def attribute_starts(page: np.ndarray) -> int:
     """At how many places an attribute can begin: behind spaces and slashes, or behind a value."""
-    found = 1
+    count = 1
     for i in range(1, len(page)):
         follows_a_gap = parts_attributes(page[i - 1]) & (not parts_attributes(page[i]))
-        found += follows_a_gap | (page[i] == EQUALS)
-    return found
+        count += follows_a_gap | (page[i] == EQUALS)
+    return count
 
 
 @kernel

@@ -25,11 +25,11 @@ class TextLanguage:
         """The page, or the drop by the language rule; `given`: language and score of the input."""
         if self._model is None:
             return Page(text, *given, digest, lineage)
-        found = self._model.identify(text, self._rule.keep)
-        if not self._rule.keeps(found):
+        language = self._model.identify(text, self._rule.keep)
+        if not self._rule.keeps(language):
             bound = self._rule.threshold
-            return Dropped(LANGUAGE_RULES[0].name, found.language, found.wanted_score, bound)
-        return Page(text, found.language, found.score, digest, lineage)
+            return Dropped(LANGUAGE_RULES[0].name, language.language, language.wanted_score, bound)
+        return Page(text, language.language, language.score, digest, lineage)
 
 
 @lru_cache(maxsize=1)

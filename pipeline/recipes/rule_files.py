@@ -180,10 +180,10 @@ def _declared(tree: ast.Module, name: str, constant: str, kind: type) -> Any:
 
 
 def _beside(path: Path, name: str, constant: str) -> Path:
-    found = path.absolute().parent / name
-    if not found.is_file():
-        raise RulesError(f"{path.name}: {constant} names {name}, but there is no {found}")
-    return found
+    path_beside = path.absolute().parent / name
+    if not path_beside.is_file():
+        raise RulesError(f"{path.name}: {constant} names {name}, but there is no {path_beside}")
+    return path_beside
 
 
 def _data_file(path: Path) -> DataFile:

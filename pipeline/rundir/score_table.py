@@ -123,6 +123,6 @@ def _identities(batch: pa.RecordBatch, identity: str) -> list[str]:
 
 
 def _values(batch: pa.RecordBatch, columns: list[str]) -> np.ndarray:
-    found = [as_type(column_at(batch, column), pa.float64()) for column in columns]
-    values = [column.to_numpy(zero_copy_only=False) for column in found]
+    columns_read = [as_type(column_at(batch, column), pa.float64()) for column in columns]
+    values = [column.to_numpy(zero_copy_only=False) for column in columns_read]
     return np.stack(values, axis=1) if values else np.empty((batch.num_rows, 0))

@@ -60,14 +60,14 @@ def columns_at(
 ) -> dict[str, list]:
     """Columns of `1-extracted` at ascending record offsets of one partition, as Python lists."""
     path = paths.extracted(number)
-    found: dict[str, list] = {column: [] for column in columns}
+    values: dict[str, list] = {column: [] for column in columns}
     for batch in store.iter_batches(path, ["offset", *columns], batch_rows=8_192):
         rows = np.flatnonzero(np.isin(batch.column("offset").to_numpy(), offsets))
         for column in columns:
-            found[column] += batch.column(column).take(rows).to_pylist()
-    if len(found[columns[0]]) != len(offsets):
+            values[column] += batch.column(column).take(rows).to_pylist()
+    if len(values[columns[0]]) != len(offsets):
         raise StorageError(f"{path} lacks documents that have a signature")
-    return found
+    return values
 
 
 def partitions(store: Store) -> list[int]:

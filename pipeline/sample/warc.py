@@ -157,7 +157,7 @@ def _http(page: Fetched) -> bytes:
 
 
 def _metadata(page: Fetched, random: Random) -> bytes:
-    found = {
+    languages = {
         "reliable": True,
         "text-bytes": len(page.payload),
         "languages": [
@@ -170,5 +170,5 @@ def _metadata(page: Fetched, random: Random) -> bytes:
             }
         ],
     }
-    line = json.dumps(found, separators=(",", ":"))
+    line = json.dumps(languages, separators=(",", ":"))
     return f"fetchTimeMs: {random.randrange(60, 900)}\r\nlanguages-cld2: {line}\r\n".encode()

@@ -80,8 +80,8 @@ def trafilatura_text(html: str, fill_rows: bool = True) -> str | None:
             pass
     if fill_rows:
         return plain_trafilatura_text(html)
-    found = plain_trafilatura_text(_SPAN.sub(r"\1", html))
-    return None if found is None else _HEAD_LINE.sub("---|", _MISSING_CELLS.sub("", found))
+    text = plain_trafilatura_text(_SPAN.sub(r"\1", html))
+    return None if text is None else _HEAD_LINE.sub("---|", _MISSING_CELLS.sub("", text))
 
 
 def plain_trafilatura_text(html: str) -> str | None:

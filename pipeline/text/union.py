@@ -131,10 +131,10 @@ def _glued(ours: FirstText, line: Line, following: Line | None, end: int) -> int
 
 def _lines(text: str) -> list[Line]:
     """The distinct lines of a text that have words."""
-    found: dict[tuple[Key, ...], Line] = {}
+    by_keys: dict[tuple[Key, ...], Line] = {}
     for line in text.splitlines():
         keys = tuple(triples(line))
-        if keys and keys not in found:
+        if keys and keys not in by_keys:
             letters = "".join(key[0] for key in keys) + "".join(keys[-1][1:])
-            found[keys] = Line(line.strip(), list(keys), letters)
-    return list(found.values())
+            by_keys[keys] = Line(line.strip(), list(keys), letters)
+    return list(by_keys.values())

@@ -98,8 +98,8 @@ def token_counter(
     when_missing: Literal["error", "null"] | None = "error",
 ) -> Counter:
     """The counter of a run: from `path` if given, else from the hub by the tokenizer's name."""
-    found = find_tokenizer(tokenizer, path, when_missing)
-    return NullCounter() if found is None else TokenCounter(load_tokenizer(found))
+    place = find_tokenizer(tokenizer, path, when_missing)
+    return NullCounter() if place is None else TokenCounter(load_tokenizer(place))
 
 
 def find_tokenizer(

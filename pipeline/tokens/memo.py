@@ -75,14 +75,14 @@ class WordMemo:
         if not len(spans):
             return 0
         words = [data[start:stop].tobytes() for start, stop in spans.tolist()]
-        found = {word: self._encode(word.decode()) for word in dict.fromkeys(words)}
-        for word, count in found.items():
+        counts = {word: self._encode(word.decode()) for word in dict.fromkeys(words)}
+        for word, count in counts.items():
             if len(word) <= WORD_BYTES:
                 if len(self._words.counts) <= self._words.sizes[ROWS]:
                     self._grow()
                 padded = np.frombuffer(word + bytes(PADDING), np.uint8)
                 remember(padded, 0, len(word), count, self._words, MULTIPLIER)
-        return sum(map(found.__getitem__, words))
+        return sum(map(counts.__getitem__, words))
 
     def _grow(self) -> None:
         """Make room for more words; forget all of them where there may be no more."""

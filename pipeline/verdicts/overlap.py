@@ -42,11 +42,11 @@ def write(engine: Engine, store: Store, config: RunConfig, entry: Mapping[str, A
         results = engine.map(
             "filter/overlap", count_partition, tasks, stage_digest(config, "filter")
         )
-        found = summary(recipe, results.values())
+        figures = summary(recipe, results.values())
     else:
-        found = {"documents": entry["in"], "rules": {}}
-    found["warnings"] = warnings(recipe, entry)
-    checked_json.write(store, PATH, found)
+        figures = {"documents": entry["in"], "rules": {}}
+    figures["warnings"] = warnings(recipe, entry)
+    checked_json.write(store, PATH, figures)
 
 
 def count_partition(job: Job) -> dict[str, Any]:
@@ -134,16 +134,18 @@ def summary(recipe: Recipe, parts: Iterable[Mapping[str, Any]]) -> dict[str, Any
 
 def warnings(recipe: Recipe, entry: Mapping[str, Any]) -> list[str]:
     """Rules that never were the first to fail, or nearly always were, of those they met."""
-    found = []
+    warned = []
     reached = entry["in"]
     for name, count in entry.get("without_value", {}).items():
-        found.append(f"{name} raised, or gave no number, for {count:,} documents: all were dropped")
+        warned.append(
+            f"{name} raised, or gave no number, for {count:,} documents: all were dropped"
+        )
     for rule in recipe.rules:
         dropped = entry["dropped"].get(rule.name, 0)
         if dropped == 0 and reached >= FEW_DOCUMENTS:
-            found.append(f"{rule.name} ({rule.keep}) dropped none of {reached:,} documents")
+            warned.append(f"{rule.name} ({rule.keep}) dropped none of {reached:,} documents")
         elif reached and dropped / reached >= NEARLY_ALL and reached >= FEW_DOCUMENTS:
             share = dropped / reached
-            found.append(f"{rule.name} ({rule.keep}) dropped {share:.1%} of {reached:,} documents")
+            warned.append(f"{rule.name} ({rule.keep}) dropped {share:.1%} of {reached:,} documents")
         reached -= dropped
-    return found
+    return warned

@@ -32,10 +32,10 @@ def parsed(value: str) -> tuple[str, bytes] | None:
             return name, bytes.fromhex(text)
     letters = text.upper().rstrip("=")
     try:
-        found = base64.b32decode(letters + "=" * (-len(letters) % 8))
+        digest = base64.b32decode(letters + "=" * (-len(letters) % 8))
     except ValueError:
         return None
-    return (name, found) if len(found) == size else None
+    return (name, digest) if len(digest) == size else None
 
 
 def verdict(record: Record, payloads: Iterable[Callable[[], bytes]]) -> str:

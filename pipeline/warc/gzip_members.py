@@ -65,7 +65,7 @@ def _salvaged(window: Window, at: int, skip: int) -> Iterator[bytes]:
     The call that raises loses all its output, so the stream is read once more in steps that halve
     towards the damage, the last of them one byte: the records before it are whole.
     """
-    inflate, out, held = zlib_ng.decompressobj(-zlib_ng.MAX_WBITS), [], 0
+    inflate, out, size = zlib_ng.decompressobj(-zlib_ng.MAX_WBITS), [], 0
     try:
         inflate.copy().decompress(window.view(at, SALVAGE_BYTES), 1)
     except BROKEN:
@@ -83,11 +83,11 @@ def _salvaged(window: Window, at: int, skip: int) -> Iterator[bytes]:
         at += len(meal) - len(_unread(inflate))
         out.append(data[skip:])
         skip -= min(skip, len(data))
-        held += len(out[-1])
-        if held >= PIECE_BYTES:
+        size += len(out[-1])
+        if size >= PIECE_BYTES:
             yield b"".join(out)
-            out, held = [], 0
-    if held:
+            out, size = [], 0
+    if size:
         yield b"".join(out)
 
 

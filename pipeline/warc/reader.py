@@ -108,8 +108,8 @@ class Reader:
         self._by_member = by_member and self.kind != "plain"
         self._begins_inside = start > 0
         self._limit = max_content_bytes
-        found = pieces(file, self.kind, start)
-        self._stream = ArchiveStream(found, start, self.kind == "plain", self._by_member)
+        data_pieces = pieces(file, self.kind, start)
+        self._stream = ArchiveStream(data_pieces, start, self.kind == "plain", self._by_member)
         self.reading = Reading(losses=self._stream.losses)
 
     def __iter__(self) -> Iterator[Record]:

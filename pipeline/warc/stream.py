@@ -52,10 +52,10 @@ class HeaderSearch:
             self._clear, self._hit = (base + start, base + start), None
         begin, end = self._clear
         if self._hit is None and end < base + stop:
-            found = self._search(data, end - base, min(len(data), stop + self._longest))
-            self._hit = base + found.start() if found else None
+            place = self._search(data, end - base, min(len(data), stop + self._longest))
+            self._hit = base + place.start() if place else None
             sure = stop if last else min(stop, len(data) - self._longest)
-            self._clear = (begin, base + max(found.start() if found else sure, end - base))
+            self._clear = (begin, base + max(place.start() if place else sure, end - base))
         return self._hit - base if self._hit is not None and self._hit < base + stop else None
 
     def _search(self, data: bytearray, start: int, stop: int) -> re.Match[bytes] | None:
@@ -139,10 +139,10 @@ class ArchiveStream:
         size = 4096
         while True:
             have = self.fill(size)
-            found = header_end(self._bytes, self._at, self._at + size)
-            if found:
-                block = self.take(found[0] - self._at)
-                self._move(found[1] - found[0])
+            end = header_end(self._bytes, self._at, self._at + size)
+            if end:
+                block = self.take(end[0] - self._at)
+                self._move(end[1] - end[0])
                 return block, True
             inner = self.find_record(min(have, size))
             if inner is not None or have < size or size >= MAX_HEADER_BYTES:
@@ -164,9 +164,9 @@ class ArchiveStream:
         """Move to the next record or the barrier, and count what is passed as lost."""
         begin, least, place = self.offset(), 1, self.place()
         while True:
-            found = self.find_record(len(self._bytes) - self._at, least)
-            if found is not None:
-                self._move(found)
+            distance = self.find_record(len(self._bytes) - self._at, least)
+            if distance is not None:
+                self._move(distance)
                 break
             self._move(max(0, len(self._bytes) - self._at - MAX_LINE_BYTES))
             least = 0 if self._at else 1
@@ -182,14 +182,14 @@ class ArchiveStream:
             have = self.fill(1 << 20)
             if have == 0:
                 break
-            found = self.find_record(have, 0) if scan else None
-            step = found if found is not None else max(1, have - MAX_LINE_BYTES * scan)
+            distance = self.find_record(have, 0) if scan else None
+            step = distance if distance is not None else max(1, have - MAX_LINE_BYTES * scan)
             if self._barrier or self._ended:
-                step = found if found is not None else have
+                step = distance if distance is not None else have
             step = step if size is None else min(step, size - passed)
             self._move(step)
             passed += step
-            if step == found:
+            if step == distance:
                 break
         return passed
 
@@ -204,12 +204,12 @@ class ArchiveStream:
         self.fill(reach + (MAX_LINE_BYTES if self.arc else MAX_VERSION_BYTES))
         data, base, last = self._bytes, self._base, self._barrier is not None or self._ended
         start, stop = self._at + least, min(self._at + reach, len(self._bytes))
-        found = self._warc.first(data, base, start, stop, last)
+        distance = self._warc.first(data, base, start, stop, last)
         if self.arc:
-            until = stop if found is None else found
+            until = stop if distance is None else distance
             line = self._arc.first(data, base, start, until, last)
-            found = found if line is None else line
-        return None if found is None else found - self._at
+            distance = distance if line is None else line
+        return None if distance is None else distance - self._at
 
     def aligned(self, size: int) -> bool:
         """Whether a record of `size` bytes would be followed by another one or by nothing."""

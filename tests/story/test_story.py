@@ -160,7 +160,7 @@ def rows_of(run, pattern) -> dict[str, dict]:
 
 def test_the_story_has_thirty_records_and_ends_well(told):
     assert len(STORY) == 30
-    assert told.code == 0
+    assert told.code == 3  # one record is damaged: its bytes are named
 
 
 @pytest.mark.parametrize(("at", "line"), list(enumerate(STORY)), ids=[line.label for line in STORY])

@@ -97,13 +97,13 @@ def convert(tree: _Element) -> _Element:
 
 def inside(flagged: Flagged, subtree: _Element) -> Flagged:
     """The flagged elements below a subtree, with the rules that they satisfy now."""
-    found = []
+    flagged_inside = []
     for element, _ in flagged:
         for ancestor in element.iterancestors():
             if ancestor is subtree:
-                found.append((element, bits_of(element)))
+                flagged_inside.append((element, bits_of(element)))
                 break
-    return found
+    return flagged_inside
 
 
 def body_candidates(tree: _Element, flagged: Flagged):
@@ -162,13 +162,13 @@ def has_little_paragraph_text(subtree: _Element) -> bool:
 
 def collect(elements: list[_Element], tags: set[str], options: PageOptions) -> list[_Element]:
     """The library's text elements for a list of page elements, handled in order."""
-    found = []
+    collected = []
     for element in elements:
         if element.tag in HANDLED_TAGS:
             handled = handle_textelem(element, tags, options)
             if handled is not None:
-                found.append(handled)
-    return found
+                collected.append(handled)
+    return collected
 
 
 def extract_content(tree: _Element, flagged: Flagged, options: PageOptions) -> tuple[_Element, int]:

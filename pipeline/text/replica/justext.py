@@ -114,12 +114,12 @@ def context_free_class(text: str, link_chars: int, in_select: bool) -> str:
     return "neargood" if density >= LOW_STOPWORDS else "bad"
 
 
-def nearest(classes: list[str], wanted: frozenset[str]) -> list[str]:
+def nearest(classes: list[str], chosen: frozenset[str]) -> list[str]:
     """For each position the nearest earlier class among the wanted ones, "bad" where none is."""
     result, last = [], "bad"
     for name in classes:
         result.append(last)
-        if name in wanted:
+        if name in chosen:
             last = name
     return result
 

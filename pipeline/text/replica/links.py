@@ -52,15 +52,15 @@ def delete_by_link_density(
 
 def ancestors_of_links(subtree: _Element) -> set[_Element]:
     """The elements around any link of a subtree, up to the subtree's own."""
-    found: set[_Element] = set()
+    ancestors: set[_Element] = set()
     for link in subtree.iterdescendants("ref"):
         ancestor = link.getparent()
-        while ancestor not in found and ancestor is not None:
-            found.add(ancestor)
+        while ancestor not in ancestors and ancestor is not None:
+            ancestors.add(ancestor)
             if ancestor is subtree:
                 break
             ancestor = ancestor.getparent()
-    return found
+    return ancestors
 
 
 def is_link_dense(block: _Element, length: int, precise: bool) -> tuple[bool, bool]:
