@@ -96,7 +96,8 @@ def _say_beside(listing: Listing) -> None:
     count = len(listing.beside)
     if count:
         names = ", ".join(listing.beside[:3]) + (", …" if count > 3 else "")
-        print(f"decant: {count} files beside the input are left alone: {names}", file=sys.stderr)
+        files = "1 file beside the input is" if count == 1 else f"{count} files beside the input are"
+        print(f"decant: {files} left alone: {names}", file=sys.stderr)
 
 
 def partition(files: Iterable[InputFile], split_bytes: int) -> list[Partition]:
