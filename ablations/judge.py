@@ -13,7 +13,7 @@ import numpy as np
 
 from decant.ablations.arms.arms import Contrast
 from decant.ablations.arms.pool import Draw
-from decant.ablations.elsewhere.parts import Part, ResultsError, parts_of, read_parts, rules
+from decant.ablations.elsewhere.parts import ArmPart, ResultsError, parts_of, read_parts, rules
 from decant.ablations.elsewhere.results import Results, read_results
 from decant.ablations.judging.outcome import RungOutcome
 from decant.ablations.judging.verdict import HURTS, INCONCLUSIVE, RuleVerdict, Settings, judge
@@ -51,7 +51,7 @@ def judge_results(
     return GATE_CLOSED if gate and closed else FINISHED
 
 
-def judged(parts: Sequence[Part], results: Results, settings: Settings) -> RungOutcome:
+def judged(parts: Sequence[ArmPart], results: Results, settings: Settings) -> RungOutcome:
     """The verdict of every rule on the tasks that all runs were scored on."""
     tasks = sorted(next(iter(results.bpb.values())))
     effects = [_effect(rule, parts_of(parts, rule), results, tasks) for rule in rules(parts)]
@@ -62,7 +62,7 @@ def judged(parts: Sequence[Part], results: Results, settings: Settings) -> RungO
     return RungOutcome("elsewhere", SAYS, [], verdicts, shown, [{}] * len(verdicts), (), (), [])
 
 
-def _effect(rule: str, parts: Sequence[Part], results: Results, tasks: Sequence[str]) -> Effect:
+def _effect(rule: str, parts: Sequence[ArmPart], results: Results, tasks: Sequence[str]) -> Effect:
     """One rule's effect, or which of its runs have no results: none is made of the others."""
     planned = _plan(rule, parts)
     missing = sorted({part.run for part in parts} - set(results.bpb))
@@ -77,7 +77,7 @@ def _effect(rule: str, parts: Sequence[Part], results: Results, tasks: Sequence[
     return reduce(planned, np.array(scores))
 
 
-def _plan(rule: str, parts: Sequence[Part]) -> ContrastPlan:
+def _plan(rule: str, parts: Sequence[ArmPart]) -> ContrastPlan:
     """The plan that these parts would have come from, without documents."""
     placebos = [part for part in parts if part.role == PLACEBO]
     design = Design(
@@ -101,7 +101,7 @@ def _plan(rule: str, parts: Sequence[Part]) -> ContrastPlan:
     return ContrastPlan(Contrast(rule, DESIGN, nothing, nothing), design, trainings, 0.0, 0)
 
 
-def _fewest(parts: Sequence[Part]) -> int:
+def _fewest(parts: Sequence[ArmPart]) -> int:
     """The least number of runs of the same documents among these parts, at least one."""
     counts = Counter((part.kind, part.set, part.data_seed) for part in parts)
     return min(counts.values(), default=1)
@@ -111,7 +111,7 @@ def _mean(scores: dict[str, float]) -> float:
     return float(np.mean([scores[question] for question in sorted(scores)]))
 
 
-def _tasks(parts: Sequence[Part], results: Results, tasks: Sequence[str]) -> dict[str, Any]:
+def _tasks(parts: Sequence[ArmPart], results: Results, tasks: Sequence[str]) -> dict[str, Any]:
     """acc, acc_norm and bits per byte of the rule's two arms, where every run has them."""
     found: dict[str, Any] = {}
     for task in tasks:

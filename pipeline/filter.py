@@ -19,7 +19,7 @@ from decant.pipeline.rundir.paths import partition_name
 from decant.pipeline.rundir.records import SIGNATURE_OPTIONS
 from decant.pipeline.stage_keys import stage_digest
 from decant.pipeline.verdicts import overlap, scores
-from decant.pipeline.verdicts.scores import Scores
+from decant.pipeline.verdicts.scores import ColumnScores
 from decant.pipeline.verdicts.writers import (
     STAGE,
     Writers,
@@ -86,7 +86,7 @@ def filter_partition(job: Job) -> dict[str, Any]:
         ) as signed_rows,
     ):
         writers = Writers(kept_rows, dropped_rows, signed_rows, recipe, method, measured)
-        columns = Scores(job.store, recipe, job.task.args.get("scores"))
+        columns = ColumnScores(job.store, recipe, job.task.args.get("scores"))
         names = list(dict.fromkeys((*COLUMNS, *columns.own)))
         for batch in job.store.iter_batches(paths.extracted(number), names, BATCH_ROWS):
             verdicts = writers.write(columns.joined(batch))

@@ -29,7 +29,7 @@ from decant.pipeline.run import RunResult, run_stages, stored_config
 from decant.pipeline.rundir import paths
 from decant.pipeline.rundir.records import signature_parameters
 from decant.pipeline.stage_keys import stage_keys
-from decant.pipeline.verdicts.redecided import Reading, redecide_partition
+from decant.pipeline.verdicts.redecided import TextReading, redecide_partition
 
 EXTRACT_MARKER = "manifests/extract.done.json"
 SHARD_MARKER = "manifests/shard.done.json"
@@ -51,7 +51,7 @@ def redecide(source: Store, store: Store, config: RunConfig, progress: Progress)
             return run_stages(engine, store, config, ("filter",))
         if missing:
             _say(f"measures {', '.join(missing)}: reads up to {documents:,} texts")
-        reading = Reading(source.url, tuple(name for name in rules if name in reusable))
+        reading = TextReading(source.url, tuple(name for name in rules if name in reusable))
         filtering.judge_partitions(engine, store, config, partial(redecide_partition, reading))
         if missing:
             _say(f"has read {reading.texts.total():,} texts")

@@ -157,3 +157,13 @@ def test_only_the_paths_of_a_run_spell_its_folders():
         if any(folder in text for folder in folders)
     }
     assert spelled == {"pipeline/rundir/paths.py"}
+
+
+def test_a_class_name_exists_once():
+    names = Counter(
+        node.name
+        for path in tree.sources()
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
+    )
+    assert {name: count for name, count in names.items() if count > 1} == {}

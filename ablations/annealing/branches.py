@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import xxhash
 
-from decant.ablations.annealing.design import KEPT, REMOVED, Layout, longest_document
+from decant.ablations.annealing.design import KEPT, REMOVED, BranchLayout, longest_document
 from decant.ablations.annealing.sets import (
     DocumentSet,
     Match,
@@ -48,7 +48,7 @@ class Branch:
         return xxhash.xxh3_64_intdigest(place.encode())
 
 
-def branches(layout: Layout, contrast: int) -> Iterator[Branch]:
+def branches(layout: BranchLayout, contrast: int) -> Iterator[Branch]:
     """Every branch of a contrast: both arms of every set at every dose, on every trunk."""
     design = layout.design
     for trunk in range(design.trunks):
@@ -61,7 +61,7 @@ def branches(layout: Layout, contrast: int) -> Iterator[Branch]:
 class Sets:
     """The document sets of one contrast on one trunk, at the highest dose."""
 
-    def __init__(self, layout: Layout, contrast: int, trunk: int) -> None:
+    def __init__(self, layout: BranchLayout, contrast: int, trunk: int) -> None:
         self.layout, self.contrast, self.trunk = layout, contrast, trunk
         self.branch_tokens = layout.branch_tokens(contrast)
         self.longest = longest_document(self.branch_tokens)
@@ -118,7 +118,7 @@ class Sets:
         return TokenStream(pool.tokens, spans[shuffled], pool.eos)
 
 
-def trunk_stream(layout: Layout, trunk: int) -> TokenStream:
+def trunk_stream(layout: BranchLayout, trunk: int) -> TokenStream:
     """The kept documents of the trunk's domains in hash order, as many as it reads."""
     pool = layout.pool
     mask = layout.kept & (layout.part == trunk)

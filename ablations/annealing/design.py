@@ -38,7 +38,7 @@ FEWEST_DOCUMENTS = 8
 
 
 @dataclass(frozen=True)
-class Design:
+class AnnealDesign:
     """How much is spent on each rule; the same for all rules of a study.
 
     `doses`: one branch of every set for each entry, the share of its tokens that the set fills. A
@@ -71,11 +71,11 @@ class Design:
 
 
 @dataclass(frozen=True)
-class Layout:
+class BranchLayout:
     """A pool seen by a design: who reads what. `kept`, `part`: [n], bool and int64."""
 
     pool: Pool
-    design: Design
+    design: AnnealDesign
     contrasts: Sequence[Contrast]
     judged: tuple[int, ...]  # the contrasts that get a verdict
 

@@ -27,7 +27,7 @@ from decant.ablations.statistics import Spread, spread, total
 
 
 @dataclass(frozen=True)
-class Scores:
+class BranchScores:
     """All branches of one contrast, bits per byte.
 
     removed, placebo: float64 [trunks, sets, doses, signals], of branches that read what the rule
@@ -39,10 +39,10 @@ class Scores:
     doses: tuple[float, ...]
     overlap: tuple[float, ...]
 
-    def on(self, signals: list[int]) -> Scores:
+    def on(self, signals: list[int]) -> BranchScores:
         """The same branches on some of the signals."""
         removed, placebo = self.removed[..., signals], self.placebo[..., signals]
-        return Scores(removed, placebo, self.doses, self.overlap)
+        return BranchScores(removed, placebo, self.doses, self.overlap)
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ def slopes(values: np.ndarray, doses: tuple[float, ...]) -> np.ndarray:
     return np.einsum("tsdm,d->tsm", values, dose) / np.sum(dose**2)
 
 
-def slope(scores: Scores) -> Slope:
+def slope(scores: BranchScores) -> Slope:
     """The effect of a full dose on the mean of all signals, with its error."""
     removed, placebo = (
         slopes(arm, scores.doses).mean(axis=2) for arm in (scores.removed, scores.placebo)
@@ -105,7 +105,7 @@ def _within(each: np.ndarray) -> Spread:
     return Spread(float(each.var(axis=1, ddof=1).mean()), float(trunks * (sets - 1)))
 
 
-def run_variance(scores: Scores) -> float:
+def run_variance(scores: BranchScores) -> float:
     """The variance of a branch's mean signal between re-runs of a set at one dose.
 
     NaN where no dose stands twice.
@@ -120,7 +120,7 @@ def run_variance(scores: Scores) -> float:
     return squares / df if df else float("nan")
 
 
-def _at(scores: Scores) -> dict[float, float]:
+def _at(scores: BranchScores) -> dict[float, float]:
     """Removed less placebo at each dose, bits per byte, mean over everything else."""
     gap = scores.removed.mean(axis=(0, 1, 3)) - scores.placebo.mean(axis=(0, 1, 3))
     return {

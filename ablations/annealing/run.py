@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from decant.ablations import statistics
-from decant.ablations.annealing.design import KEPT, REMOVED, RUNG, Design, Layout
+from decant.ablations.annealing.design import KEPT, REMOVED, RUNG, AnnealDesign, BranchLayout
 from decant.ablations.annealing.tasks import task_args, train_branches, train_trunks
 from decant.ablations.annealing.verdicts import conclude
 from decant.ablations.config import StudyConfig
@@ -19,16 +19,16 @@ from decant.ablations.study import Study
 from decant.pipeline.engine.execute import Engine
 
 
-def design_of(config: StudyConfig) -> Design:
+def design_of(config: StudyConfig) -> AnnealDesign:
     """The design that a study's `anneal` section asks for."""
     section = config.anneal
-    return Design(
+    return AnnealDesign(
         section.rung, section.trunks, section.trunk_tokens, section.branch_tokens,
         section.doses, section.sets, section.removed_sets or section.sets, config.seed,
     )  # fmt: skip
 
 
-def layout_of(study: Study) -> Layout:
+def layout_of(study: Study) -> BranchLayout:
     """Who reads what in this study."""
     section = study.config.anneal
     judged = [
@@ -37,7 +37,7 @@ def layout_of(study: Study) -> Layout:
         and (section.rules is None or c.name in section.rules)
         and (section.designs is None or c.design in section.designs)
     ]  # fmt: skip
-    return Layout(study.pool, design_of(study.config), study.contrasts, tuple(judged))
+    return BranchLayout(study.pool, design_of(study.config), study.contrasts, tuple(judged))
 
 
 def check(study: Study) -> None:
@@ -91,7 +91,7 @@ def plan_line(study: Study) -> str:
     )
 
 
-def _noise(layout: Layout, rules: int, study: Study) -> str:
+def _noise(layout: BranchLayout, rules: int, study: Study) -> str:
     """The run noise that was measured for the rung, and the effect that it hides."""
     noise = layout.design.step(study.pool.vocab_size).run_noise
     if noise is None:
@@ -105,7 +105,7 @@ def _noise(layout: Layout, rules: int, study: Study) -> str:
     )
 
 
-def detectable_at_dose(design: Design, run_sd: float, alpha: float, rules: int) -> float:
+def detectable_at_dose(design: AnnealDesign, run_sd: float, alpha: float, rules: int) -> float:
     """The effect at the highest dose that run noise alone lets through four times in five.
 
     The t quantile is of the sets' degrees of freedom at Holm's first step, alpha over the rules.

@@ -17,8 +17,8 @@ import numpy as np
 import xxhash
 
 from decant.ablations.annealing.branches import Branch, Sets, branches, trunk_stream
-from decant.ablations.annealing.design import KEPT, REMOVED, RUNG, Design, Layout
-from decant.ablations.annealing.effect import Scores
+from decant.ablations.annealing.design import KEPT, REMOVED, RUNG, AnnealDesign, BranchLayout
+from decant.ablations.annealing.effect import BranchScores
 from decant.ablations.measuring import shared
 from decant.ablations.measuring.plans import WITH, WITHOUT
 from decant.ablations.scoring.scored import Scored
@@ -28,7 +28,7 @@ VERSION = 1  # of what is measured; raise it when the same study would give othe
 STEP = f"ablate-{RUNG}"
 
 
-def task_args(address: str, layout: Layout, device: str | None) -> dict[str, Any]:
+def task_args(address: str, layout: BranchLayout, device: str | None) -> dict[str, Any]:
     """The arguments of every task of a study."""
     design, judged = asdict(layout.design), list(layout.judged)
     return {"address": address, "design": design, "judged": judged, "device": device}
@@ -44,10 +44,10 @@ def train_trunks(engine: Engine, args: Mapping[str, Any], gpus: float = 0.0) -> 
 
 
 def train_branches(
-    engine: Engine, args: Mapping[str, Any], layout: Layout, chosen: Sequence[int],
+    engine: Engine, args: Mapping[str, Any], layout: BranchLayout, chosen: Sequence[int],
     gpus: float = 0.0,
-) -> dict[int, tuple[Scores, dict[str, Any]]]:  # fmt: skip
-    """Scores of each chosen contrast's branches, and the tasks' metrics of its two arms."""
+) -> dict[int, tuple[BranchScores, dict[str, Any]]]:  # fmt: skip
+    """The scores of each chosen contrast's branches, and the tasks' metrics of its two arms."""
     branches_needed = [branch for number in chosen for branch in branches(layout, number)]
     tasks = [Task(branch.key, {**args, "branch": asdict(branch)}) for branch in branches_needed]
     results = engine.map(f"{STEP}/branches", train_branch, tasks, _digest(args), VERSION, gpus)
@@ -55,8 +55,8 @@ def train_branches(
 
 
 def _gathered(
-    layout: Layout, number: int, found: Mapping[str, dict[str, Any]]
-) -> tuple[Scores, dict[str, Any]]:
+    layout: BranchLayout, number: int, found: Mapping[str, dict[str, Any]]
+) -> tuple[BranchScores, dict[str, Any]]:
     design = layout.design
     rows = [(branch, found[branch.key]) for branch in branches(layout, number)]
     values = {}
@@ -67,7 +67,7 @@ def _gathered(
     scored = [(branch.arm, row["tasks"]) for branch, row in rows if row["tasks"]]
     names = scored[0][1] if scored else {}
     return (
-        Scores(values[REMOVED], values[KEPT], design.doses, overlap),
+        BranchScores(values[REMOVED], values[KEPT], design.doses, overlap),
         {task: _metrics([(arm, tasks[task]) for arm, tasks in scored]) for task in names},
     )
 
@@ -107,8 +107,8 @@ class _AtWork:
 
     def __init__(self, url: str, args: Mapping[str, Any]) -> None:
         study, device = shared.load(url, args["address"]), args["device"]
-        design = Design(**{**args["design"], "doses": tuple(args["design"]["doses"])})
-        self.layout = Layout(study.pool, design, study.contrasts, tuple(args["judged"]))
+        design = AnnealDesign(**{**args["design"], "doses": tuple(args["design"]["doses"])})
+        self.layout = BranchLayout(study.pool, design, study.contrasts, tuple(args["judged"]))
         self.scored: Scored = study.scored
         self._pool, self._device = study.pool_address, device
         self._models = Path(url) / "models" / RUNG
@@ -118,9 +118,9 @@ class _AtWork:
 
     def trainer(self) -> Any:
         """The trainer of this layout; torch is imported only where something is trained."""
-        from decant.ablations.annealing.training import Trainer
+        from decant.ablations.annealing.training import BranchTrainer
 
-        return Trainer(self.layout, self.scored, self._device)
+        return BranchTrainer(self.layout, self.scored, self._device)
 
     def sets(self, branch: Branch) -> Sets:
         key = (branch.contrast, branch.trunk)
@@ -168,7 +168,7 @@ class _AtWork:
         return {"signals": trainer.signals(model).tolist(), "tasks": metrics}
 
 
-def _represents(branch: Branch, design: Design) -> bool:
+def _represents(branch: Branch, design: AnnealDesign) -> bool:
     """Whether all options are scored: of each set's first branch at the highest dose."""
     return branch.run == design.doses.index(max(design.doses))
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from decant.ablations.annealing.branches import Branch, Sets, trunk_stream
-from decant.ablations.annealing.design import Layout
+from decant.ablations.annealing.design import BranchLayout
 from decant.ablations.rungs.ladder import Rung
 from decant.ablations.rungs.scorer import NeuralModel
 from decant.ablations.rungs.stream import TokenStream
@@ -22,10 +22,10 @@ SNAPSHOTS = 4
 
 
 @dataclass(frozen=True)
-class Trainer:
+class BranchTrainer:
     """Trains on one layout; `device` as `devices.pick_device` has it."""
 
-    layout: Layout
+    layout: BranchLayout
     scored: Scored
     device: str | None = None
 

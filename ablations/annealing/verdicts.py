@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from decant.ablations import statistics
-from decant.ablations.annealing.design import KEPT, REMOVED, RUNG, SAYS, Layout
-from decant.ablations.annealing.effect import Scores, Slope, run_variance, slope, slopes
+from decant.ablations.annealing.design import KEPT, REMOVED, RUNG, SAYS, BranchLayout
+from decant.ablations.annealing.effect import BranchScores, Slope, run_variance, slope, slopes
 from decant.ablations.judging.errors import p_value
 from decant.ablations.judging.outcome import LEAST_SIGNAL_TO_NOISE, Health, RungOutcome
 from decant.ablations.judging.verdict import (
@@ -24,11 +24,15 @@ from decant.ablations.judging.verdict import (
 from decant.ablations.measuring.effects import Effect, Measured
 from decant.ablations.statistics import Spread
 
-Found = Mapping[int, tuple[Scores, dict[str, Any]]]
+Found = Mapping[int, tuple[BranchScores, dict[str, Any]]]
 
 
 def conclude(
-    layout: Layout, signals: Sequence[str], settings: Settings, trunks: np.ndarray, found: Found
+    layout: BranchLayout,
+    signals: Sequence[str],
+    settings: Settings,
+    trunks: np.ndarray,
+    found: Found,
 ) -> tuple[RungOutcome, Measured]:
     """The rung's verdicts on all contrasts, and its measurements for the figures.
 
@@ -65,7 +69,7 @@ def conclude(
     return outcome, measured
 
 
-def setup(layout: Layout) -> str:
+def setup(layout: BranchLayout) -> str:
     """How the rung was measured, for the report."""
     design = layout.design
     doses = ", ".join(f"{dose:g}" for dose in design.doses)
@@ -97,7 +101,7 @@ def health(signals: Sequence[str], trunks: np.ndarray, found: Found) -> list[Hea
 
 
 def _adjusted(
-    layout: Layout, found: Found, slopes_of: Mapping[int, Slope], kept: list[int],
+    layout: BranchLayout, found: Found, slopes_of: Mapping[int, Slope], kept: list[int],
     settings: Settings,
 ) -> dict[int, tuple[float, float, Spread, int]]:  # fmt: skip
     """(p, q, error of the slope, rules of its family) of each contrast; a design is a family."""
@@ -112,7 +116,7 @@ def _adjusted(
     return result
 
 
-def _wider(one: Slope, scores: Scores) -> Spread:
+def _wider(one: Slope, scores: BranchScores) -> Spread:
     """The slope's error, or the disagreement of signals where that is wider: a shift of genre."""
     removed, placebo = (slopes(a, scores.doses) for a in (scores.removed, scores.placebo))
     by_signal = (removed.mean(axis=1) - placebo.mean(axis=1)).mean(axis=0)
@@ -123,7 +127,7 @@ def _wider(one: Slope, scores: Scores) -> Spread:
 
 def _judge(
     effect: Effect,
-    scores: Scores,
+    scores: BranchScores,
     names: Sequence[str],
     one: Slope,
     adjusted: tuple[float, float, Spread, int],
@@ -152,7 +156,7 @@ def _label(value: float, q: float, error: Spread, settings: Settings, against: b
 
 
 def _signals(
-    scores: Scores, names: Sequence[str], settings: Settings, share: float
+    scores: BranchScores, names: Sequence[str], settings: Settings, share: float
 ) -> dict[str, Judged]:
     """Each signal on its own; q-values are adjusted over signals."""
     found = [slope(scores.on([j])) for j in range(len(names))]
@@ -171,7 +175,7 @@ def _signals(
     return judged
 
 
-def _rank(scores: Scores) -> float:
+def _rank(scores: BranchScores) -> float:
     """The rank p-value of the removed sets' mean among the placebo sets."""
     removed, placebo = (
         slopes(arm, scores.doses).mean(axis=2) for arm in (scores.removed, scores.placebo)
@@ -199,7 +203,7 @@ def _caveats(one: Slope, overall: Judged, share: float, settings: Settings) -> t
 
 
 def _effect(
-    layout: Layout, number: int, found: Found, kept: list[int], problem: str | None
+    layout: BranchLayout, number: int, found: Found, kept: list[int], problem: str | None
 ) -> Effect:
     """The contrast as the report shows it: effects of trunks in place of data seeds."""
     contrast, share, design = layout.contrasts[number], layout.share(number), layout.design

@@ -72,7 +72,7 @@ class ArmsError(Exception):
 
 
 @dataclass(frozen=True)
-class Steps:
+class RecipeSteps:
     """The recipe cut into judged steps, in recipe order: name, the rules in it; dedup last."""
 
     names: tuple[str, ...]
@@ -83,14 +83,14 @@ class Steps:
         return tuple(name for name in self.names if name != DEDUP)
 
 
-def recipe_steps(rules: Sequence[str], config: ArmsConfig) -> Steps:
+def recipe_steps(rules: Sequence[str], config: ArmsConfig) -> RecipeSteps:
     """The steps that the study judges; rules in no group are part of every arm's base."""
     patterns_of = config.groups if config.groups is not None else {r: (r,) for r in rules}
     groups = {name: _expand(name, patterns, rules) for name, patterns in patterns_of.items()}
     place = {rule: k for k, rule in enumerate(rules)}
     ordered = sorted(groups, key=lambda g: min(place[m] for m in groups[g]))
     names = (*ordered, DEDUP) if config.dedup else tuple(ordered)
-    return Steps(names, groups)
+    return RecipeSteps(names, groups)
 
 
 def _expand(group: str, patterns: Sequence[str], rules: Sequence[str]) -> tuple[str, ...]:
@@ -109,7 +109,7 @@ def _expand(group: str, patterns: Sequence[str], rules: Sequence[str]) -> tuple[
 class Arms:
     """Makes masks: which documents pass which steps, deduplicated where dedup is one of them."""
 
-    def __init__(self, pool: Pool, steps: Steps) -> None:
+    def __init__(self, pool: Pool, steps: RecipeSteps) -> None:
         self.pool, self.steps = pool, steps
         column = {rule: k for k, rule in enumerate(pool.rules)}
         self._fails = {

@@ -16,7 +16,7 @@ import numpy as np
 
 from decant.ablations.arms.pool import Pool
 from decant.ablations.arms.pool_files import TOKENIZER
-from decant.ablations.elsewhere.parts import Part, write_parts
+from decant.ablations.elsewhere.parts import ArmPart, write_parts
 from decant.ablations.measuring.plans import Training, plan
 from decant.ablations.measuring.trainings import training_key
 from decant.ablations.study import Study
@@ -48,8 +48,8 @@ def export_arms(study: Study, folder: Path) -> tuple[int, int]:
     return len(about), sum(one["tokens"] for one in about.values())
 
 
-def _part(run: str, rule: str, training: Training) -> Part:
-    return Part(
+def _part(run: str, rule: str, training: Training) -> ArmPart:
+    return ArmPart(
         run, rule, training.role, training.kind, training.number, training.seed, training.repeat,
         training.reads.tokens,
     )  # fmt: skip

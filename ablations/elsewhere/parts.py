@@ -31,7 +31,7 @@ class ResultsError(Exception):
 
 
 @dataclass(frozen=True)
-class Part:
+class ArmPart:
     """One run's part in one contrast, or in every one."""
 
     run: str
@@ -44,10 +44,10 @@ class Part:
     tokens: int = 0
 
 
-COLUMNS = tuple(field.name for field in fields(Part))
+COLUMNS = tuple(field.name for field in fields(ArmPart))
 
 
-def write_parts(path: Path, parts: Iterable[Part]) -> None:
+def write_parts(path: Path, parts: Iterable[ArmPart]) -> None:
     """The parts as a CSV file."""
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, COLUMNS)
@@ -55,7 +55,7 @@ def write_parts(path: Path, parts: Iterable[Part]) -> None:
         writer.writerows(asdict(part) for part in parts)
 
 
-def read_parts(path: Path) -> list[Part]:
+def read_parts(path: Path) -> list[ArmPart]:
     """The parts of a CSV file, at least one; every mistake is named with its line."""
     try:
         with path.open(newline="", encoding="utf-8") as file:
@@ -72,7 +72,7 @@ def read_parts(path: Path) -> list[Part]:
     return parts
 
 
-def _part(path: Path, line: int, row: dict[str, str | None]) -> Part:
+def _part(path: Path, line: int, row: dict[str, str | None]) -> ArmPart:
     where = f"{path}:{line}"
     text = {name: (row.get(name) or "").strip() for name in COLUMNS}
     if not text["run"] or not text["rule"]:
@@ -86,10 +86,10 @@ def _part(path: Path, line: int, row: dict[str, str | None]) -> Part:
             raise ResultsError(f"{where}: {name} {value!r} is no whole number")
         numbers[name] = int(value)
     kind = text["kind"] or (PLACEBO if text["role"] == PLACEBO else "")
-    return Part(text["run"], text["rule"], text["role"], kind, **numbers)
+    return ArmPart(text["run"], text["rule"], text["role"], kind, **numbers)
 
 
-def _check(path: Path, parts: Sequence[Part]) -> None:
+def _check(path: Path, parts: Sequence[ArmPart]) -> None:
     """Refuses two runs in one part, and data seeds that are not numbered from 0 without a gap."""
     seen: dict[tuple, str] = {}
     for part in parts:
@@ -105,11 +105,11 @@ def _check(path: Path, parts: Sequence[Part]) -> None:
         raise ResultsError(f"{path}: data seeds are {seeds}: they count from 0 without a gap")
 
 
-def rules(parts: Sequence[Part]) -> list[str]:
+def rules(parts: Sequence[ArmPart]) -> list[str]:
     """The rules that are judged, in the order of the file."""
     return list(dict.fromkeys(part.rule for part in parts if part.rule != EVERY))
 
 
-def parts_of(parts: Sequence[Part], rule: str) -> list[Part]:
+def parts_of(parts: Sequence[ArmPart], rule: str) -> list[ArmPart]:
     """The parts in one rule's contrast."""
     return [part for part in parts if part.rule in (rule, EVERY)]

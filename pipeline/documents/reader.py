@@ -17,7 +17,7 @@ SAMPLE_BYTES = 4 << 20
 
 
 @dataclass(frozen=True)
-class Part:
+class DocumentPart:
     """A byte range of a file; a row belongs to it whose line, or row group, begins there."""
 
     container: str
@@ -28,7 +28,7 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Damage:
+class RowDamage:
     """A place that could not be read: its first row, why, and what is lost as far as is known."""
 
     row: int
@@ -45,11 +45,11 @@ class DocumentReader:
     """
 
     def __init__(
-        self, file: BinaryIO, part: Part, names: ColumnNames, fields: pa.Schema, limit: int
+        self, file: BinaryIO, part: DocumentPart, names: ColumnNames, fields: pa.Schema, limit: int
     ) -> None:
         self._file, self._part, self._names = file, part, names
         self._fields, self._limit = fields, limit
-        self.damage: list[Damage] = []
+        self.damage: list[RowDamage] = []
         self.first_row = part.first_row  # of a table, known once it is read
 
     def __iter__(self) -> Iterator[Rows]:
@@ -77,7 +77,7 @@ class DocumentReader:
             if _may_pass(error):
                 raise
             at = min(self._file.tell(), self._part.size)
-            self.damage.append(Damage(row, _short(error), 0, at, self._part.size - at))
+            self.damage.append(RowDamage(row, _short(error), 0, at, self._part.size - at))
 
     def _table_rows(self) -> Iterator[Rows]:
         part = self._part
@@ -95,7 +95,7 @@ class DocumentReader:
                 if _may_pass(error):
                     raise
                 lost = max(0, first + table.rows[group] - row)
-                self.damage.append(Damage(row, _short(error), lost, *table.place(group)))
+                self.damage.append(RowDamage(row, _short(error), lost, *table.place(group)))
             first += table.rows[group]
 
 

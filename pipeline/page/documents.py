@@ -10,7 +10,7 @@ import xxhash
 
 from decant.pipeline.config import RunConfig
 from decant.pipeline.documents.lines import count_lines
-from decant.pipeline.documents.reader import DocumentReader, Part
+from decant.pipeline.documents.reader import DocumentPart, DocumentReader
 from decant.pipeline.documents.rows import NULL, TOO_LARGE, Rows
 from decant.pipeline.engine.execute import Engine, Job, Task
 from decant.pipeline.engine.storage import TableWriter
@@ -160,7 +160,7 @@ def extract_documents(job: Job) -> dict[str, Any]:
     args, number = job.task.args, job.task.args["partition"]
     config, url = job.config, job.task.inputs["url"]
     fields = extra_schema(job.store)
-    part = Part(
+    part = DocumentPart(
         args["documents"], job.task.inputs["size"], args["start"], args["end"], args["first_row"]
     )
     left = args["limit"]

@@ -96,7 +96,9 @@ def _say_beside(listing: Listing) -> None:
     count = len(listing.beside)
     if count:
         names = ", ".join(listing.beside[:3]) + (", …" if count > 3 else "")
-        files = "1 file beside the input is" if count == 1 else f"{count} files beside the input are"
+        files = (
+            "1 file beside the input is" if count == 1 else f"{count} files beside the input are"
+        )
         print(f"decant: {files} left alone: {names}", file=sys.stderr)
 
 

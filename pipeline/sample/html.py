@@ -32,7 +32,7 @@ document.readyState)})})();"""
 
 
 @dataclass(frozen=True)
-class Frame:
+class SiteFrame:
     """What a site puts before and after the main part of every page."""
 
     title_inside: bool  # the headline stands in the article, not in the header
@@ -41,7 +41,7 @@ class Frame:
 
 
 @lru_cache(maxsize=2048)
-def frame(host: str) -> Frame:
+def frame(host: str) -> SiteFrame:
     """The look of a site."""
     random = Random(host)
     site = host.removeprefix("www.").split(".")[0].replace("-", " ").title()
@@ -53,7 +53,7 @@ def frame(host: str) -> Frame:
     related = f'<aside class="sidebar"><h3>Most read</h3><ul>{teasers}</ul></aside>'
     lines = "".join(f"<p>{line.format(site=site)}</p>" for line in FOOTERS)
     footer = f'<footer class="footer">{lines}{_scripts(random)}'
-    return Frame(random.random() < 0.7, header, f"{related}{footer}</footer>")
+    return SiteFrame(random.random() < 0.7, header, f"{related}{footer}</footer>")
 
 
 def page(host: str, title: str, blocks: list[tuple[str, str]], language: str, charset: str) -> str:

@@ -18,11 +18,11 @@ from decant.pipeline.engine.storage import Store
 from decant.pipeline.rundir import paths
 from decant.pipeline.rundir.records import SIGNATURE_OPTIONS
 from decant.pipeline.verdicts import writers
-from decant.pipeline.verdicts.scores import Scores, score_counts
+from decant.pipeline.verdicts.scores import ColumnScores, score_counts
 
 
 @dataclass
-class Reading:
+class TextReading:
     """What deciding again takes from another run, and how many texts it has read in this process.
 
     `measured` are the rules whose stored values hold; the others are measured from the text.
@@ -33,13 +33,13 @@ class Reading:
     texts: Counter[int] = field(default_factory=Counter)  # by partition: a retry counts once
 
 
-def redecide_partition(reading: Reading, job: Job) -> dict[str, Any]:
+def redecide_partition(reading: TextReading, job: Job) -> dict[str, Any]:
     """Write kept, dropped and signature rows of one partition from the measures of another run."""
     source = Store(reading.source_url)
     number = job.task.args["partition"]
     recipe, _ = writers.loaded(job.config)
     every = job.config.filter.all_measures
-    scores = Scores(job.store, recipe, job.task.args.get("scores"))
+    scores = ColumnScores(job.store, recipe, job.task.args.get("scores"))
     table = _Partition(source, number, recipe, reading.measured, every, scores)
     decided = table.decide()
     reading.texts[number] = table.texts_read
@@ -69,7 +69,7 @@ class _Partition:
         recipe: Recipe,
         measured: Sequence[str],
         every: bool,
-        scores: Scores,
+        scores: ColumnScores,
     ) -> None:
         self.source, self.number, self.recipe, self.every = source, number, recipe, every
         self.scores = scores

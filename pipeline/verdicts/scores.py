@@ -130,7 +130,7 @@ def _rows(args: dict[str, Any], columns: list[str]) -> Iterator[tuple[list[str],
     return rows_between(args["pieces"], args["row"], args["stop"], args["identity"], columns)
 
 
-class Scores:
+class ColumnScores:
     """The score columns of a partition, batch by batch in row-key order, and what they lack."""
 
     def __init__(self, store: Store, recipe: Recipe, args: dict[str, Any] | None) -> None:
@@ -184,8 +184,8 @@ class Scores:
 def score_counts(
     store: Store, recipe: Recipe, number: int, args: dict[str, Any] | None
 ) -> dict[str, Any]:
-    """`Scores.counts` of a partition whose texts are not judged again."""
-    columns = Scores(store, recipe, args)
+    """`ColumnScores.counts` of a partition whose texts are not judged again."""
+    columns = ColumnScores(store, recipe, args)
     if columns.rules:
         names = ["offset", *columns.own]
         for batch in store.iter_batches(paths.extracted(number), names, ID_ROWS):

@@ -26,9 +26,9 @@ import numpy as np
 from scipy.stats import beta
 
 from decant.ablations.annealing.branches import Sets, branches
-from decant.ablations.annealing.design import KEPT, REMOVED, Design, Layout
-from decant.ablations.annealing.effect import Scores
-from decant.ablations.annealing.training import Trainer
+from decant.ablations.annealing.design import KEPT, REMOVED, AnnealDesign, BranchLayout
+from decant.ablations.annealing.effect import BranchScores
+from decant.ablations.annealing.training import BranchTrainer
 from decant.ablations.annealing.verdicts import conclude
 from decant.ablations.arms.arms import Contrast
 from decant.ablations.judging.verdict import HELPS, HURTS, Settings
@@ -54,7 +54,7 @@ BENCH = Rung("bench-xs", Shape(32, 1, 2, 96, 2001, 64), 4, 3e-3, 150_000, "a ben
 class Size:
     """What a pool has and what is spent on it."""
 
-    design: Design
+    design: AnnealDesign
     documents: int  # honest ones, 290 tokens each
     junk: tuple[str, ...]
     decoys: tuple[str, ...]
@@ -63,17 +63,17 @@ class Size:
 
 SIZES = {
     "small": Size(
-        Design("bench-xs", 2, 150_016, 12_288, (0.25, 0.5, 0.5), sets=12, removed_sets=6),
+        AnnealDesign("bench-xs", 2, 150_016, 12_288, (0.25, 0.5, 0.5), sets=12, removed_sets=6),
         1_400, ("menu", "keyword spam", "machine noise"), DECOYS[:3], 12,
     ),
     "full": Size(
-        Design("cpu-xs", 2, 262_144, 65_536, (0.25, 0.5, 0.5)), 7_500,
+        AnnealDesign("cpu-xs", 2, 262_144, 65_536, (0.25, 0.5, 0.5)), 7_500,
         ("menu", "keyword spam", "repeated lines", "machine noise", "wrong language"), DECOYS, 20,
     ),
 }  # fmt: skip
 
 
-def make_layout(seed: int, size: Size) -> tuple[Layout, Scored]:
+def make_layout(seed: int, size: Size) -> tuple[BranchLayout, Scored]:
     """A pool with its rules, and fresh documents of five genres to score on."""
     made = make_study(seed, size.documents, dict.fromkeys(size.junk, SHARE), 0.0)
     junk = np.logical_or.reduce([made.drops[kind] for kind in size.junk])
@@ -94,14 +94,14 @@ def make_layout(seed: int, size: Size) -> tuple[Layout, Scored]:
         )
         for genre in (0, 2, 4, 6, GENRES - 1)
     ]
-    layout = Layout(made.pool, size.design, contrasts, tuple(range(len(contrasts))))
+    layout = BranchLayout(made.pool, size.design, contrasts, tuple(range(len(contrasts))))
     return layout, Scored(tuple(references), ())
 
 
 def rules(seed: int, size: Size, done: set[str]) -> Iterator[dict]:
     """The verdict on each rule of a pool that is not done yet, and its CPU seconds."""
     layout, scored = make_layout(seed, size)
-    trainer = Trainer(layout, scored, "cpu")
+    trainer = BranchTrainer(layout, scored, "cpu")
     todo = [k for k in layout.judged if layout.contrasts[k].name not in done]
     if not todo:
         return
@@ -120,9 +120,13 @@ def rules(seed: int, size: Size, done: set[str]) -> Iterator[dict]:
 
 
 def _judged(
-    layout: Layout, trainer: Trainer, trunks: np.ndarray, folders: list[Path], number: int
+    layout: BranchLayout,
+    trainer: BranchTrainer,
+    trunks: np.ndarray,
+    folders: list[Path],
+    number: int,
 ) -> dict:
-    one = Layout(layout.pool, layout.design, layout.contrasts, (number,))
+    one = BranchLayout(layout.pool, layout.design, layout.contrasts, (number,))
     # Placebos never read what another rule of the pool removes: `layout` says what is kept.
     assert np.array_equal(one.kept, layout.kept)
     found = {}
@@ -135,7 +139,7 @@ def _judged(
         shape = (layout.design.trunks, -1, len(layout.design.doses), len(trunks[0, 0, 0]))
         arms = [np.array(values[arm]).reshape(shape) for arm in (REMOVED, KEPT)]
         overlap = tuple(one.overlap() for one in sets)
-        found = {number: (Scores(*arms, layout.design.doses, overlap), {})}
+        found = {number: (BranchScores(*arms, layout.design.doses, overlap), {})}
     outcome, _ = conclude(one, trainer.scored.signals, Settings(), trunks, found)
     (verdict,) = outcome.verdicts
     judged = verdict.overall

@@ -11,7 +11,7 @@ pytest.importorskip("torch", reason="neural rungs need the ablations extra (torc
 
 from decant.ablations.ablate import FINISHED, WRONG, ablate
 from decant.ablations.annealing.design import SAYS
-from decant.ablations.annealing.training import Trainer
+from decant.ablations.annealing.training import BranchTrainer
 from decant.ablations.rungs import ladder
 from decant.ablations.rungs.ladder import Rung, Shape
 from tests.ablations.small_runs import make_texts, write_run
@@ -101,7 +101,7 @@ def test_what_was_trained_is_found_again_by_what_it_read(study, run, monkeypatch
     def trained(*_):
         raise AssertionError("a branch is trained again")
 
-    monkeypatch.setattr(Trainer, "branch", trained)
+    monkeypatch.setattr(BranchTrainer, "branch", trained)
     assert ablate(write_study(study, run), str(study / "out")) == FINISHED
     after = (study / "out" / "verdict.json").read_bytes()
     assert json.loads(before)["rungs"] == json.loads(after)["rungs"]

@@ -13,14 +13,14 @@ from decant.ablations.annealing.design import (
     FEWEST_UPDATES,
     KEPT,
     REMOVED,
-    Design,
-    Layout,
+    AnnealDesign,
+    BranchLayout,
     longest_document,
 )
 from decant.ablations.arms.arms import Contrast
 from decant.ablations.arms.pool import Pool
 
-DESIGN = Design(rung="cpu-xs", branch_tokens=32_768, sets=12, removed_sets=12)
+DESIGN = AnnealDesign(rung="cpu-xs", branch_tokens=32_768, sets=12, removed_sets=12)
 
 
 def make_layout(share=0.1, design=DESIGN, documents=1_600):
@@ -36,7 +36,7 @@ def make_layout(share=0.1, design=DESIGN, documents=1_600):
     everything = np.ones(documents, dtype=bool)
     removed = hashing.uniform(pool.identity, 9) < share
     contrast = Contrast("junk", "leave-one-out", everything, ~removed)
-    return Layout(pool, design, [contrast], (0,))
+    return BranchLayout(pool, design, [contrast], (0,))
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from decant.ablations.annealing.effect import Scores, run_variance, slope
+from decant.ablations.annealing.effect import BranchScores, run_variance, slope
 from decant.ablations.statistics import two_sided_p
 
 DOSES = (0.25, 0.5, 0.5)
@@ -21,7 +21,7 @@ def noise(rng, effect=0.0, set_sd=0.0, run_sd=0.01, among_trunks=0.0, overlap=0.
     arms = [
         3.0 + arm * dose + rng.normal(0, run_sd, (2, sets, len(DOSES))) for arm in (removed, own[1])
     ]
-    return Scores(arms[0][..., None], arms[1][..., None], DOSES, (overlap, overlap))
+    return BranchScores(arms[0][..., None], arms[1][..., None], DOSES, (overlap, overlap))
 
 
 def test_without_noise_the_slope_is_the_effect_of_a_full_dose():
@@ -35,7 +35,9 @@ def test_without_noise_the_slope_is_the_effect_of_a_full_dose():
 def test_run_noise_is_what_re_runs_differ_by_and_unknown_without_any():
     scores = noise(np.random.default_rng(1), run_sd=0.01, set_sd=0.5, sets=400)
     assert np.sqrt(run_variance(scores)) == pytest.approx(0.01, rel=0.1)
-    single = Scores(scores.removed[:, :, :2], scores.placebo[:, :, :2], (0.25, 0.5), (0.0, 0.0))
+    single = BranchScores(
+        scores.removed[:, :, :2], scores.placebo[:, :, :2], (0.25, 0.5), (0.0, 0.0)
+    )
     assert np.isnan(run_variance(single))
     assert np.isfinite(slope(single).error.variance)
 

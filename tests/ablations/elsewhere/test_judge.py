@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from decant.ablations.elsewhere.parts import Part, ResultsError, read_parts, write_parts
+from decant.ablations.elsewhere.parts import ArmPart, ResultsError, read_parts, write_parts
 from decant.ablations.elsewhere.results import read_results
 from decant.ablations.judge import FINISHED, GATE_CLOSED, WRONG, judge_results, judged
 from decant.ablations.judging.verdict import Settings
@@ -21,21 +21,23 @@ TASKS = {"arc_easy": 3, "hellaswag": 2}  # questions of each
 EFFECT = 0.1
 
 
-def make_parts() -> list[Part]:
+def make_parts() -> list[ArmPart]:
     """Two rules left out of one arm, whose trainings and placebos both share."""
     parts = []
     for seed in range(SEEDS):
-        parts += [Part(f"with-{seed}-{k}", "*", "with", "", 0, seed, k, 1000) for k in range(ARMS)]
         parts += [
-            Part(f"set-{seed}-{k}", "*", "placebo", "domains", k, seed, 0, 1000)
+            ArmPart(f"with-{seed}-{k}", "*", "with", "", 0, seed, k, 1000) for k in range(ARMS)
+        ]
+        parts += [
+            ArmPart(f"set-{seed}-{k}", "*", "placebo", "domains", k, seed, 0, 1000)
             for k in range(SETS)
         ]
         for rule in ("junk", "nothing"):
-            parts.append(Part(f"{rule}-{seed}", rule, "without", "", 0, seed, 0, 1000))
+            parts.append(ArmPart(f"{rule}-{seed}", rule, "without", "", 0, seed, 0, 1000))
     return parts
 
 
-def make_rows(parts: list[Part]) -> list[dict]:
+def make_rows(parts: list[ArmPart]) -> list[dict]:
     """Scores of noise of sd 0.001; without the rule `junk` every question costs EFFECT more."""
     rng = np.random.default_rng(1)
     rows = []

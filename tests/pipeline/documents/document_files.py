@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 
 from decant.pipeline.documents.columns import ColumnNames
 from decant.pipeline.documents.formats import container
-from decant.pipeline.documents.reader import DocumentReader, Part
+from decant.pipeline.documents.reader import DocumentPart, DocumentReader
 from decant.pipeline.documents.rows import Rows
 
 NO_FIELDS = pa.schema([])
@@ -59,7 +59,7 @@ def read(
 ) -> tuple[list[Rows], list]:
     """(the rows of a file or of a part of it, its damage)."""
     file = io.BytesIO(data)
-    part = Part(container(name, data[:4]), len(data), *span, first_row)
+    part = DocumentPart(container(name, data[:4]), len(data), *span, first_row)
     reader = DocumentReader(file, part, names or ColumnNames(), fields, limit)
     return list(reader), reader.damage
 
