@@ -237,7 +237,7 @@ def _custom_value(call: Any, doc: Doc) -> tuple[float, str | None]:
     """A user's measure, and why it is NaN where the function raised or gave no number."""
     try:
         return _number(call(doc))
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         return NAN, _reason(error)
 
 
@@ -257,7 +257,7 @@ def _number(value: Any) -> tuple[float, str | None]:
     return number, "returned NaN" if number != number else None
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: BaseException) -> str:
     """One line, bounded: the error goes into a column."""
     return f"{type(error).__name__}: {error}".replace("\n", " ")[:200]
 
@@ -270,7 +270,7 @@ def _measured_together(
         return batch(docs)
     except LoadError:
         raise  # no document's fault: the run ends
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         if len(docs) == 1:
-            return [error]
+            return [error if isinstance(error, Exception) else RuntimeError("SystemExit")]
         return [one for doc in docs for one in _measured_together(batch, [doc])]

@@ -143,7 +143,7 @@ class Batched:
         if not self._loaded:
             try:
                 self._loaded.append(self.load())
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 raise LoadError(f"load() raised {type(error).__name__}: {error}") from error
         results: list[Mapping[str, float]] = []
         for start in range(0, len(docs), self.size):

@@ -123,8 +123,11 @@ def perform(request: RunRequest, config: RunConfig) -> RunResult:
         progress = Progress(store)
         try:
             if request.source is None:
+                check_keys(config, request.stages)
                 freeze(store, config)
-                check_resources(store, config, request.stages)
+                # Before hours of work, not after: the tokenizer must be there.
+                if request.stages is None or "shard" in request.stages:
+                    counter.freeze(store, config)
                 outcome = _run(store, config, request, progress)
             else:
                 from decant.pipeline.redecide import redecide
@@ -162,8 +165,8 @@ def _run(store: Store, config: RunConfig, request: RunRequest, progress: Progres
     return outcome
 
 
-def check_resources(store: Store, config: RunConfig, stages: tuple[str, ...] | None) -> None:
-    """Fail before hours of work, not after: keys go together, models and tokenizer are there."""
+def check_keys(config: RunConfig, stages: tuple[str, ...] | None) -> None:
+    """Fail before anything is written: keys go together, and the languages are the model's."""
     if stages is None or "deduplicate" in stages:
         try:
             deduplicate.check(config)
@@ -171,8 +174,6 @@ def check_resources(store: Store, config: RunConfig, stages: tuple[str, ...] | N
             raise ConfigError(str(error)) from None
     if stages is None or "extract" in stages:
         check_languages(config.language.model, config.language.keep)
-    if stages is None or "shard" in stages:
-        counter.freeze(store, config)
 
 
 def _create(store: Store) -> None:

@@ -58,7 +58,9 @@ class ParquetTable:
         rows = max(1, self.rows[group])
         fitting = BATCH_BYTES * rows // max(1, self.sizes[group])
         count = min(most_rows, max(1, fitting))
-        yield from self._file.iter_batches(count, row_groups=[group], columns=paths)
+        yield from self._file.iter_batches(
+            count, row_groups=[group], columns=paths, use_threads=False
+        )
 
     def place(self, group: int) -> tuple[int, int]:
         group_data = self._file.metadata.row_group(group)

@@ -147,7 +147,7 @@ def open_table(file: BinaryIO, damage: Damage) -> pq.ParquetFile:
         tail, _ = read_tail(file, length)
     if not any(mark in tail for mark in MARKS):
         file.seek(0)
-        return pq.ParquetFile(file, page_checksum_verification=True)
+        return pq.ParquetFile(file, page_checksum_verification=True, pre_buffer=False)
     footer = tail[-length:]
     if signed(footer) != footer:
         raise damage("its footer has another checksum")
@@ -161,7 +161,9 @@ def open_table(file: BinaryIO, damage: Damage) -> pq.ParquetFile:
         raise damage("its blocks do not end where its footer begins")
     if rest > len(tail):
         tail, _ = read_tail(file, rest)
-    return pq.ParquetFile(CheckedFile(file, blocks, tail[-rest:], damage), metadata=metadata)
+    # Read ahead by threads of Arrow's own, an exit in between ended in its C++ (code 134).
+    checked = CheckedFile(file, blocks, tail[-rest:], damage)
+    return pq.ParquetFile(checked, metadata=metadata, pre_buffer=False)
 
 
 def signed(ending: bytes) -> bytes:

@@ -122,7 +122,7 @@ def _execute(
     parsed(source, shown)
     try:
         exec(compile(source, shown, "exec"), module.__dict__)
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # a file of rules has no say in when a run ends
         del sys.modules[name]
         lines = [one.lineno for one in traceback.extract_tb(error.__traceback__)]
         files = [one.filename for one in traceback.extract_tb(error.__traceback__)]

@@ -77,6 +77,20 @@ def find(config: RunConfig) -> Listing:
                 )
     files = sorted((one for one, _ in by_url.values()), key=lambda one: one.url)
     listing.files = files[: config.input.limit]
+    return _without_empty(listing, config.input)
+
+
+def _without_empty(listing: Listing, config: InputConfig) -> Listing:
+    """The listing less documents' files without a byte, which no writer leaves; they are named."""
+    empty = {
+        one.url
+        for one in listing.files
+        if not one.size and document_inputs.holds_documents(one.url, config.format)
+    }
+    if empty and len(empty) == len(listing.files):
+        raise InputError(f"--input {min(empty)}: it has no bytes")
+    listing.unreadable += [f"{url}: it has no bytes" for url in sorted(empty)]
+    listing.files = [one for one in listing.files if one.url not in empty]
     return listing
 
 
@@ -262,8 +276,9 @@ def _remote(fs: fsspec.AbstractFileSystem, name: str, address: str) -> InputFile
         info = fs.info(name)
     except (OSError, ValueError) as error:
         why = public_text(str(error))
-        if why in ("", url):  # all that fsspec says of most refusals
-            why = "it is not there, or the server lets nobody see it without a key"
+        if why in ("", url):  # all that fsspec says of most refusals; the cause says more
+            cause = public_text(str(error.__cause__ or ""))
+            why = cause or "it is not there, or the server lets nobody see it without a key"
         raise InputError(f"--input {url}: {why}") from None
     if info.get("size") is None:
         raise InputError(f"--input {url}: the server does not say its size; download it first")

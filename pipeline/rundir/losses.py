@@ -6,7 +6,7 @@ not only as a number in the ledger.
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -47,7 +47,7 @@ def collect(
         for one in partitions
         for row in _of_partition(store, one, results[paths.partition_name(one.number)])
     ]
-    rows += _of_whole_files(partitions, results)
+    rows += _of_whole_files(partitions, results, {row["file"] for row in rows})
     rows += [_unread(name) for name in unreadable(store)]
     store.remove(paths.LOSSES)
     if rows:
@@ -113,9 +113,14 @@ def _of_partition(store: Store, one: Partition, counts: Mapping[str, Any]) -> li
 
 
 def _of_whole_files(
-    partitions: Sequence[Partition], results: Mapping[str, Mapping[str, Any]]
+    partitions: Sequence[Partition],
+    results: Mapping[str, Mapping[str, Any]],
+    named: Collection[int],
 ) -> list[dict]:
-    """A row for each file without a record, or with none that could become a page."""
+    """A row for each file without a record, or with none that could become a page.
+
+    A file without a record whose unreadable ranges are `named` already is not counted twice.
+    """
     first: dict[int, Partition] = {}
     taken: Counter[int] = Counter()
     skipped: dict[int, Counter[str]] = {}
@@ -132,6 +137,8 @@ def _of_whole_files(
         if taken[file] or file in limited or one.source.offset_kind == ROW:  # tables may be empty
             continue
         kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(skipped[file].items()))
+        if not kinds and file in named:
+            continue
         reason = f"{ONLY_SKIPPED}: {kinds}" if kinds else NO_RECORD
         rows.append(_row(one, 0, one.source.size, 1, reason))
     return rows

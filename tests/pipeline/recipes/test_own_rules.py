@@ -13,6 +13,7 @@ from decant.filters.recipe import Recipe
 from decant.filters.rule import Bounds
 from decant.filters.steps import bounds_of, build
 from decant.pipeline.cli import app
+from decant.pipeline.command import RunRequest, execute_run
 from decant.pipeline.config import RunConfig, load, origin_lines
 from decant.pipeline.engine.events import Progress
 from decant.pipeline.engine.storage import Store
@@ -376,3 +377,13 @@ def test_bounds_with_one_open_end_survive_their_description():
     for low_open, high_open in itertools.product((False, True), repeat=2):
         bounds = Bounds(1.0, 2.0, low_open, high_open)
         assert bounds_of(bounds.as_mapping(), ()) == bounds
+
+
+def test_a_rules_file_that_leaves_the_program_is_a_mistake_in_it(tmp_path, capsys):
+    rules = tmp_path / "leaves.py"
+    rules.write_text("import sys\nsys.exit(0)\n")
+    request = RunRequest(
+        config="quickstart", output=str(tmp_path / "run"), rules_from=(str(rules),), workers=0
+    )
+    assert execute_run(request) == 2
+    assert "leaves.py:2: SystemExit" in capsys.readouterr().err

@@ -246,3 +246,15 @@ def test_a_file_that_stays_as_it_is_is_read_to_its_end(folder):
     size, etag, _ = identity(str(path), config(path))
     with steady_input(str(path), size, etag, config(path)) as file:
         assert file.read() == path.read_bytes()
+
+
+def test_documents_without_a_byte_are_named_beside_others_and_refused_alone(tmp_path):
+    (tmp_path / "zero.parquet").touch()
+    with pytest.raises(InputError, match="it has no bytes"):
+        find(config(tmp_path / "zero.parquet"))
+    (tmp_path / "good.jsonl").write_text('{"text": "a"}\n')
+    listing = find(config(tmp_path))
+    assert names(listing.files) == ["good.jsonl"]
+    assert [line.rsplit("/", 1)[1] for line in listing.unreadable] == [
+        "zero.parquet: it has no bytes"
+    ]

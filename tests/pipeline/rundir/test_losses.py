@@ -90,8 +90,14 @@ def test_a_file_of_skipped_records_is_named_with_their_type(tmp_path, archive, c
 def test_a_file_without_a_record_counts_as_lost_whole(tmp_path, archive):
     code, store = extract(tmp_path, {"none.warc.gz": b"nothing" * 100, "whole.warc.gz": archive})
     assert code == 3
-    by_reason = {row["reason"]: row for row in losses.read(store)}
-    assert by_reason["no_record"]["bytes"] == 700
+    assert sum(row["bytes"] for row in losses.read(store)) == 700
+
+
+def test_a_file_without_a_byte_is_named(tmp_path, archive):
+    code, store = extract(tmp_path, {"none.warc.gz": b"", "whole.warc.gz": archive})
+    assert code == 3
+    (row,) = losses.read(store)
+    assert (row["file_path"], row["reason"]) == ("none.warc.gz", "no_record")
 
 
 def test_a_limit_that_ends_with_no_document_says_so(tmp_path, capsys):
@@ -116,3 +122,9 @@ def test_the_terminal_gets_the_largest_losses_and_the_total_of_all():
     assert len(shown) == losses.SHOWN + 2
     assert shown[-2] == "… and 10 more"
     assert shown[-1].startswith(f"{sum(range(71, 101)):,} bytes in 30 ranges of 1 files")
+
+
+def test_bytes_are_counted_once_where_a_file_has_no_record_and_its_range_is_named(tmp_path):
+    code, store = extract(tmp_path, {"zeros.warc": bytes(20_000)})
+    assert code == 3
+    assert sum(row["bytes"] for row in losses.read(store)) == 20_000
